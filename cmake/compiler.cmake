@@ -1,0 +1,17 @@
+# Warnings and the compiler cache.
+
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    find_program(ANABRANCH_CCACHE ccache)
+    mark_as_advanced(ANABRANCH_CCACHE)
+    if(ANABRANCH_CCACHE)
+        set(CMAKE_CXX_COMPILER_LAUNCHER "${ANABRANCH_CCACHE}")
+    endif()
+endif()
+
+# The same warnings for every target of the project, tests and examples included.
+function(anabranch_compile_options target)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+    if(ANABRANCH_WERROR)
+        target_compile_options(${target} PRIVATE -Werror)
+    endif()
+endfunction()

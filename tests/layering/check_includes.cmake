@@ -1,0 +1,96 @@
+# The include test: reads every #include of src/<layer> and include/anabranch and names those that the table of
+# layers does not allow.
+#
+#   cmake -DROOT=<tree> -DTABLE=<layers.cmake> -DOWNERS=<public_headers.cmake> -P check_includes.cmake
+#
+# A layer may use itself and what its arrows reach: internal headers ("folder/name.hpp") unless the table closes
+# them, and public headers (<anabranch/name.hpp>) by the layer that owns them. A public header uses public headers
+# only, because internal ones are not installed. A foreign header with an owner is for its owner.
+
+cmake_minimum_required(VERSION 3.24)
+include("${TABLE}")
+include("${OWNERS}")
+include("${CMAKE_CURRENT_LIST_DIR}/../../cmake/layer_graph.cmake")
+
+set(violations 0)
+function(violation text)
+    math(EXPR count "${violations} + 1")
+    set(violations ${count} PARENT_SCOPE)
+    message(NOTICE "${text}")
+endfunction()
+
+foreach(layer IN LISTS layers)
+    layer_closure(${layer} closure_${layer})
+endforeach()
+
+file(GLOB_RECURSE files RELATIVE "${ROOT}" "${ROOT}/src/*.hpp" "${ROOT}/src/*.cpp" "${ROOT}/include/anabranch/*.hpp")
+list(SORT files)
+set(include_count 0)
+foreach(file IN LISTS files)
+    get_filename_component(name "${file}" NAME)
+    get_filename_component(folder "${file}" DIRECTORY)
+    set(is_public FALSE)
+    if(file MATCHES "^include/")
+        set(is_public TRUE)
+        set(layer "${header_owner_${name}}")
+    else()
+        string(REGEX REPLACE "^src/" "" path "${file}")
+        layer_of_path("${path}" layer)
+    endif()
+    if(NOT layer)
+        violation("${file} belongs to no layer")
+        continue()
+    endif()
+
+    file(STRINGS "${ROOT}/${file}" lines REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"]")
+    foreach(line IN LISTS lines)
+        string(REGEX REPLACE "^[^<\"]*[<\"]([^>\"]*)[>\"].*" "\\1" included "${line}")
+        math(EXPR include_count "${include_count} + 1")
+
+        if(included MATCHES "^anabranch/(.*)$")
+            set(owner "${header_owner_${CMAKE_MATCH_1}}")
+            if(NOT owner)
+                violation("${file}: <${included}> belongs to no layer")
+            elseif(NOT owner IN_LIST closure_${layer})
+                violation("${file}: ${layer} may not use ${owner} (<${included}>)")
+            endif()
+            continue()
+        endif()
+
+        foreach(foreign IN LISTS foreign_headers)
+            if(included MATCHES "${foreign_pattern_${foreign}}" AND NOT layer IN_LIST foreign_layers_${foreign})
+                violation("${file}: ${layer} may not use <${included}>")
+            endif()
+        endforeach()
+
+        # Internal: found from the include root src, or beside the file that includes it.
+        set(internal "")
+        if(EXISTS "${ROOT}/src/${included}")
+            set(internal "${included}")
+        elseif(EXISTS "${ROOT}/${folder}/${included}")
+            cmake_path(SET internal NORMALIZE "${folder}/${included}")
+            string(REGEX REPLACE "^src/" "" internal "${internal}")
+        elseif(line MATCHES "include[ \t]*\"")
+            violation("${file}: \"${included}\" is not in src")
+        endif()
+        if(internal)
+            layer_of_path("${internal}" owner)
+            if(is_public)
+                violation("${file}: public header uses internal header \"${included}\"")
+            elseif(NOT owner IN_LIST closure_${layer})
+                violation("${file}: ${layer} may not use ${owner} (\"${included}\")")
+            elseif(owner IN_LIST layer_avoids_${layer})
+                violation("${file}: ${layer} may use ${owner} through its public headers only (\"${included}\")")
+            endif()
+        endif()
+    endforeach()
+endforeach()
+
+list(LENGTH files file_count)
+if(include_count EQUAL 0)
+    message(FATAL_ERROR "No #include found under ${ROOT}: the test looks at nothing")
+endif()
+if(violations GREATER 0)
+    message(FATAL_ERROR "${violations} violations of the layering in ${file_count} files")
+endif()
+message(STATUS "${include_count} includes of ${file_count} files follow the layers")

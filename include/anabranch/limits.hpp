@@ -1,0 +1,28 @@
+// Every limit of the library in one place. Passing one is errc::limit_exceeded and changes nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace anabranch::limits {
+
+/// Bytes of a bucket's name (at least 1).
+inline constexpr std::size_t bucket_name = 255;
+/// Bytes of a field's name or a set's element. Any bytes, also none.
+inline constexpr std::size_t name = 1024;
+/// Names on the way from the bucket to a field, the field and a set's element included.
+inline constexpr std::size_t depth = 32;
+/// Bytes of a whole encoded path.
+inline constexpr std::size_t path = 8 * 1024;
+/// Bytes of one register value.
+inline constexpr std::size_t value = 8 * 1024 * 1024;
+/// Bytes of one encoded transaction.
+inline constexpr std::size_t transaction = 16 * 1024 * 1024;
+/// Buckets in a store, and in a peer's handshake.
+inline constexpr std::size_t buckets = 4096;
+/// Replicas (with their incarnations) that ever wrote in a bucket, and in a peer's handshake.
+inline constexpr std::size_t origins = 4096;
+/// Bytes of one frame on the wire, its header not counted.
+inline constexpr std::size_t frame = 1024 * 1024;
+
+}  // namespace anabranch::limits

@@ -1,0 +1,56 @@
+// Errors as values: what every fallible call of anabranch returns.
+#pragma once
+
+#include <string>
+#include <system_error>
+#include <tl/expected.hpp>
+
+namespace anabranch {
+
+/// What went wrong, for programs to branch on. Convertible to `std::error_code`.
+enum class errc {
+    invalid_argument = 1,  ///< a name, value or option that can never be accepted
+    limit_exceeded,        ///< a documented limit (limits.hpp) would be passed
+    overflow,              ///< a counter would leave, or has left, the range of int64
+    nested_transaction,    ///< commit() called on a bucket from inside one of its own closures
+    undecodable,           ///< stored bytes are not a value of the type asked for
+    closed,                ///< the store, replica or session has been closed
+    storage_failure,       ///< the disk or the storage engine failed; reads may still work
+    storage_full,          ///< no space left; nothing of the failed call was applied
+    corrupt,               ///< bytes on disk are not what this library wrote
+    locked,                ///< another process has the directory open
+    foreign_directory,     ///< the directory holds something that is not an anabranch store
+    newer_format,          ///< the directory was written by a newer version of the library
+    malformed,             ///< a peer's bytes break the protocol; the session ends
+    unsupported_protocol,  ///< the peer speaks no protocol version that this one does
+    diverged,              ///< two different transactions carry one dot (restored backup, cloned disk, flipped bit)
+    self_connection,       ///< the peer is this same replica
+    timed_out,             ///< the peer made no progress within the deadline
+    network,               ///< the operating system's or TLS's network error, named in the message
+    cancelled,             ///< stop() was called meanwhile
+    refused,               ///< for user closures that want to leave without committing
+};
+
+std::error_code make_error_code(errc code) noexcept;
+
+/// An error: what (`code`) and, for people, what exactly and where (`message`).
+struct error {
+    errc code{};
+    std::string message;
+};
+
+template <class T = void>
+using result = tl::expected<T, error>;
+
+/// `return fail(errc::locked, "...")` from any function that returns a result.
+[[nodiscard]] inline tl::unexpected<error> fail(errc code, std::string message) {
+    return tl::unexpected<error>(error{code, std::move(message)});
+}
+
+/// Passes an error on from one result type to another.
+[[nodiscard]] inline tl::unexpected<error> fail(error e) { return tl::unexpected<error>(std::move(e)); }
+
+}  // namespace anabranch
+
+template <>
+struct std::is_error_code_enum<anabranch::errc> : std::true_type {};

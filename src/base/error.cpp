@@ -1,0 +1,43 @@
+#include <anabranch/result.hpp>
+
+namespace anabranch {
+namespace {
+
+class category final : public std::error_category {
+  public:
+    const char* name() const noexcept override { return "anabranch"; }
+    std::string message(int code) const override {
+        switch (static_cast<errc>(code)) {
+            case errc::invalid_argument: return "invalid argument";
+            case errc::limit_exceeded: return "limit exceeded";
+            case errc::overflow: return "counter overflow";
+            case errc::nested_transaction: return "transaction inside a transaction";
+            case errc::undecodable: return "stored bytes are not of the type asked for";
+            case errc::closed: return "closed";
+            case errc::storage_failure: return "storage failure";
+            case errc::storage_full: return "no space left on the device";
+            case errc::corrupt: return "corrupt data";
+            case errc::locked: return "directory in use by another process";
+            case errc::foreign_directory: return "directory is not an anabranch store";
+            case errc::newer_format: return "written by a newer version";
+            case errc::malformed: return "malformed message";
+            case errc::unsupported_protocol: return "no common protocol version";
+            case errc::diverged: return "histories diverged";
+            case errc::self_connection: return "connected to itself";
+            case errc::timed_out: return "timed out";
+            case errc::network: return "network failure";
+            case errc::cancelled: return "cancelled";
+            case errc::refused: return "refused";
+        }
+        return "unknown error";
+    }
+};
+
+}  // namespace
+
+std::error_code make_error_code(errc code) noexcept {
+    static const category instance;
+    return {static_cast<int>(code), instance};
+}
+
+}  // namespace anabranch

@@ -1,0 +1,35 @@
+#include "base/hash.hpp"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <memory>
+
+namespace anabranch {
+namespace {
+
+// Fetching the algorithm and allocating a context cost more than hashing a short record does: once a thread.
+struct hasher {
+    std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> algorithm{EVP_MD_fetch(nullptr, "SHA256", nullptr),
+                                                              &EVP_MD_free};
+    std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
+};
+
+}  // namespace
+
+hash128 sha256_128(std::initializer_list<std::string_view> parts) {
+    thread_local hasher sha256;
+    std::array<unsigned char, 32> full{};
+    bool ok = EVP_DigestInit_ex2(sha256.context.get(), sha256.algorithm.get(), nullptr) == 1;
+    for (const auto part : parts) ok = ok && EVP_DigestUpdate(sha256.context.get(), part.data(), part.size()) == 1;
+    ok = ok && EVP_DigestFinal_ex(sha256.context.get(), full.data(), nullptr) == 1;
+    // Only without memory or with an OpenSSL that lacks SHA-256: going on would break every chain.
+    if (!ok) std::abort();
+    hash128 cut{};
+    std::copy_n(full.begin(), cut.size(), cut.begin());
+    return cut;
+}
+
+}  // namespace anabranch

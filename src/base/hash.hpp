@@ -1,0 +1,18 @@
+// SHA-256, cut to 128 bits: chains, digests, fingerprints.
+#pragma once
+
+#include <anabranch/ids.hpp>
+#include <initializer_list>
+#include <string_view>
+
+namespace anabranch {
+
+/// The first 16 bytes of SHA-256 over the parts in order. Parts are not delimited: the caller makes
+/// sure that no two inputs run together to the same bytes.
+hash128 sha256_128(std::initializer_list<std::string_view> parts);
+
+inline std::string_view as_bytes(const hash128& hash) {
+    return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+
+}  // namespace anabranch

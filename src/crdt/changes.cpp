@@ -1,0 +1,122 @@
+#include "crdt/changes.hpp"
+
+#include <algorithm>
+
+#include "codec/archive.hpp"
+
+namespace anabranch::crdt {
+namespace {
+
+class payload_output final : public codec::basic_output<payload_output> {
+  public:
+    payload_output(std::string& out, origin own, std::vector<origin>& mentioned)
+        : basic_output(out), own_(own), mentioned_(mentioned) {}
+    std::uint32_t translate(const origin& o) const {
+        if (o == own_) return 0;
+        const auto it = std::ranges::find(mentioned_, o);
+        const auto place = static_cast<std::uint32_t>(it - mentioned_.begin()) + 1;
+        if (it == mentioned_.end()) mentioned_.push_back(o);
+        return place;
+    }
+
+  private:
+    origin own_;
+    std::vector<origin>& mentioned_;
+};
+
+class payload_input final : public codec::basic_input<payload_input> {
+  public:
+    payload_input(std::string_view in, origin own, std::span<const origin> mentioned)
+        : basic_input(in), own_(own), mentioned_(mentioned) {}
+    void translate(origin& o) {
+        const auto place = varint();
+        if (place > mentioned_.size()) return fail();
+        o = place == 0 ? own_ : mentioned_[static_cast<std::size_t>(place - 1)];
+    }
+
+  private:
+    origin own_;
+    std::span<const origin> mentioned_;
+};
+
+/// Rows off the wire may stand in another order of replicas; ours is by number.
+template <class Items, class Projection>
+bool sort_unique(Items& items, Projection id) {
+    std::ranges::sort(items, {}, id);
+    return std::ranges::adjacent_find(items, {}, id) == items.end();
+}
+
+bool normalise(counter_row& r) {
+    return sort_unique(r.totals, &counter_row::total::writer) && sort_unique(r.resets, &counter_row::reset::writer) &&
+           std::ranges::all_of(r.totals, [](const auto& total) { return total.start < total.sequence; });
+}
+bool normalise(entries_row& r) { return sort_unique(r.entries, &entries_row::entry::id); }
+bool normalise(dots_row& r) { return sort_unique(r.adds, std::identity{}); }
+bool normalise(removals_row& r) { return sort_unique(r.adds, &removals_row::add::id); }
+
+}  // namespace
+
+std::string encode_changes(const changes& c, origin own, std::vector<origin>& mentioned) {
+    std::string bytes;
+    payload_output out(bytes, own, mentioned);
+    out(c.removals);
+    out.varint(c.rows.size());
+    std::string nested;
+    for (const auto& [key, change] : c.rows) {
+        nested.clear();
+        payload_output body(nested, own, mentioned);
+        body(change.covers);
+        std::visit([&](const auto& alternative) { body(alternative); }, change.change);
+        out(key, kind_of(change.change), nested);
+    }
+    return bytes;
+}
+
+std::optional<changes> decode_changes(std::string_view payload, origin own, std::span<const origin> mentioned) {
+    changes c;
+    payload_input in(payload, own, mentioned);
+    in(c.removals);
+    for (auto n = in.count(3); n > 0 && in.ok(); --n) {
+        row_change r;
+        row_kind kind{};
+        std::string_view nested;
+        in(r.key, kind, nested);
+        if (!in.ok()) break;
+        if (!is_known(kind)) continue;
+        r.change.change = bottom(kind);
+        payload_input body(nested, own, mentioned);
+        body(r.change.covers);
+        bool sound = true;
+        std::visit(
+            [&](auto& alternative) {
+                body(alternative);
+                sound = body.complete() && normalise(alternative);
+            },
+            r.change.change);
+        if (!sound) return std::nullopt;
+        c.rows.push_back(std::move(r));
+    }
+    if (!in.complete()) return std::nullopt;
+    return c;
+}
+
+bool is_own_work(const changes& c, const dot& transaction) {
+    const auto own = [&](const dot& d) { return d == transaction; };
+    struct visitor {
+        const decltype(own)& is_own;
+        bool operator()(const counter_row& r) const {
+            return std::ranges::all_of(r.totals, [&](const auto& t) { return is_own({t.writer, t.sequence}); });
+        }
+        bool operator()(const entries_row& r) const { return std::ranges::all_of(r.entries, is_own, &entries_row::entry::id); }
+        bool operator()(const dots_row& r) const { return std::ranges::all_of(r.adds, is_own); }
+        bool operator()(const removals_row& r) const {
+            return std::ranges::all_of(r.adds, is_own, &removals_row::add::id) &&
+                   std::ranges::all_of(r.removals, [&](const auto& e) { return is_own({e.first, e.second}); });
+        }
+    };
+    return std::ranges::all_of(c.rows, [&](const row_change& r) { return std::visit(visitor{own}, r.change.change); }) &&
+           std::ranges::none_of(c.rows, [&](const row_change& r) { return r.change.covers.covers(transaction); }) &&
+           std::ranges::none_of(c.removals, [&](const prefix_removal& r) { return r.covered.covers(transaction); });
+}
+
+}  // namespace anabranch::crdt

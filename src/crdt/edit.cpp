@@ -1,0 +1,137 @@
+#include "crdt/edit.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <tuple>
+
+namespace anabranch::crdt {
+namespace {
+
+template <class Items, class Projection>
+version_vector dots_of(const Items& items, Projection id) {
+    version_vector dots;
+    for (const auto& item : items) dots.join(std::invoke(id, item));
+    return dots;
+}
+
+template <class Items>
+auto* find_writer(Items& items, origin writer) {
+    const auto it = std::ranges::find(items, writer, [](const auto& item) { return item.writer; });
+    return it == items.end() ? nullptr : &*it;
+}
+
+}  // namespace
+
+bool edit::changed() const { return !change_.covers.empty() || !is_bottom(change_.change); }
+
+void edit::update() {
+    now_ = before_;
+    join(now_, change_, {});
+}
+
+bool edit::add(const dot& me, std::int64_t amount) {
+    auto& mine = as<counter_row>(change_.change);
+    const auto& before = as<counter_row>(before_);
+    counter_row::total next{me.writer, me.sequence - 1, me.sequence, 0};
+    if (const auto* current = find_writer(mine.totals, me.writer)) {
+        next = *current;
+    } else if (const auto* old = find_writer(before.totals, me.writer);
+               old != nullptr && counted(before, *old) && find_writer(mine.resets, me.writer) == nullptr) {
+        next.start = old->start;
+        next.sum = old->sum;
+    }
+    if (__builtin_add_overflow(next.sum, amount, &next.sum)) return false;
+    mine.totals.clear();
+    mine.totals.push_back(next);
+    update();
+    return true;
+}
+
+void edit::reset() {
+    auto& mine = as<counter_row>(change_.change);
+    const auto& before = as<counter_row>(before_);
+    mine = {};
+    for (const auto& total : before.totals) {
+        if (counted(before, total)) mine.resets.push_back({total.writer, total.sequence, total.sum});
+    }
+    update();
+}
+
+void edit::assign(const dot& me, timestamp at, std::string value) {
+    change_.covers = dots_of(as<entries_row>(before_).entries, &entries_row::entry::id);
+    auto& entries = as<entries_row>(change_.change).entries;
+    entries.clear();
+    entries.push_back({me, at, std::move(value)});
+    update();
+}
+
+void edit::erase() {
+    change_.covers = dots_of(as<entries_row>(before_).entries, &entries_row::entry::id);
+    as<entries_row>(change_.change).entries.clear();
+    update();
+}
+
+void edit::insert(const dot& me) {
+    // The addition covers those that it has seen: a removal that saw it has seen them, too.
+    change_.covers = dots_of(as<dots_row>(before_).adds, std::identity{});
+    as<dots_row>(change_.change).adds.assign(1, me);
+    update();
+}
+
+void edit::remove() {
+    change_.covers = dots_of(as<dots_row>(before_).adds, std::identity{});
+    as<dots_row>(change_.change).adds.clear();
+    update();
+}
+
+void edit::insert_seeing_removals(const dot& me) {
+    const auto& before = as<removals_row>(before_);
+    auto& mine = as<removals_row>(change_.change);
+    change_.covers = dots_of(before.adds, &removals_row::add::id);
+    removals_row::add add{me, before.removals};
+    add.seen.join(mine.removals);
+    mine.adds.assign(1, add);
+    update();
+}
+
+void edit::remove_for_good(const dot& me) {
+    auto& mine = as<removals_row>(change_.change);
+    mine.adds.clear();
+    mine.removals.join(me);
+    update();
+}
+
+void edit::clear(const version_vector& covered) {
+    if (kind_of(before_) == row_kind::counter) return reset();
+    cover(before_, covered);
+    // What the transaction added goes; that it removed something for good stays.
+    change_.covers = {};
+    if (auto* removals = std::get_if<removals_row>(&change_.change)) {
+        removals->adds.clear();
+    } else {
+        change_.change = bottom(kind_of(before_));
+    }
+    update();
+}
+
+std::optional<std::int64_t> counter_value(const counter_row& r) {
+    // Wide enough for any number of replicas: whether the sum overflows must not depend on their order.
+    __extension__ __int128 sum = 0;
+    for (const auto& total : r.totals) sum += counted(r, total).value_or(0);
+    if (sum < std::numeric_limits<std::int64_t>::min() || sum > std::numeric_limits<std::int64_t>::max()) return std::nullopt;
+    return static_cast<std::int64_t>(sum);
+}
+
+std::vector<const entries_row::entry*> latest_first(const entries_row& r, const origin_table& origins) {
+    std::vector<const entries_row::entry*> entries;
+    for (const auto& e : r.entries) entries.push_back(&e);
+    if (entries.size() > 1) {
+        std::ranges::sort(entries, std::greater{}, [&](const entries_row::entry* e) {
+            return std::tuple(e->at, origins.id(e->id.writer), e->id.sequence);
+        });
+    }
+    return entries;
+}
+
+}  // namespace anabranch::crdt

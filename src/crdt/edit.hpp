@@ -1,0 +1,59 @@
+// The data types: what their operations do to rows, and what they read from them.
+#pragma once
+
+#include "crdt/row.hpp"
+
+namespace anabranch::crdt {
+
+/// One row inside a transaction: as it was before, and what the transaction has done to it so far. All
+/// of a transaction's operations have one dot, so a later one replaces the earlier ones' entries.
+class edit {
+  public:
+    /// `before`: the row without anything of this transaction.
+    explicit edit(row before) : before_(std::move(before)), now_(before_), change_{{}, bottom(kind_of(before_))} {}
+
+    /// The row with the transaction's changes.
+    const row& now() const { return now_; }
+    const delta& change() const { return change_; }
+    bool changed() const;
+    row take() { return std::move(now_); }
+
+    // Counters. False, and nothing done, where the writer's total would leave int64.
+    bool add(const dot& me, std::int64_t amount);
+    void reset();
+
+    // Registers.
+    void assign(const dot& me, timestamp at, std::string value);
+    void erase();
+
+    // Add-wins elements, enable-wins flags.
+    void insert(const dot& me);
+    void remove();
+
+    // Remove-wins elements, disable-wins flags.
+    void insert_seeing_removals(const dot& me);
+    void remove_for_good(const dot& me);
+
+    /// The transaction removed a prefix above this row.
+    void clear(const version_vector& covered);
+
+  private:
+    void update();
+    template <class Row>
+    Row& as(row& r) {
+        return std::get<Row>(r);
+    }
+
+    row before_;
+    row now_;
+    delta change_;
+};
+
+/// The sum over the origins; nothing where it leaves int64.
+std::optional<std::int64_t> counter_value(const counter_row& r);
+
+/// The entries as a reader wants them: latest first; of equal timestamps the greater replica, then the
+/// greater sequence. The first is the one that a last-writer register shows.
+std::vector<const entries_row::entry*> latest_first(const entries_row& r, const origin_table& origins);
+
+}  // namespace anabranch::crdt

@@ -1,0 +1,235 @@
+#include "crdt/row.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "base/hash.hpp"
+#include "codec/archive.hpp"
+
+namespace anabranch::crdt {
+namespace {
+
+template <class Items, class Predicate>
+bool erase_where(Items& items, Predicate predicate) {
+    const auto removed = std::ranges::remove_if(items, predicate);
+    const bool any = !removed.empty();
+    items.erase(removed.begin(), removed.end());
+    return any;
+}
+
+/// Keeps, of two items of one writer, the one with the greater sequence.
+template <class Items>
+void join_newest(Items& items, const Items& more) {
+    using item = typename Items::value_type;
+    for (const auto& other : more) {
+        const auto it = std::ranges::lower_bound(items, other.writer, {}, &item::writer);
+        if (it == items.end() || it->writer != other.writer) {
+            items.insert(it, other);
+        } else if (it->sequence < other.sequence) {
+            *it = other;
+        }
+    }
+}
+
+template <class Items, class Projection>
+void insert_by_dot(Items& items, const typename Items::value_type& item, Projection id) {
+    const auto it = std::ranges::lower_bound(items, std::invoke(id, item), {}, id);
+    if (it == items.end() || std::invoke(id, *it) != std::invoke(id, item)) items.insert(it, item);
+}
+
+const counter_row::total* find_total(const counter_row& r, origin writer) {
+    const auto it = std::ranges::lower_bound(r.totals, writer, {}, &counter_row::total::writer);
+    return it != r.totals.end() && it->writer == writer ? &*it : nullptr;
+}
+
+const counter_row::reset* find_reset(const counter_row& r, origin writer) {
+    const auto it = std::ranges::lower_bound(r.resets, writer, {}, &counter_row::reset::writer);
+    return it != r.resets.end() && it->writer == writer ? &*it : nullptr;
+}
+
+void join_into(counter_row& state, const delta& d, const version_vector&) {
+    const auto& change = std::get<counter_row>(d.change);
+    join_newest(state.totals, change.totals);
+    join_newest(state.resets, change.resets);
+    // A reset of an earlier total says nothing of the one that its writer began afterwards.
+    erase_where(state.resets, [&](const counter_row::reset& reset) {
+        const auto* total = find_total(state, reset.writer);
+        return total != nullptr && reset.sequence <= total->start;
+    });
+}
+
+void join_into(entries_row& state, const delta& d, const version_vector& have) {
+    erase_where(state.entries, [&](const auto& e) { return d.covers.covers(e.id); });
+    for (const auto& e : std::get<entries_row>(d.change).entries) {
+        if (!have.covers(e.id)) insert_by_dot(state.entries, e, &entries_row::entry::id);
+    }
+}
+
+void join_into(dots_row& state, const delta& d, const version_vector& have) {
+    erase_where(state.adds, [&](const dot& add) { return d.covers.covers(add); });
+    for (const auto& add : std::get<dots_row>(d.change).adds) {
+        if (!have.covers(add)) insert_by_dot(state.adds, add, std::identity{});
+    }
+}
+
+void join_into(removals_row& state, const delta& d, const version_vector& have) {
+    const auto& change = std::get<removals_row>(d.change);
+    erase_where(state.adds, [&](const auto& add) { return d.covers.covers(add.id); });
+    state.removals.join(change.removals);
+    for (const auto& add : change.adds) {
+        if (!have.covers(add.id)) insert_by_dot(state.adds, add, &removals_row::add::id);
+    }
+    erase_where(state.adds, [&](const auto& add) { return !add.seen.covers(state.removals); });
+}
+
+template <class Items, class Projection>
+bool erase_covered(Items& items, const version_vector& covered, Projection id) {
+    return erase_where(items, [&](const auto& item) { return covered.covers(std::invoke(id, item)); });
+}
+
+/// For fingerprints: replicas by their identity, as their numbers differ between stores.
+class identity_output final : public codec::basic_output<identity_output> {
+  public:
+    identity_output(std::string& out, const origin_table& origins) : basic_output(out), origins_(origins) {}
+    replica_id translate(const origin& o) const { return origins_.id(o); }
+
+  private:
+    const origin_table& origins_;
+};
+
+/// The order must not depend on the store either.
+template <class Items, class Projection>
+auto by_identity(const Items& items, const origin_table& origins, Projection id) {
+    std::vector<const typename Items::value_type*> sorted;
+    for (const auto& item : items) sorted.push_back(&item);
+    std::ranges::sort(sorted, {}, [&](const auto* item) {
+        const dot d = std::invoke(id, *item);
+        return std::pair(origins.id(d.writer), d.sequence);
+    });
+    return sorted;
+}
+
+void write_live(identity_output& out, const counter_row& r, const origin_table& origins) {
+    const auto id = [](const counter_row::total& total) { return dot{total.writer, total.sequence}; };
+    for (const auto* total : by_identity(r.totals, origins, id)) {
+        if (const auto sum = counted(r, *total)) out(id(*total), *sum);
+    }
+}
+
+void write_live(identity_output& out, const entries_row& r, const origin_table& origins) {
+    for (const auto* e : by_identity(r.entries, origins, &entries_row::entry::id)) out(*e);
+}
+
+void write_live(identity_output& out, const dots_row& r, const origin_table& origins) {
+    for (const auto* add : by_identity(r.adds, origins, std::identity{})) out(*add);
+}
+
+void write_live(identity_output& out, const removals_row& r, const origin_table& origins) {
+    // Not what the additions have seen: once a removal is stable that is forgotten.
+    for (const auto* add : by_identity(r.adds, origins, &removals_row::add::id)) out(add->id);
+}
+
+}  // namespace
+
+row_kind kind_of(const row& r) {
+    return std::visit([](const auto& alternative) { return alternative.kind; }, r);
+}
+
+bool is_known(row_kind kind) { return kind >= row_kind::counter && kind <= row_kind::removals; }
+
+row bottom(row_kind kind) {
+    switch (kind) {
+        case row_kind::counter: return counter_row{};
+        case row_kind::entries: return entries_row{};
+        case row_kind::dots: return dots_row{};
+        case row_kind::removals: return removals_row{};
+    }
+    return {};
+}
+
+bool join(row& state, const delta& d, const version_vector& have) {
+    if (state.index() != d.change.index()) return false;
+    std::visit([&](auto& alternative) { join_into(alternative, d, have); }, state);
+    return true;
+}
+
+bool cover(row& state, const version_vector& covered) {
+    struct visitor {
+        const version_vector& covered;
+        bool operator()(counter_row&) const { return false; }
+        bool operator()(entries_row& r) const { return erase_covered(r.entries, covered, &entries_row::entry::id); }
+        bool operator()(dots_row& r) const { return erase_covered(r.adds, covered, std::identity{}); }
+        bool operator()(removals_row& r) const { return erase_covered(r.adds, covered, &removals_row::add::id); }
+    };
+    return std::visit(visitor{covered}, state);
+}
+
+bool is_bottom(const row& r) {
+    struct visitor {
+        bool operator()(const counter_row& c) const { return c.totals.empty() && c.resets.empty(); }
+        bool operator()(const entries_row& e) const { return e.entries.empty(); }
+        bool operator()(const dots_row& d) const { return d.adds.empty(); }
+        bool operator()(const removals_row& m) const { return m.adds.empty() && m.removals.empty(); }
+    };
+    return std::visit(visitor{}, r);
+}
+
+bool is_live(const row& r) {
+    struct visitor {
+        bool operator()(const counter_row& c) const {
+            return std::ranges::any_of(c.totals, [&](const auto& total) { return counted(c, total).has_value(); });
+        }
+        bool operator()(const entries_row& e) const { return !e.entries.empty(); }
+        bool operator()(const dots_row& d) const { return !d.adds.empty(); }
+        bool operator()(const removals_row& m) const { return !m.adds.empty(); }
+    };
+    return std::visit(visitor{}, r);
+}
+
+std::optional<std::int64_t> counted(const counter_row& r, const counter_row::total& total) {
+    const auto* reset = find_reset(r, total.writer);
+    if (reset == nullptr || reset->sequence <= total.start) return total.sum;
+    if (reset->sequence >= total.sequence) return std::nullopt;
+    // Modulo 2^64, so that a hostile pair of sums cannot overflow; within the documented range it is exact.
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(total.sum) - static_cast<std::uint64_t>(reset->sum));
+}
+
+hash128 fingerprint(std::string_view key, const row& r, const origin_table& origins) {
+    if (!is_live(r)) return {};
+    std::string bytes;
+    identity_output out(bytes, origins);
+    out(key, kind_of(r));
+    std::visit([&](const auto& alternative) { write_live(out, alternative, origins); }, r);
+    return sha256_128({bytes});
+}
+
+void add_fingerprint(hash128& sum, const hash128& fingerprint) {
+    unsigned carry = 0;
+    for (std::size_t i = 0; i < sum.size(); ++i) {
+        carry += static_cast<unsigned>(sum[i]) + fingerprint[i];
+        sum[i] = static_cast<std::uint8_t>(carry);
+        carry >>= 8;
+    }
+}
+
+std::string encode_row(const row& r) {
+    std::string bytes;
+    codec::output out(bytes);
+    out(kind_of(r));
+    std::visit([&](const auto& alternative) { out(alternative); }, r);
+    return bytes;
+}
+
+std::optional<row> decode_row(std::string_view bytes) {
+    codec::input in(bytes);
+    row_kind kind{};
+    in(kind);
+    if (!in.ok() || !is_known(kind)) return std::nullopt;
+    row r = bottom(kind);
+    std::visit([&](auto& alternative) { in(alternative); }, r);
+    if (!in.complete()) return std::nullopt;
+    return r;
+}
+
+}  // namespace anabranch::crdt

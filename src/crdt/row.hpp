@@ -1,0 +1,177 @@
+// Rows: the join-semilattices that all state is made of. docs/rows.md lists the kinds with their laws.
+#pragma once
+
+#include <anabranch/ids.hpp>
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "causality/origin_table.hpp"
+#include "causality/version_vector.hpp"
+
+namespace anabranch::crdt {
+
+/// Written in front of every row and change, so the numbers stay.
+enum class row_kind : std::uint8_t { counter = 1, entries = 2, dots = 3, removals = 4 };
+
+/// Counters. One running total per origin; the origin's newest replaces its older ones.
+struct counter_row {
+    static constexpr row_kind kind = row_kind::counter;
+
+    /// What `writer` added in its transactions of this bucket after `start` and up to `sequence`. A writer
+    /// whose whole total has been reset begins a new one: then rows need not be kept to remember the old sum.
+    struct total {
+        origin writer{};
+        std::uint64_t start = 0;
+        std::uint64_t sequence = 0;
+        std::int64_t sum = 0;
+
+        bool operator==(const total&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(writer, start, sequence, sum);
+        }
+    };
+    /// A reset took away what it observed of `writer`: the total as it was at `sequence`.
+    struct reset {
+        origin writer{};
+        std::uint64_t sequence = 0;
+        std::int64_t sum = 0;
+
+        bool operator==(const reset&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(writer, sequence, sum);
+        }
+    };
+
+    boost::container::small_vector<total, 2> totals;  ///< sorted by writer, one each
+    boost::container::small_vector<reset, 1> resets;  ///< sorted by writer, one each
+
+    bool operator==(const counter_row&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(totals, resets);
+    }
+};
+
+/// Registers. Every write that no other write or removal covers, also where only one is shown: keeping
+/// only the greatest would diverge once that one is removed.
+struct entries_row {
+    static constexpr row_kind kind = row_kind::entries;
+
+    struct entry {
+        dot id;
+        timestamp at;
+        std::string value;
+
+        bool operator==(const entry&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(id, at.value, value);
+        }
+    };
+
+    boost::container::small_vector<entry, 1> entries;  ///< sorted by dot
+
+    bool operator==(const entries_row&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(entries);
+    }
+};
+
+/// Add-wins elements and enable-wins flags: the dots of the additions that nothing covers. Present iff
+/// there is one. No tombstone: whoever covers a dot and does not hold it has removed it
+/// (Bieniusa et al., "An optimized conflict-free replicated set", 2012).
+struct dots_row {
+    static constexpr row_kind kind = row_kind::dots;
+
+    boost::container::small_vector<dot, 2> adds;  ///< sorted
+
+    bool operator==(const dots_row&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(adds);
+    }
+};
+
+/// Remove-wins elements and disable-wins flags. An addition carries the removals that it has seen, and
+/// lives iff it has seen every removal.
+struct removals_row {
+    static constexpr row_kind kind = row_kind::removals;
+
+    struct add {
+        dot id;
+        version_vector seen;
+
+        bool operator==(const add&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(id, seen);
+        }
+    };
+
+    boost::container::small_vector<add, 1> adds;  ///< sorted by dot
+    /// The latest removal of each origin: one that has seen a later removal of an origin has seen its earlier ones.
+    version_vector removals;
+
+    bool operator==(const removals_row&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(adds, removals);
+    }
+};
+
+/// The alternatives stand in the order of their kinds.
+using row = std::variant<counter_row, entries_row, dots_row, removals_row>;
+
+row_kind kind_of(const row& r);
+bool is_known(row_kind kind);
+/// The least element of the kind, which must be known.
+row bottom(row_kind kind);
+
+/// What a transaction, or several joined ones, do to one row.
+struct delta {
+    /// Takes away entries and additions with these dots. As a vector this is exact, because whoever has
+    /// seen one transaction of an origin on this row has seen all earlier ones.
+    version_vector covers;
+    /// Is joined.
+    row change;
+
+    bool operator==(const delta&) const = default;
+};
+
+/// Joins a delta into a row. Entries whose dots `have` covers are not added: a replica that knows a
+/// transaction and does not hold its entry has seen it removed. Commutative for concurrent deltas, idempotent.
+/// Returns false, and changes nothing, where the kinds differ.
+bool join(row& state, const delta& d, const version_vector& have);
+
+/// Removal of a prefix: takes away covered entries and additions. Counters are reset by deltas of their own, which
+/// carry what was observed; removal dots stay, or a concurrent addition would come back.
+/// Returns whether anything changed.
+bool cover(row& state, const version_vector& covered);
+
+/// Holds nothing at all: need not be stored.
+bool is_bottom(const row& r);
+/// Shows something: the field or element exists.
+bool is_live(const row& r);
+
+/// A digest of what is live: dots with their payload, and what each origin counts for. Equal rows and rows
+/// that differ only in what may be forgotten have equal fingerprints. Zero where nothing is live.
+hash128 fingerprint(std::string_view key, const row& r, const origin_table& origins);
+
+/// Combines the fingerprints of different rows: addition modulo 2^128, so order does not count and a row can be taken out again.
+void add_fingerprint(hash128& sum, const hash128& fingerprint);
+
+/// How a row is stored: its kind, then itself.
+std::string encode_row(const row& r);
+std::optional<row> decode_row(std::string_view bytes);
+
+/// The total that counts for `writer`: its sum without what was reset. Nothing where all of it was reset.
+std::optional<std::int64_t> counted(const counter_row& r, const counter_row::total& total);
+
+}  // namespace anabranch::crdt

@@ -1,0 +1,80 @@
+#include "oplog/chunk.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace anabranch::oplog {
+
+bool is_sound(const chunk& c) {
+    std::vector<std::uint64_t> next;
+    next.reserve(c.ranges.size());
+    for (const auto& range : c.ranges) {
+        if (range.first == 0 || range.last < range.first) return false;
+        next.push_back(range.first);
+    }
+    timestamp last;
+    for (const auto& entry : c.entries) {
+        if (entry.range >= c.ranges.size()) return false;
+        const auto at = record_time(entry.body);
+        if (at < last) return false;
+        last = at;
+        ++next[entry.range];
+    }
+    return std::ranges::equal(c.ranges, next, {}, [](const chunk::range& r) { return r.last + 1; });
+}
+
+merged_stream::merged_stream(std::vector<std::unique_ptr<record_stream>> streams) {
+    for (auto& stream : streams) {
+        const auto at = stream->valid() ? record_time(stream->body()) : timestamp{};
+        sources_.push_back({std::move(stream), at});
+    }
+    choose();
+}
+
+void merged_stream::choose() {
+    top_ = nullptr;
+    if (!status()) return;
+    // Linear, as the streams are as few as the replicas that wrote since the receiver last heard.
+    for (auto& s : sources_) {
+        if (!s.stream->valid()) continue;
+        if (top_ == nullptr ||
+            std::tie(s.at, s.stream->origin()) < std::tie(top_->at, top_->stream->origin())) {
+            top_ = &s;
+        }
+    }
+}
+
+void merged_stream::next() {
+    top_->stream->next();
+    if (top_->stream->valid()) top_->at = record_time(top_->stream->body());
+    choose();
+}
+
+result<void> merged_stream::status() const {
+    for (const auto& s : sources_) {
+        if (auto status = s.stream->status(); !status) return status;
+    }
+    return {};
+}
+
+result<chunk> collect(merged_stream& stream, timestamp ceiling, std::size_t max_bytes) {
+    chunk c;
+    std::map<const record_stream*, std::uint32_t> places;
+    std::size_t bytes = 0;
+    for (auto* top = stream.top(); top != nullptr && stream.at() < ceiling; top = stream.top()) {
+        if (!c.empty() && bytes + top->body().size() > max_bytes) break;
+        const auto [place, is_new] = places.try_emplace(top, static_cast<std::uint32_t>(c.ranges.size()));
+        if (is_new) c.ranges.push_back({top->origin(), top->sequence(), top->sequence(), {}});
+        auto& range = c.ranges[place->second];
+        range.last = top->sequence();
+        range.head = top->head();
+        bytes += top->body().size();
+        c.entries.push_back({place->second, std::string(top->body())});
+        stream.next();
+    }
+    if (auto status = stream.status(); !status) return fail(status.error());
+    return c;
+}
+
+}  // namespace anabranch::oplog

@@ -1,0 +1,52 @@
+#include "oplog/record.hpp"
+
+#include "base/hash.hpp"
+#include "codec/archive.hpp"
+
+namespace anabranch::oplog {
+namespace {
+
+constexpr std::uint8_t record_version = 1;
+
+}  // namespace
+
+std::string encode_record(const record& r) {
+    std::string body;
+    body.reserve(16 + r.mentioned.size() * 20 + r.payload.size());
+    codec::output out(body);
+    out(record_version);
+    out.fixed64(r.at.value);
+    out(r.mentioned);
+    out.raw(r.payload);
+    return body;
+}
+
+std::optional<record> decode_record(std::string_view body) {
+    codec::input in(body);
+    record r;
+    std::uint8_t version = 0;
+    in(version);
+    if (version != record_version) return std::nullopt;
+    r.at.value = in.fixed64();
+    in(r.mentioned);
+    r.payload = in.rest();
+    if (!in.ok()) return std::nullopt;
+    return r;
+}
+
+timestamp record_time(std::string_view body) {
+    codec::input in(body);
+    in.raw(1);
+    return {in.fixed64()};
+}
+
+hash128 chain_start(std::string_view bucket, const replica_id& origin) {
+    std::string bytes = "anabranch chain 1";
+    codec::output out(bytes);
+    out(bucket, origin);
+    return sha256_128({bytes});
+}
+
+hash128 chain_next(const hash128& head, std::string_view body) { return sha256_128({as_bytes(head), body}); }
+
+}  // namespace anabranch::oplog

@@ -1,0 +1,31 @@
+// Log records: one transaction of one origin, as it is stored, sent and hashed. docs/oplog.md has the format.
+#pragma once
+
+#include <anabranch/ids.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace anabranch::oplog {
+
+/// The body of a record. Whose it is and its sequence are not in it: they follow from where it stands in the
+/// origin's chain. The payload is opaque here; it refers to replicas by their place in `mentioned`.
+struct record {
+    timestamp at;
+    std::vector<replica_id> mentioned;
+    std::string_view payload;  ///< into the bytes that were decoded
+};
+
+std::string encode_record(const record& r);
+/// Nothing where the bytes are malformed or of a version that this library does not know.
+std::optional<record> decode_record(std::string_view body);
+/// The record's timestamp without decoding the rest; zero where the bytes are too short.
+timestamp record_time(std::string_view body);
+
+/// Each origin's records in a bucket are chained: head(n) = H(head(n-1), body(n)). Two replicas that have the same head at
+/// the same sequence have the same records up to there.
+hash128 chain_start(std::string_view bucket, const replica_id& origin);
+hash128 chain_next(const hash128& head, std::string_view body);
+
+}  // namespace anabranch::oplog

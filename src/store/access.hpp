@@ -1,0 +1,39 @@
+// What handles read through: the latest state, a snapshot, or a transaction.
+#pragma once
+
+#include <anabranch/result.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "crdt/edit.hpp"
+
+namespace anabranch::detail {
+
+/// What a visitor of rows wants next: to stop, to go on, or to go on at another path below the prefix.
+struct scan_step {
+    bool stop = false;
+    std::optional<std::string> seek;
+};
+using row_visitor = std::function<scan_step(std::string_view path, const crdt::row& row)>;
+using row_edit = std::function<result<void>(crdt::edit&, const dot& me, timestamp at)>;
+
+class access {
+  public:
+    virtual ~access() = default;
+
+    virtual const origin_table& origins() const = 0;
+    /// `bottom(kind)` where there is none.
+    virtual result<crdt::row> read(std::string_view path, crdt::row_kind kind) = 0;
+    /// Rows whose path begins with `prefix`, upwards from prefix + `from`; rows that show nothing included.
+    virtual result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) = 0;
+
+    /// Handles that write exist only in transactions, which override these.
+    virtual void edit(std::string_view path, crdt::row_kind kind, const row_edit& apply);
+    virtual void clear(std::string_view prefix);
+    /// The transaction fails with this error, unless it has failed already.
+    virtual void reject(error reason);
+};
+
+}  // namespace anabranch::detail

@@ -1,0 +1,114 @@
+// One bucket of a store: its log, its version vector and its rows.
+#pragma once
+
+#include <anabranch/store.hpp>
+#include <atomic>
+#include <boost/container/flat_map.hpp>
+#include <map>
+#include <shared_mutex>
+
+#include "crdt/changes.hpp"
+#include "oplog/chunk.hpp"
+#include "store/access.hpp"
+#include "store/row_table.hpp"
+
+namespace anabranch::detail {
+
+class store_state;
+
+/// What an exchange with a peer sees of progress: sequences by replica.
+using positions = std::map<replica_id, std::uint64_t>;
+
+/// Thread-safe. One writer at a time, and readers beside each other; no lock is held over a sync to disk.
+class bucket_state {
+  public:
+    bucket_state(store_state& store, store_keys::bucket_number number, std::string name);
+
+    /// Finds the log's tails and applies what the rows lack. Called once, before anything else.
+    result<void> recover();
+
+    const std::string& name() const { return name_; }
+    result<void> commit(const std::function<result<void>(transaction&)>& fn, durability wait_for);
+    result<void> read(const std::function<void(const map_view&)>& fn) const;
+    result<std::unique_ptr<snapshot_access>> take_snapshot() const;
+    frontier progress() const;
+    frontier durable_progress() const;
+    /// Rises whenever durable_progress() changes.
+    std::uint64_t durable_revision() const { return durable_revision_.load(); }
+    result<hash128> digest() const;
+
+    /// Applies what is new of the chunk, all or nothing, up to the first transaction beyond `horizon`. The
+    /// chunk must be sound, and hold everything from here to its end in causal order.
+    /// errc::malformed: there is a gap, or a record that cannot be read. errc::diverged: it does not
+    /// continue the chains that are here.
+    result<oplog::applied> apply(const oplog::chunk& chunk, timestamp horizon);
+    /// Durable records above `after` and below `ceiling`, in an order in which they may be applied.
+    result<oplog::chunk> read_log(const positions& after, timestamp ceiling, std::size_t max_bytes) const;
+    /// errc::diverged where a peer's chain has another head than ours at the same place.
+    result<void> compare(const frontier& peer) const;
+
+    /// For clean closing: afterwards nothing is left to replay.
+    result<void> flush() const;
+
+    // For the store's sync to disk: take() before it, publish() after.
+    struct tail {
+        std::uint64_t sequence = 0;
+        hash128 head{};
+        timestamp at;
+    };
+    using tails = boost::container::flat_map<origin, tail>;
+    tails capture() const;
+    void publish(tails durable);
+
+  private:
+    class log_stream;
+
+    tail tail_of(origin writer) const;
+    frontier to_frontier(const tails& t) const;
+    std::string encode_watermark() const;
+    result<void> flush_locked() const;
+    result<void> check_usable() const;
+    result<void> find_tails();
+    result<void> replay(const version_vector& from);
+    /// Joins a logged transaction into the rows.
+    result<void> join_rows(crdt::changes&& changes);
+    result<void> advance(origin writer, tail to, std::size_t bytes);
+    void after_write();
+
+    store_state& store_;
+    const store_keys::bucket_number number_;
+    const std::string name_;
+    const std::string watermark_key_;
+
+    mutable std::shared_mutex mutex_;
+    row_table rows_;
+    tails tails_;
+    version_vector have_;
+    mutable std::atomic<std::size_t> lag_bytes_ = 0;  // of records logged since the watermark was written
+    // Rows are not what log and vector say, because the engine failed in the middle. The log has it all: opening again heals.
+    std::optional<error> broken_;
+
+    mutable std::mutex durable_mutex_;
+    tails durable_;
+    std::atomic<std::uint64_t> durable_revision_ = 0;
+};
+
+/// A bucket's state at one moment.
+class snapshot_access final : public access {
+  public:
+    snapshot_access(std::shared_ptr<const bucket_state> bucket, const origin_table& origins, const row_table& rows,
+                    std::unique_ptr<storage::snapshot> at)
+        : bucket_(std::move(bucket)), origins_(origins), rows_(rows), at_(std::move(at)) {}
+
+    const origin_table& origins() const override { return origins_; }
+    result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
+    result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
+
+  private:
+    std::shared_ptr<const bucket_state> bucket_;  // keeps the store open
+    const origin_table& origins_;
+    const row_table& rows_;
+    std::unique_ptr<storage::snapshot> at_;
+};
+
+}  // namespace anabranch::detail

@@ -1,0 +1,56 @@
+// Keys: paths of fields, and where the storage engine keeps what. docs/disk-layout.md has all of them.
+#pragma once
+
+#include <anabranch/ids.hpp>
+#include <anabranch/views.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "causality/version_vector.hpp"
+
+namespace anabranch::store_keys {
+
+/// A path is a run of segments. A segment is a name and the type of what it names; it sorts by name, then by
+/// type, and no segment is a prefix of another, so everything in a map stands together below the map's path.
+std::string segment(std::string_view name, char type);
+/// A set's element, as a segment.
+inline constexpr char element_type = '.';
+
+/// The first segment of `path`: its name, type and length in bytes. Nothing where it is malformed.
+struct parsed_segment {
+    std::string name;
+    char type;
+    std::size_t length;
+};
+std::optional<parsed_segment> first_segment(std::string_view path);
+/// Well-formed all through, and within the limits.
+bool is_path(std::string_view path);
+
+/// Where the names that begin with `prefix` begin, and where those after `name` (all its types) begin: suffixes of a map's path.
+std::string names_from(std::string_view prefix);
+std::string names_after(std::string_view name);
+/// The first string that is greater than every string that begins with `prefix`; empty where there is none.
+std::string prefix_end(std::string_view prefix);
+
+enum class bucket_number : std::uint32_t {};
+
+std::string big_endian32(std::uint32_t v);
+std::string row_key(bucket_number bucket, std::string_view path);
+inline constexpr std::size_t row_key_prefix = 4;
+
+std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence);
+struct log_position {
+    bucket_number bucket;
+    origin writer;
+    std::uint64_t sequence;
+};
+std::optional<log_position> parse_log_key(std::string_view key);
+
+inline constexpr std::string_view identity_key = "identity";
+inline constexpr std::string_view accepted_key = "accepted";
+inline constexpr char origin_prefix = 'o';
+inline constexpr char bucket_prefix = 'b';
+inline constexpr char watermark_prefix = 'w';
+
+}  // namespace anabranch::store_keys

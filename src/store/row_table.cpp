@@ -1,0 +1,130 @@
+#include "store/row_table.hpp"
+
+namespace anabranch::detail {
+namespace {
+
+using storage::space;
+
+// What a decoded row takes beside its path: for budgets, not for accounts.
+constexpr std::size_t row_overhead = 256;
+constexpr std::size_t write_piece = 1024 * 1024;
+
+result<crdt::row> decode(std::string_view path, std::string_view bytes) {
+    auto row = crdt::decode_row(bytes);
+    if (!row) return fail(errc::corrupt, "the row at path \"" + std::string(path) + "\" cannot be decoded");
+    return std::move(*row);
+}
+
+}  // namespace
+
+result<crdt::row*> row_table::load(std::string_view path, crdt::row_kind kind) {
+    auto it = rows_.find(path);
+    if (it == rows_.end()) {
+        auto stored = peek(path);
+        if (!stored) return fail(stored.error());
+        slot s{*stored ? std::move(**stored) : crdt::bottom(kind)};
+        it = rows_.emplace(std::string(path), std::move(s)).first;
+    }
+    // A row without content may have been asked for as another kind before.
+    if (it->second.value.index() != crdt::bottom(kind).index() && crdt::is_bottom(it->second.value)) {
+        it->second.value = crdt::bottom(kind);
+    }
+    return &it->second.value;
+}
+
+result<std::optional<crdt::row>> row_table::peek(std::string_view path, const storage::snapshot* at) const {
+    if (at == nullptr) {
+        if (const auto it = rows_.find(path); it != rows_.end()) return std::optional(it->second.value);
+    }
+    auto bytes = engine_.get(space::rows, store_keys::row_key(bucket_, path), at);
+    if (!bytes) return fail(bytes.error());
+    if (!*bytes) return std::optional<crdt::row>{};
+    auto row = decode(path, **bytes);
+    if (!row) return fail(row.error());
+    return std::optional(std::move(*row));
+}
+
+void row_table::mark(const std::string& path, slot& s) {
+    if (s.dirty) return;
+    s.dirty = true;
+    dirty_.push_back(path);
+    dirty_bytes_ += path.size() + row_overhead;
+}
+
+void row_table::put(std::string_view path, crdt::row value) {
+    auto it = rows_.find(path);
+    if (it == rows_.end()) it = rows_.emplace(std::string(path), slot{}).first;
+    it->second.value = std::move(value);
+    mark(it->first, it->second);
+}
+
+void row_table::touch(std::string_view path) {
+    const auto it = rows_.find(path);
+    if (it != rows_.end()) mark(it->first, it->second);
+}
+
+result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered) {
+    for (auto& [path, s] : rows_) {
+        if (path.starts_with(prefix) && crdt::cover(s.value, covered)) mark(path, s);
+    }
+    storage::batch changes;
+    const auto write = [&]() -> result<void> {
+        auto done = changes.empty() ? result<void>{} : engine_.write(changes);
+        changes.clear();
+        return done;
+    };
+    auto cursor = scan(prefix, {});
+    for (; cursor.valid(); cursor.next()) {
+        if (rows_.contains(cursor.path())) continue;
+        auto row = cursor.row();
+        if (!row) return fail(row.error());
+        if (!crdt::cover(*row, covered)) continue;
+        if (crdt::is_bottom(*row)) {
+            changes.erase(space::rows, store_keys::row_key(bucket_, cursor.path()));
+        } else {
+            changes.put(space::rows, store_keys::row_key(bucket_, cursor.path()), crdt::encode_row(*row));
+        }
+        if (changes.bytes() < write_piece) continue;
+        if (auto written = write(); !written) return written;
+    }
+    if (auto status = cursor.status(); !status) return status;
+    return write();
+}
+
+result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark) const {
+    const std::lock_guard lock(flush_mutex_);
+    if (dirty_.empty()) return {};
+    storage::batch changes;
+    for (const auto& path : dirty_) {
+        const auto& value = rows_.find(path)->second.value;
+        auto key = store_keys::row_key(bucket_, path);
+        if (crdt::is_bottom(value)) {
+            changes.erase(space::rows, std::move(key));
+        } else {
+            changes.put(space::rows, std::move(key), crdt::encode_row(value));
+        }
+        if (changes.bytes() < write_piece) continue;
+        if (auto written = engine_.write(changes); !written) return written;
+        changes.clear();
+    }
+    changes.put(space::meta, std::string(watermark_key), watermark);
+    if (auto written = engine_.write(changes); !written) return written;
+    for (const auto& path : dirty_) rows_.find(path)->second.dirty = false;
+    dirty_.clear();
+    dirty_bytes_ = 0;
+    return {};
+}
+
+void row_table::trim() {
+    if (dirty_.empty() && rows_.size() * row_overhead > budget_) rows_.clear();
+}
+
+row_cursor row_table::scan(std::string_view prefix, std::string_view from, const storage::snapshot* at) const {
+    auto key = store_keys::row_key(bucket_, prefix);
+    auto cursor = engine_.scan(space::rows, key + std::string(from), at);
+    return {std::move(cursor), std::move(key)};
+}
+
+result<crdt::row> row_cursor::row() const { return decode(path(), cursor_->value()); }
+
+}  // namespace anabranch::detail

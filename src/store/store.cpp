@@ -1,0 +1,57 @@
+#include <anabranch/store.hpp>
+
+#include "storage/memory/memory_engine.hpp"
+#include "storage/rocksdb/rocksdb_engine.hpp"
+#include "store/store_state.hpp"
+
+namespace anabranch {
+
+result<store> store::open(const std::filesystem::path& directory, store_options options) {
+    auto engine = storage::open_rocksdb(directory);
+    if (!engine) return fail(engine.error());
+    auto opened = on(std::move(*engine), std::move(options));
+    if (!opened) return fail(opened.error().code, directory.string() + ": " + opened.error().message);
+    return opened;
+}
+
+result<store> store::in_memory(store_options options) { return on(storage::open_memory(), std::move(options)); }
+
+result<store> store::on(std::unique_ptr<storage::engine> engine, store_options options) {
+    auto state = detail::store_state::open(std::move(engine), std::move(options));
+    if (!state) return fail(state.error());
+    return store(std::move(*state));
+}
+
+result<bucket> store::bucket(std::string_view name) {
+    auto state = state_->bucket(name);
+    if (!state) return fail(state.error());
+    return anabranch::bucket(std::move(*state));
+}
+
+std::vector<std::string> store::buckets() const { return state_->bucket_names(); }
+replica_id store::id() const { return state_->origins().id(state_->self()); }
+result<void> store::sync() { return state_->sync(); }
+result<void> store::accept_until(timestamp at) { return state_->accept_until(at); }
+
+const std::string& bucket::name() const { return state_->name(); }
+frontier bucket::progress() const { return state_->progress(); }
+frontier bucket::durable_progress() const { return state_->durable_progress(); }
+result<hash128> bucket::digest() const { return state_->digest(); }
+
+result<snapshot> bucket::snapshot() const {
+    auto access = state_->take_snapshot();
+    if (!access) return fail(access.error());
+    return anabranch::snapshot(std::move(*access));
+}
+
+result<void> bucket::commit_erased(const std::function<result<void>(transaction&)>& fn, durability wait_for) {
+    return state_->commit(fn, wait_for);
+}
+result<void> bucket::read_erased(const std::function<void(const map_view&)>& fn) const { return state_->read(fn); }
+
+snapshot::snapshot(std::unique_ptr<detail::snapshot_access> access) : map_view(*access, {}), access_(std::move(access)) {}
+snapshot::snapshot(snapshot&&) noexcept = default;
+snapshot& snapshot::operator=(snapshot&&) noexcept = default;
+snapshot::~snapshot() = default;
+
+}  // namespace anabranch

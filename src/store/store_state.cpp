@@ -1,0 +1,227 @@
+#include "store/store_state.hpp"
+
+#include <anabranch/limits.hpp>
+
+#include "codec/archive.hpp"
+
+namespace anabranch::detail {
+namespace {
+
+using storage::space;
+
+std::string origin_key(std::size_t number) {
+    return store_keys::origin_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number));
+}
+
+std::optional<std::uint32_t> parse_number(std::string_view bytes) {
+    if (bytes.size() != 4) return std::nullopt;
+    std::uint32_t v = 0;
+    for (const char byte : bytes) v = v << 8 | static_cast<unsigned char>(byte);
+    return v;
+}
+
+}  // namespace
+
+store_state::store_state(std::unique_ptr<storage::engine> engine, store_options options)
+    : engine_(std::move(engine)), options_(std::move(options)), clock_(options_.env.now) {}
+
+store_state::~store_state() {
+    // So that nothing is left to replay. Where it fails the log still has everything.
+    for (const auto& [name, bucket] : buckets_) (void)bucket->flush();
+}
+
+result<std::shared_ptr<store_state>> store_state::open(std::unique_ptr<storage::engine> engine, store_options options) {
+    std::shared_ptr<store_state> store(new store_state(std::move(engine), std::move(options)));
+    if (auto loaded = store->load(); !loaded) return fail(loaded.error());
+    return store;
+}
+
+result<void> store_state::load() {
+    std::optional<replica_id> identity;
+    std::map<std::string, store_keys::bucket_number> found;
+    auto cursor = engine_->scan(space::meta, {});
+    for (; cursor->valid(); cursor->next()) {
+        const auto key = cursor->key();
+        const auto unusable = [&] { return fail(errc::corrupt, "the store's entry \"" + std::string(key) + "\" cannot be decoded"); };
+        if (key == store_keys::identity_key) {
+            identity = codec::decode<replica_id>(cursor->value());
+            if (!identity) return unusable();
+        } else if (key == store_keys::accepted_key) {
+            const auto at = codec::decode<std::uint64_t>(cursor->value());
+            if (!at) return unusable();
+            accepted_ = *at;
+        } else if (key.front() == store_keys::origin_prefix) {
+            const auto id = codec::decode<replica_id>(cursor->value());
+            if (!id || key != origin_key(static_cast<std::size_t>(origins_.intern(*id)))) return unusable();
+        } else if (key.front() == store_keys::bucket_prefix) {
+            const auto number = parse_number(cursor->value());
+            if (!number) return unusable();
+            found.emplace(key.substr(1), store_keys::bucket_number{*number});
+        }
+    }
+    if (auto status = cursor->status(); !status) return status;
+    persisted_origins_ = origins_.size();
+    if (identity) {
+        self_ = origins_.intern(*identity);
+    } else if (auto created = create_identity(); !created) {
+        return created;
+    }
+    for (const auto& [name, number] : found) {
+        if (auto added = add_bucket(name, number); !added) return added;
+    }
+    // What the dead process had written may still be in the system's cache only.
+    wrote();
+    return sync();
+}
+
+result<void> store_state::create_identity() {
+    replica_id id;
+    for (std::size_t i = 0; i < id.value.size(); i += 8) {
+        auto bits = options_.env.random();
+        for (std::size_t k = 0; k < 8; ++k, bits >>= 8) id.value[i + k] = static_cast<std::uint8_t>(bits);
+    }
+    id.incarnation = 1;
+    self_ = origins_.intern(id);
+    storage::batch batch;
+    batch.put(space::meta, std::string(store_keys::identity_key), codec::encode(id));
+    persist_origins(batch);
+    if (auto written = engine_->write(batch); !written) return written;
+    origins_persisted(origins_.size());
+    return engine_->sync();
+}
+
+result<void> store_state::add_bucket(std::string name, store_keys::bucket_number number) {
+    auto bucket = std::make_unique<bucket_state>(*this, number, name);
+    if (auto recovered = bucket->recover(); !recovered) return recovered;
+    buckets_.emplace(std::move(name), std::move(bucket));
+    return {};
+}
+
+result<std::shared_ptr<bucket_state>> store_state::bucket(std::string_view name) {
+    if (auto found = find_bucket(name)) return found;
+    if (name.empty() || name.size() > limits::bucket_name) {
+        return fail(errc::invalid_argument, "a bucket's name has 1 to " + std::to_string(limits::bucket_name) + " bytes, this one " +
+                                                std::to_string(name.size()));
+    }
+    const std::unique_lock lock(buckets_mutex_);
+    auto it = buckets_.find(name);
+    if (it == buckets_.end()) {
+        if (buckets_.size() == limits::buckets) {
+            return fail(errc::limit_exceeded, "a store has at most " + std::to_string(limits::buckets) + " buckets");
+        }
+        const auto number = static_cast<std::uint32_t>(buckets_.size());
+        storage::batch batch;
+        batch.put(space::meta, store_keys::bucket_prefix + std::string(name), store_keys::big_endian32(number));
+        if (auto written = engine_->write(batch); !written) return fail(written.error());
+        if (auto added = add_bucket(std::string(name), store_keys::bucket_number{number}); !added) return fail(added.error());
+        it = buckets_.find(name);
+    }
+    return std::shared_ptr<bucket_state>(shared_from_this(), it->second.get());
+}
+
+std::shared_ptr<bucket_state> store_state::find_bucket(std::string_view name) {
+    const std::shared_lock lock(buckets_mutex_);
+    const auto it = buckets_.find(name);
+    if (it == buckets_.end()) return nullptr;
+    return {shared_from_this(), it->second.get()};
+}
+
+std::vector<std::string> store_state::bucket_names() const {
+    const std::shared_lock lock(buckets_mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, bucket] : buckets_) names.push_back(name);
+    return names;
+}
+
+timestamp store_state::horizon() const {
+    const auto wall = std::max(options_.env.now(), timestamp{accepted_.load()}.wall());
+    return timestamp::from(wall + options_.max_clock_drift, UINT16_MAX);
+}
+
+result<void> store_state::accept_until(timestamp at) {
+    const std::lock_guard lock(identity_mutex_);
+    if (at.value <= accepted_) return {};
+    storage::batch batch;
+    batch.put(space::meta, std::string(store_keys::accepted_key), codec::encode(at.value));
+    if (auto written = engine_->write(batch); !written) return written;
+    accepted_ = at.value;
+    wrote();
+    notify();
+    return {};
+}
+
+void store_state::persist_origins(storage::batch& batch) const {
+    for (auto i = persisted_origins_.load(); i < origins_.size(); ++i) {
+        batch.put(space::meta, origin_key(i), codec::encode(origins_.id(origin{static_cast<std::uint32_t>(i)})));
+    }
+}
+
+void store_state::origins_persisted(std::size_t count) {
+    auto known = persisted_origins_.load();
+    while (known < count && !persisted_origins_.compare_exchange_weak(known, count)) {
+    }
+}
+
+origin store_state::next_incarnation(storage::batch& batch) {
+    const std::lock_guard lock(identity_mutex_);
+    auto id = origins_.id(self_);
+    ++id.incarnation;
+    const auto next = origins_.intern(id);
+    batch.put(space::meta, std::string(store_keys::identity_key), codec::encode(id));
+    persist_origins(batch);
+    return next;
+}
+
+std::uint64_t store_state::subscribe(std::function<void()> woken) {
+    const std::unique_lock lock(subscribers_mutex_);
+    subscribers_.emplace(next_subscription_, std::move(woken));
+    return next_subscription_++;
+}
+
+void store_state::unsubscribe(std::uint64_t subscription) {
+    const std::unique_lock lock(subscribers_mutex_);
+    subscribers_.erase(subscription);
+}
+
+void store_state::notify() const {
+    const std::shared_lock lock(subscribers_mutex_);
+    for (const auto& [id, woken] : subscribers_) woken();
+}
+
+result<void> store_state::sync() {
+    const auto target = written_.load();
+    std::unique_lock lock(sync_mutex_);
+    while (synced_ < target) {
+        if (syncing_) {
+            sync_done_.wait(lock);
+            continue;
+        }
+        syncing_ = true;
+        lock.unlock();
+        auto reached = sync_engine();
+        lock.lock();
+        syncing_ = false;
+        if (reached) synced_ = *reached;
+        sync_done_.notify_all();
+        if (!reached) return fail(reached.error());
+        lock.unlock();
+        notify();
+        lock.lock();
+    }
+    return {};
+}
+
+result<std::uint64_t> store_state::sync_engine() {
+    // In this order: what is counted has been captured, and what is captured will be on disk.
+    const auto counted = written_.load();
+    std::vector<std::pair<bucket_state*, bucket_state::tails>> captured;
+    {
+        const std::shared_lock lock(buckets_mutex_);
+        for (const auto& [name, bucket] : buckets_) captured.emplace_back(bucket.get(), bucket->capture());
+    }
+    if (auto synced = engine_->sync(); !synced) return fail(synced.error());
+    for (auto& [bucket, tails] : captured) bucket->publish(std::move(tails));
+    return counted;
+}
+
+}  // namespace anabranch::detail

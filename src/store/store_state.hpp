@@ -1,0 +1,91 @@
+// One open store: its engine, identity, clock and buckets.
+#pragma once
+
+#include <anabranch/store.hpp>
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+
+#include "causality/hybrid_clock.hpp"
+#include "causality/origin_table.hpp"
+#include "storage/engine.hpp"
+#include "store/bucket_state.hpp"
+
+namespace anabranch::detail {
+
+/// Thread-safe. Locks are taken in this order: a bucket's, then the store's.
+class store_state : public std::enable_shared_from_this<store_state> {
+  public:
+    static result<std::shared_ptr<store_state>> open(std::unique_ptr<storage::engine> engine, store_options options);
+    ~store_state();
+
+    /// The bucket, created where there is none. Keeps the store open.
+    result<std::shared_ptr<bucket_state>> bucket(std::string_view name);
+    /// nullptr where there is none.
+    std::shared_ptr<bucket_state> find_bucket(std::string_view name);
+    std::vector<std::string> bucket_names() const;
+
+    storage::engine& engine() { return *engine_; }
+    origin_table& origins() { return origins_; }
+    hybrid_clock& clock() { return clock_; }
+    const store_options& options() const { return options_; }
+    /// Who commits here now.
+    origin self() const { return self_.load(); }
+
+    /// Timestamps above this are too far in the future to be taken.
+    timestamp horizon() const;
+    result<void> accept_until(timestamp at);
+
+    /// Adds what must be on disk before a record that mentions replicas which this store has not met before.
+    void persist_origins(storage::batch& batch) const;
+    /// That batch is written.
+    void origins_persisted(std::size_t count);
+    /// A peer knows more of this replica than it does itself: from now on it commits as a new incarnation.
+    /// Adds that to `batch`; take_incarnation() once it is written.
+    origin next_incarnation(storage::batch& batch);
+    void take_incarnation(origin next) { self_.store(next); }
+
+    /// Called after every write to the log, and whenever durable progress may have changed; outside all locks.
+    std::uint64_t subscribe(std::function<void()> woken);
+    void unsubscribe(std::uint64_t subscription);
+    void notify() const;
+
+    /// Something was written to the log, and is not on disk yet.
+    void wrote() { written_.fetch_add(1); }
+    bool has_undurable() const { return synced_.load() != written_.load(); }
+    /// Waits until everything written before the call is on disk. Callers share one sync of the engine.
+    result<void> sync();
+
+  private:
+    store_state(std::unique_ptr<storage::engine> engine, store_options options);
+    result<void> load();
+    result<void> create_identity();
+    result<void> add_bucket(std::string name, store_keys::bucket_number number);
+    result<std::uint64_t> sync_engine();
+
+    std::unique_ptr<storage::engine> engine_;
+    store_options options_;
+    origin_table origins_;
+    hybrid_clock clock_;
+    std::atomic<origin> self_{};
+    std::atomic<std::size_t> persisted_origins_ = 0;
+    std::atomic<std::uint64_t> accepted_ = 0;
+    std::mutex identity_mutex_;
+
+    mutable std::shared_mutex buckets_mutex_;
+    std::map<std::string, std::unique_ptr<bucket_state>, std::less<>> buckets_;
+
+    mutable std::shared_mutex subscribers_mutex_;
+    std::map<std::uint64_t, std::function<void()>> subscribers_;
+    std::uint64_t next_subscription_ = 1;
+
+    std::atomic<std::uint64_t> written_ = 0;
+    std::atomic<std::uint64_t> synced_ = 0;
+    std::mutex sync_mutex_;
+    std::condition_variable sync_done_;
+    bool syncing_ = false;
+};
+
+}  // namespace anabranch::detail

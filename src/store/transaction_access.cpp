@@ -1,0 +1,121 @@
+#include "store/transaction_access.hpp"
+
+#include <algorithm>
+
+namespace anabranch::detail {
+
+void access::edit(std::string_view, crdt::row_kind, const row_edit&) {}
+void access::clear(std::string_view) {}
+void access::reject(error) {}
+
+void transaction_access::reject(error reason) {
+    if (status_) status_ = fail(std::move(reason));
+}
+
+void transaction_access::cover(std::string_view path, crdt::row& row) const {
+    if (std::ranges::any_of(removals_, [&](const std::string& prefix) { return path.starts_with(prefix); })) {
+        crdt::cover(row, have_);
+    }
+}
+
+result<crdt::row> transaction_access::before(std::string_view path, crdt::row_kind kind) {
+    auto row = rows_.load(path, kind);
+    if (!row) return fail(row.error());
+    if (crdt::kind_of(**row) != kind) {
+        return fail(errc::corrupt, "the row at path \"" + std::string(path) + "\" is of another kind than its type");
+    }
+    crdt::row copy = **row;
+    cover(path, copy);
+    return copy;
+}
+
+result<crdt::row> transaction_access::read(std::string_view path, crdt::row_kind kind) {
+    if (const auto it = edits_.find(path); it != edits_.end()) return it->second.now();
+    return before(path, kind);
+}
+
+result<transaction_access::edits::iterator> transaction_access::edit_of(std::string_view path, crdt::row_kind kind) {
+    if (const auto it = edits_.find(path); it != edits_.end()) return it;
+    auto row = before(path, kind);
+    if (!row) return fail(row.error());
+    return edits_.try_emplace(std::string(path), std::move(*row)).first;
+}
+
+void transaction_access::edit(std::string_view path, crdt::row_kind kind, const row_edit& apply) {
+    if (!status_) return;
+    if (!store_keys::is_path(path)) {
+        return reject({errc::limit_exceeded, "a name, or the nesting of names, is longer than limits.hpp allows"});
+    }
+    auto it = edit_of(path, kind);
+    if (!it) return reject(it.error());
+    if (auto applied = apply((*it)->second, me_, at_); !applied) reject(applied.error());
+}
+
+void transaction_access::clear(std::string_view prefix) {
+    if (!status_) return;
+    if (auto done = clear_below(prefix); !done) reject(done.error());
+}
+
+result<void> transaction_access::clear_below(std::string_view prefix) {
+    // Counters take a reset of what is observed now; whatever else is below is covered by the prefix.
+    bool seen = false;
+    std::vector<std::string> counters;
+    auto scanned = scan(prefix, {}, [&](std::string_view path, const crdt::row& row) {
+        if (!crdt::is_live(row)) return scan_step{};
+        seen = true;
+        if (crdt::kind_of(row) == crdt::row_kind::counter) counters.emplace_back(path);
+        return scan_step{};
+    });
+    if (!scanned) return scanned;
+    if (!seen) return {};
+    for (const auto& path : counters) {
+        if (auto it = edit_of(path, crdt::row_kind::counter); !it) return fail(it.error());
+    }
+    for (auto it = edits_.lower_bound(prefix); it != edits_.end() && it->first.starts_with(prefix); ++it) {
+        it->second.clear(have_);
+    }
+    std::erase_if(removals_, [&](const std::string& earlier) { return earlier.starts_with(prefix); });
+    removals_.emplace_back(prefix);
+    return {};
+}
+
+result<void> transaction_access::scan(std::string_view prefix, std::string_view from, const row_visitor& visit) {
+    if (auto flushed = flush_(); !flushed) return flushed;
+    auto cursor = rows_.scan(prefix, from);
+    auto mine = edits_.lower_bound(std::string(prefix) + std::string(from));
+    while (true) {
+        const bool has_mine = mine != edits_.end() && mine->first.starts_with(prefix);
+        if (!has_mine && !cursor.valid()) break;
+        scan_step step;
+        if (has_mine && (!cursor.valid() || mine->first <= cursor.path())) {
+            // Ours takes the place of the bucket's.
+            if (cursor.valid() && mine->first == cursor.path()) cursor.next();
+            step = visit(mine->first, mine->second.now());
+            ++mine;
+        } else {
+            auto row = cursor.row();
+            if (!row) return fail(row.error());
+            const std::string path(cursor.path());
+            cover(path, *row);
+            step = visit(path, *row);
+            cursor.next();
+        }
+        if (step.stop) return {};
+        if (step.seek) {
+            cursor.seek(*step.seek);
+            mine = edits_.lower_bound(*step.seek);
+        }
+    }
+    return cursor.status();
+}
+
+crdt::changes transaction_access::changes() const {
+    crdt::changes c;
+    for (const auto& prefix : removals_) c.removals.push_back({prefix, have_});
+    for (const auto& [path, e] : edits_) {
+        if (e.changed()) c.rows.push_back({path, e.change()});
+    }
+    return c;
+}
+
+}  // namespace anabranch::detail

@@ -1,0 +1,66 @@
+#include <anabranch/session.hpp>
+
+#include "store/store_state.hpp"
+#include "sync/session.hpp"
+
+namespace anabranch {
+namespace {
+
+/// The store behind the port that sessions see.
+class store_port final : public sync::local_replica {
+  public:
+    explicit store_port(store local) : local_(std::move(local)) {}
+
+    replica_id id() const override { return local_.id(); }
+    std::vector<std::string> buckets() const override { return local_.buckets(); }
+    frontier durable(std::string_view name) const override { return bucket(name)->durable_progress(); }
+    std::uint64_t revision(std::string_view name) const override { return bucket(name)->durable_revision(); }
+    bool has_undurable() const override { return local_.state()->has_undurable(); }
+    timestamp horizon() const override { return local_.state()->horizon(); }
+    result<void> compare(std::string_view name, const frontier& peer) override { return bucket(name)->compare(peer); }
+    result<oplog::chunk> read(std::string_view name, const sync::positions& after, timestamp ceiling,
+                              std::size_t max_bytes) override {
+        return bucket(name)->read_log(after, ceiling, max_bytes);
+    }
+    result<oplog::applied> apply(std::string_view name, const oplog::chunk& chunk) override {
+        return bucket(name)->apply(chunk, horizon());
+    }
+
+  private:
+    /// Sessions ask for buckets that buckets() named, and buckets stay.
+    std::shared_ptr<detail::bucket_state> bucket(std::string_view name) const {
+        return local_.state()->find_bucket(name);
+    }
+
+    store local_;
+};
+
+}  // namespace
+
+class session::impl {
+  public:
+    impl(store local, session_options options, steady_time now) : port(std::move(local)), machine(port, options, now) {}
+
+    store_port port;
+    sync::session machine;
+};
+
+session::session(store local, session_options options, steady_time now)
+    : impl_(std::make_unique<impl>(std::move(local), options, now)) {}
+session::session(session&&) noexcept = default;
+session& session::operator=(session&&) noexcept = default;
+session::~session() = default;
+
+void session::receive(std::string_view bytes, steady_time now) { impl_->machine.receive(bytes, now); }
+void session::poll(steady_time now) { impl_->machine.poll(now); }
+std::string session::take_output() { return impl_->machine.take_output(); }
+bool session::wants_sync() const { return impl_->machine.wants_sync(); }
+steady_time session::next_poll() const { return impl_->machine.next_poll(); }
+session_phase session::phase() const { return impl_->machine.phase(); }
+bool session::in_sync() const { return impl_->machine.in_sync(); }
+const std::optional<error>& session::failure() const { return impl_->machine.failure(); }
+const std::optional<replica_id>& session::peer() const { return impl_->machine.peer(); }
+const sync_progress& session::progress() const { return impl_->machine.progress(); }
+std::vector<held_transaction> session::held() const { return impl_->machine.held(); }
+
+}  // namespace anabranch

@@ -1,0 +1,128 @@
+// The messages of the sync protocol and their framing. docs/sync-protocol.md has every byte.
+#pragma once
+
+#include <anabranch/ids.hpp>
+#include <anabranch/limits.hpp>
+#include <anabranch/result.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace anabranch::sync {
+
+inline constexpr std::uint8_t protocol_version = 1;
+/// Bytes of a whole message, of one or more frames.
+inline constexpr std::size_t max_message = limits::transaction + limits::frame;
+
+/// First on every connection, from both sides at once. The fields up to the versions stay as they are in every version.
+struct greeting {
+    std::uint8_t oldest_version = protocol_version;
+    std::uint8_t newest_version = protocol_version;
+    replica_id id;
+    /// Over the names and durable frontiers of all buckets. Equal: there is nothing to exchange.
+    hash128 state{};
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(oldest_version, newest_version, id, state);
+    }
+};
+
+/// What the sender has of a bucket, from where the receiver is to send: at the start for every bucket, and again whenever
+/// the stream has to begin anew, with a higher epoch.
+struct have {
+    std::string bucket;
+    std::uint64_t epoch = 0;
+    /// Send only records with lesser timestamps.
+    timestamp ceiling;
+    frontier known;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, epoch, ceiling.value, known);
+    }
+};
+
+/// That was the last of the first `have`s.
+struct ready {
+    template <class Archive>
+    void serialize(Archive&) {}
+};
+
+/// Records in causal order.
+struct records {
+    std::string bucket;
+    /// Of the `have` that this answers; those of an earlier one are void.
+    std::uint64_t epoch = 0;
+    /// Of `body` when decompressed (zstd); 0: it is not compressed.
+    std::uint64_t raw_size = 0;
+    std::string body;  ///< an oplog::chunk
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, epoch, raw_size, body);
+    }
+};
+
+/// The sender has these on disk, and knows that the receiver has them.
+struct acknowledgement {
+    struct entry {
+        replica_id origin;
+        std::uint64_t sequence = 0;
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(origin, sequence);
+        }
+    };
+    std::string bucket;
+    std::vector<entry> known;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, known);
+    }
+};
+
+struct heartbeat {
+    template <class Archive>
+    void serialize(Archive&) {}
+};
+
+/// Why the sender closes the connection.
+struct goodbye {
+    std::uint32_t code = 0;  ///< an errc
+    std::string reason;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(code, reason);
+    }
+};
+
+/// A message's type on the wire is its place here, from 1.
+using message = std::variant<greeting, have, ready, records, acknowledgement, heartbeat, goodbye>;
+
+/// Appends the message in as many frames as it takes.
+void append_message(std::string& out, const message& m);
+
+/// Puts messages together from bytes that are cut anywhere. Holds at most one message.
+class message_reader {
+  public:
+    /// Bytes are appended; call next() until it has no more.
+    void feed(std::string_view bytes) { buffer_.append(bytes); }
+    /// The next message; nothing while it is incomplete. After an error (errc::malformed) the stream is lost.
+    result<std::optional<message>> next();
+
+  private:
+    std::string buffer_;
+    std::size_t consumed_ = 0;
+    std::string staged_;  // frames of a message whose last frame has not arrived
+    std::uint8_t staged_type_ = 0;
+    bool greeted_ = false;
+};
+
+}  // namespace anabranch::sync

@@ -1,0 +1,361 @@
+#include "sync/session.hpp"
+
+#include <zstd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/hash.hpp"
+#include "codec/archive.hpp"
+
+namespace anabranch::sync {
+namespace {
+
+constexpr timestamp no_ceiling{UINT64_MAX};
+// Below this a frame of zstd costs more than it saves.
+constexpr std::size_t least_compressed = 512;
+constexpr int compression_level = 1;
+
+std::uint64_t at(const positions& p, const replica_id& id) {
+    const auto it = p.find(id);
+    return it == p.end() ? 0 : it->second;
+}
+
+void raise(positions& p, const replica_id& id, std::uint64_t sequence) {
+    auto& current = p[id];
+    current = std::max(current, sequence);
+}
+
+bool covers(const positions& p, const positions& other) {
+    return std::ranges::all_of(other, [&](const auto& e) { return e.second <= at(p, e.first); });
+}
+
+std::uint64_t missing(const positions& have, const positions& wanted) {
+    std::uint64_t n = 0;
+    for (const auto& [id, sequence] : wanted) n += sequence - std::min(sequence, at(have, id));
+    return n;
+}
+
+positions to_positions(const frontier& f) {
+    positions p;
+    for (const auto& entry : f) p[entry.origin] = entry.sequence;
+    return p;
+}
+
+records pack(const std::string& bucket, std::uint64_t epoch, const oplog::chunk& chunk) {
+    records m{bucket, epoch, 0, codec::encode(chunk)};
+    if (m.body.size() < least_compressed) return m;
+    std::string compressed(ZSTD_compressBound(m.body.size()), '\0');
+    const auto size = ZSTD_compress(compressed.data(), compressed.size(), m.body.data(), m.body.size(), compression_level);
+    if (ZSTD_isError(size) != 0 || size >= m.body.size()) return m;
+    compressed.resize(size);
+    m.raw_size = m.body.size();
+    m.body = std::move(compressed);
+    return m;
+}
+
+result<oplog::chunk> unpack(const records& m) {
+    const auto malformed = [&](const char* what) {
+        return fail(errc::malformed, std::string("records of bucket \"") + m.bucket + "\" " + what);
+    };
+    std::string raw;
+    std::string_view bytes = m.body;
+    if (m.raw_size > 0) {
+        if (m.raw_size > max_message) return malformed("are too long");
+        raw.resize(m.raw_size);
+        const auto size = ZSTD_decompress(raw.data(), raw.size(), m.body.data(), m.body.size());
+        if (ZSTD_isError(size) != 0 || size != raw.size()) return malformed("cannot be decompressed");
+        bytes = raw;
+    }
+    auto chunk = codec::decode<oplog::chunk>(bytes);
+    if (!chunk || !oplog::is_sound(*chunk)) return malformed("cannot be decoded");
+    return std::move(*chunk);
+}
+
+}  // namespace
+
+session::session(local_replica& local, session_options options, steady_time now)
+    : local_(local), options_(options), last_sent_(now), last_received_(now), now_(now) {
+    greeted_state_ = fingerprint_state();
+    send(greeting{protocol_version, protocol_version, local_.id(), greeted_state_});
+}
+
+/// Also takes what it fingerprints as this side's starting point.
+hash128 session::fingerprint_state() {
+    std::string bytes;
+    codec::output out(bytes);
+    for (const auto& name : local_.buckets()) {
+        auto& s = streams_[name];
+        s.is_local = true;
+        out(name, refresh(name, s));
+    }
+    return sha256_128({bytes});
+}
+
+frontier session::refresh(const std::string& bucket, stream& s) {
+    // The revision first: what changes in between is looked at again.
+    s.revision = local_.revision(bucket);
+    auto f = local_.durable(bucket);
+    s.durable = to_positions(f);
+    return f;
+}
+
+// --- in --------------------------------------------------------------------------------------------------
+
+void session::receive(std::string_view bytes, steady_time now) {
+    if (failure_) return;
+    now_ = std::max(now_, now);
+    last_received_ = now_;
+    progress_.bytes_received += bytes.size();
+    reader_.feed(bytes);
+    while (!failure_) {
+        auto next = reader_.next();
+        if (!next) return end(next.error());
+        if (!*next) break;
+        if (!peer_ && !std::holds_alternative<greeting>(**next)) return end({errc::malformed, "no greeting"});
+        std::visit([&](const auto& m) { handle(m); }, **next);
+    }
+    if (failure_) return;
+    look_for_progress();
+    pump_all();
+    count_remaining();
+}
+
+void session::handle(const greeting& m) {
+    if (m.id.value == local_.id().value) {
+        return end({errc::self_connection, "the peer is this replica itself, or a copy of its directory"});
+    }
+    peer_ = m.id;
+    if (m.state == greeted_state_) {
+        // Both hold the same, as it was when they greeted.
+        for (auto& [bucket, s] : streams_) {
+            s.is_told = s.is_remote = true;
+            s.advertised = s.peer_durable = s.sent = s.durable;
+        }
+        is_ready_ = true;
+        return;
+    }
+    for (auto& [bucket, s] : streams_) tell(bucket, s);
+    send(ready{});
+}
+
+void session::handle(const have& m) {
+    auto it = streams_.find(m.bucket);
+    if (it == streams_.end()) {
+        if (m.bucket.empty() || m.bucket.size() > limits::bucket_name || streams_.size() == limits::buckets) {
+            return end({errc::malformed, "too many buckets, or one with an impossible name"});
+        }
+        it = streams_.try_emplace(m.bucket).first;
+    }
+    if (m.known.size() > limits::origins) return end({errc::malformed, "too many replicas in one bucket"});
+    auto& s = it->second;
+    if (s.is_remote && m.epoch <= s.peer_epoch) return end({errc::malformed, "an epoch went back"});
+    if (s.is_local) {
+        if (auto compared = local_.compare(m.bucket, m.known); !compared) return end(compared.error());
+    }
+    s.is_remote = true;
+    s.peer_epoch = m.epoch;
+    s.peer_ceiling = m.ceiling;
+    s.peer_durable = to_positions(m.known);
+    s.sent = s.peer_durable;
+    s.in_flight.clear();
+    s.in_flight_bytes = 0;
+}
+
+void session::handle(const ready&) { is_ready_ = true; }
+
+void session::handle(const records& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_told || !it->second.is_remote) {
+        return end({errc::malformed, "records of a bucket that is not shared"});
+    }
+    auto& s = it->second;
+    // Sent before the peer knew that the stream has to begin anew.
+    if (m.epoch != s.epoch || s.must_tell) return;
+    auto chunk = unpack(m);
+    if (!chunk) return end(chunk.error());
+    auto applied = local_.apply(m.bucket, *chunk);
+    if (!applied) return end(applied.error());
+    progress_.transactions_received += applied->transactions;
+    // The peer sends only what it has on disk.
+    for (const auto& range : chunk->ranges) {
+        raise(s.peer_durable, range.origin, range.last);
+        raise(s.sent, range.origin, range.last);
+    }
+    if (applied->held) {
+        // Nothing after it may be taken before it. Earlier transactions may: they do not depend on it.
+        s.held = held_transaction{m.bucket, applied->held->id, applied->held->at};
+        s.ceiling = applied->held->at;
+        s.must_tell = true;
+        ++progress_.holds;
+    }
+}
+
+void session::handle(const acknowledgement& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_remote) return end({errc::malformed, "an acknowledgement for a bucket that is not shared"});
+    auto& s = it->second;
+    for (const auto& entry : m.known) {
+        raise(s.peer_durable, entry.origin, entry.sequence);
+        raise(s.sent, entry.origin, entry.sequence);
+    }
+    while (!s.in_flight.empty() && covers(s.peer_durable, s.in_flight.front().ends)) {
+        s.in_flight_bytes -= s.in_flight.front().bytes;
+        s.in_flight.pop_front();
+    }
+}
+
+void session::handle(const heartbeat&) {}
+
+void session::handle(const goodbye& m) {
+    const auto code = m.code >= 1 && m.code <= static_cast<std::uint32_t>(errc::refused) ? static_cast<errc>(m.code) : errc::malformed;
+    failure_ = error{code, "the peer ended the session: " + m.reason.substr(0, 1024)};
+}
+
+// --- out -------------------------------------------------------------------------------------------------
+
+void session::send(const message& m) {
+    append_message(output_, m);
+    last_sent_ = now_;
+}
+
+void session::end(error why) {
+    send(goodbye{static_cast<std::uint32_t>(why.code), why.message.substr(0, 1024)});
+    failure_ = std::move(why);
+}
+
+std::string session::take_output() {
+    auto out = std::exchange(output_, {});
+    progress_.bytes_sent += out.size();
+    if (!failure_) pump_all();
+    return out;
+}
+
+void session::tell(const std::string& bucket, stream& s) {
+    const auto known = refresh(bucket, s);
+    send(have{bucket, s.epoch, s.ceiling, known});
+    s.is_told = true;
+    s.must_tell = false;
+    s.advertised = s.durable;
+}
+
+void session::acknowledge(const std::string& bucket, stream& s) {
+    acknowledgement m{bucket, {}};
+    for (const auto& [id, sequence] : s.durable) {
+        // What the peer lacks it learns by getting it.
+        const auto both = std::min(sequence, at(s.peer_durable, id));
+        if (both <= at(s.advertised, id)) continue;
+        s.advertised[id] = both;
+        m.known.push_back({id, both});
+    }
+    if (!m.known.empty()) send(m);
+}
+
+void session::pump_all() {
+    for (auto& [bucket, s] : streams_) pump(bucket, s);
+}
+
+void session::pump(const std::string& bucket, stream& s) {
+    if (failure_ || !s.is_local || !s.is_remote) return;
+    while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes &&
+           missing(s.sent, s.durable) > 0) {
+        auto chunk = local_.read(bucket, s.sent, s.peer_ceiling, options_.chunk_bytes);
+        if (!chunk) return end(chunk.error());
+        if (chunk->empty()) return;  // the rest is above the ceiling
+        const auto before = output_.size();
+        send(pack(bucket, s.peer_epoch, *chunk));
+        stream::flight sent{{}, output_.size() - before};
+        for (const auto& range : chunk->ranges) {
+            raise(s.sent, range.origin, range.last);
+            raise(sent.ends, range.origin, range.last);
+        }
+        s.in_flight_bytes += sent.bytes;
+        s.in_flight.push_back(std::move(sent));
+        progress_.transactions_sent += chunk->entries.size();
+    }
+}
+
+// --- time and local progress -----------------------------------------------------------------------------
+
+void session::poll(steady_time now) {
+    if (failure_) return;
+    now_ = std::max(now_, now);
+    if (now_ - last_received_ >= options_.timeout) {
+        return end({errc::timed_out, "nothing heard for " + std::to_string((now_ - last_received_).count()) + " ms"});
+    }
+    look_for_progress();
+    pump_all();
+    if (now_ - last_sent_ >= options_.heartbeat) send(heartbeat{});
+    count_remaining();
+}
+
+void session::look_for_progress() {
+    if (!peer_ || failure_) return;
+    for (const auto& name : local_.buckets()) streams_[name].is_local = true;
+    const bool all_durable = !local_.has_undurable();
+    for (auto& [bucket, s] : streams_) {
+        if (!s.is_local) continue;
+        if (s.held && s.is_told && !s.must_tell && s.held->at <= local_.horizon()) {
+            s.held.reset();
+            s.ceiling = no_ceiling;
+            s.must_tell = true;
+        }
+        if (!s.is_told) {
+            // Created here meanwhile.
+            tell(bucket, s);
+        } else if (s.must_tell && all_durable) {
+            ++s.epoch;
+            tell(bucket, s);
+        } else if (s.revision != local_.revision(bucket)) {
+            refresh(bucket, s);
+        }
+        acknowledge(bucket, s);
+    }
+}
+
+void session::count_remaining() {
+    progress_.transactions_to_send = progress_.transactions_to_receive = 0;
+    for (const auto& [bucket, s] : streams_) {
+        if (!s.is_local || !s.is_remote) continue;
+        progress_.transactions_to_send += missing(s.peer_durable, s.durable);
+        progress_.transactions_to_receive += missing(s.durable, s.peer_durable);
+    }
+    was_in_sync_ = was_in_sync_ || in_sync();
+}
+
+bool session::in_sync() const {
+    if (!peer_ || !is_ready_ || failure_ || local_.has_undurable()) return false;
+    return std::ranges::all_of(streams_, [&](const auto& entry) {
+        const auto& [bucket, s] = entry;
+        if (!s.is_local || !s.is_remote) return true;
+        return !s.held && !s.must_tell && s.revision == local_.revision(bucket) && covers(s.peer_durable, s.durable) &&
+               covers(s.durable, s.peer_durable);
+    });
+}
+
+bool session::wants_sync() const { return !failure_ && peer_ && local_.has_undurable(); }
+
+steady_time session::next_poll() const {
+    auto next = std::min(last_sent_ + options_.heartbeat, last_received_ + options_.timeout);
+    // A held transaction waits for the wall clock, which this one does not know: look now and then.
+    if (std::ranges::any_of(streams_, [](const auto& entry) { return entry.second.held.has_value(); })) {
+        next = std::min(next, now_ + std::chrono::seconds{1});
+    }
+    return next;
+}
+
+session_phase session::phase() const {
+    if (failure_) return session_phase::ended;
+    if (!peer_) return session_phase::greeting;
+    return was_in_sync_ ? session_phase::live : session_phase::catching_up;
+}
+
+std::vector<held_transaction> session::held() const {
+    std::vector<held_transaction> all;
+    for (const auto& [bucket, s] : streams_) {
+        if (s.held) all.push_back(*s.held);
+    }
+    return all;
+}
+
+}  // namespace anabranch::sync

@@ -1,0 +1,99 @@
+// The sync protocol as a state machine: no sockets, clocks, threads or randomness. docs/sync-protocol.md tells the story.
+#pragma once
+
+#include <anabranch/result.hpp>
+#include <anabranch/sync.hpp>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "sync/local_replica.hpp"
+#include "sync/message.hpp"
+
+namespace anabranch::sync {
+
+class session {
+  public:
+    /// Sends the greeting at once. `local` must outlive the session.
+    session(local_replica& local, session_options options, steady_time now);
+
+    void receive(std::string_view bytes, steady_time now);
+    void poll(steady_time now);
+    /// Empties the output, and fills it again as far as the window allows.
+    std::string take_output();
+    bool wants_sync() const;
+    steady_time next_poll() const;
+
+    session_phase phase() const;
+    bool in_sync() const;
+    const std::optional<error>& failure() const { return failure_; }
+    const std::optional<replica_id>& peer() const { return peer_; }
+    const sync_progress& progress() const { return progress_; }
+    std::vector<held_transaction> held() const;
+
+  private:
+    /// What the two sides know of each other in one bucket.
+    struct stream {
+        // This side's.
+        bool is_local = false;
+        bool is_told = false;  ///< the peer knows that the bucket is here, and from where it is to send
+        std::uint64_t epoch = 0;
+        timestamp ceiling{UINT64_MAX};
+        std::optional<held_transaction> held;
+        bool must_tell = false;  ///< a `have` of the next epoch goes out as soon as what was applied is durable
+        std::uint64_t revision = 0;
+        positions durable;
+        positions advertised;  ///< what the peer has been told of `durable`
+
+        // The peer's.
+        bool is_remote = false;
+        std::uint64_t peer_epoch = 0;
+        timestamp peer_ceiling{UINT64_MAX};
+        positions peer_durable;
+        positions sent;  ///< what the peer has, or has been sent
+        struct flight {
+            positions ends;
+            std::size_t bytes = 0;
+        };
+        std::deque<flight> in_flight;
+        std::size_t in_flight_bytes = 0;
+    };
+    using streams = std::map<std::string, stream, std::less<>>;
+
+    void send(const message& m);
+    void end(error why);
+    void handle(const greeting& m);
+    void handle(const have& m);
+    void handle(const ready& m);
+    void handle(const records& m);
+    void handle(const acknowledgement& m);
+    void handle(const heartbeat& m);
+    void handle(const goodbye& m);
+
+    frontier refresh(const std::string& bucket, stream& s);
+    void tell(const std::string& bucket, stream& s);
+    void acknowledge(const std::string& bucket, stream& s);
+    void pump(const std::string& bucket, stream& s);
+    void pump_all();
+    void look_for_progress();
+    void count_remaining();
+    hash128 fingerprint_state();
+
+    local_replica& local_;
+    session_options options_;
+    message_reader reader_;
+    std::string output_;
+    streams streams_;
+    sync_progress progress_;
+    std::optional<error> failure_;
+    std::optional<replica_id> peer_;
+    hash128 greeted_state_{};
+    bool is_ready_ = false;       // the peer has told all its buckets
+    bool was_in_sync_ = false;    // since the greeting, for phase()
+    steady_time last_sent_{};
+    steady_time last_received_{};
+    steady_time now_{};
+};
+
+}  // namespace anabranch::sync

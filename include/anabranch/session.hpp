@@ -41,7 +41,9 @@ class session {
     steady_time next_poll() const;
 
     session_phase phase() const;
-    /// Everything that either side had when the session began, and everything since, is durably at both.
+    /// Everything that either side had on disk when they met is on disk at both. Stays true.
+    bool caught_up() const;
+    /// The same for everything since. With writes going on it is true for moments only.
     bool in_sync() const;
     /// Why the session ended; nothing while it has not.
     const std::optional<error>& failure() const;

@@ -57,6 +57,7 @@ std::string session::take_output() { return impl_->machine.take_output(); }
 bool session::wants_sync() const { return impl_->machine.wants_sync(); }
 steady_time session::next_poll() const { return impl_->machine.next_poll(); }
 session_phase session::phase() const { return impl_->machine.phase(); }
+bool session::caught_up() const { return impl_->machine.caught_up(); }
 bool session::in_sync() const { return impl_->machine.in_sync(); }
 const std::optional<error>& session::failure() const { return impl_->machine.failure(); }
 const std::optional<replica_id>& session::peer() const { return impl_->machine.peer(); }

@@ -211,11 +211,12 @@ result<void> bucket_state::replay(const version_vector& from) {
     for (auto* top = merged.top(); top != nullptr; top = merged.top()) {
         const auto writer = store_.origins().intern(top->origin());
         const auto record = oplog::decode_record(top->body());
-        std::vector<origin> mentioned;
+        std::optional<crdt::changes> changes;
         if (record) {
-            for (const auto& id : record->mentioned) mentioned.push_back(store_.origins().intern(id));
+            const auto mentioned = meet_all(record->mentioned);
+            if (!mentioned) return fail(mentioned.error());
+            changes = crdt::decode_changes(record->payload, writer, *mentioned);
         }
-        auto changes = record ? crdt::decode_changes(record->payload, writer, mentioned) : std::nullopt;
         if (!changes) {
             return fail(errc::corrupt, "record " + std::to_string(top->sequence()) + " of replica " +
                                            to_string(top->origin()) + " in bucket \"" + name_ + "\" cannot be decoded");
@@ -241,9 +242,7 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
     {
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return usable;
-        if (rows_.is_overdue()) {
-            if (auto flushed = flush_locked(); !flushed) return flushed;
-        }
+        if (auto room = make_room(); !room) return room;
         const auto writer = store_.self();
         const auto last = tail_of(writer);
         const dot me{writer, last.sequence + 1};
@@ -296,9 +295,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
     {
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return fail(usable.error());
-        if (rows_.is_overdue()) {
-            if (auto flushed = flush_locked(); !flushed) return fail(flushed.error());
-        }
+        if (auto room = make_room(); !room) return fail(room.error());
 
         // Everything is looked at before anything is written.
         struct place {
@@ -310,7 +307,9 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         storage::batch log;
         bool is_own_past = false;
         for (const auto& range : chunk.ranges) {
-            const auto writer = store_.origins().intern(range.origin);
+            const auto met = meet(range.origin);
+            if (!met) return fail(met.error());
+            const auto writer = *met;
             auto last = tail_of(writer);
             if (last.sequence == 0) last.head = oplog::chain_start(name_, range.origin);
             if (range.first > last.sequence + 1) {
@@ -341,9 +340,9 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
                 outcome.held = oplog::applied::held_record{{id, sequence}, record->at};
                 break;
             }
-            std::vector<origin> mentioned;
-            for (const auto& other : record->mentioned) mentioned.push_back(store_.origins().intern(other));
-            auto changes = crdt::decode_changes(record->payload, here.writer, mentioned);
+            const auto mentioned = meet_all(record->mentioned);
+            if (!mentioned) return fail(mentioned.error());
+            auto changes = crdt::decode_changes(record->payload, here.writer, *mentioned);
             if (!changes || !crdt::is_own_work(*changes, {here.writer, sequence})) {
                 return fail(errc::malformed, where() + " holds changes that cannot be its own");
             }
@@ -361,9 +360,6 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
             log.put(space::log, store_keys::log_key(number_, here.writer, sequence), std::move(value));
             joins.push_back({{here.writer, sequence}, std::move(*changes)});
             latest = record->at;
-        }
-        if (store_.origins().size() > limits::origins) {
-            return fail(errc::limit_exceeded, "more than " + std::to_string(limits::origins) + " replicas");
         }
         for (std::size_t i = 0; i < places.size(); ++i) {
             const auto& range = chunk.ranges[i];
@@ -417,6 +413,32 @@ void bucket_state::after_write() {
     // waiting, and the next transaction that finds them overdue says so.
     if (!rows_.is_full() && lag_bytes_ < 2 * store_.options().write_behind_bytes) return;
     if (flush_locked()) rows_.trim();
+}
+
+result<void> bucket_state::make_room() {
+    if (!rows_.is_overdue()) return {};
+    auto flushed = flush_locked();
+    if (flushed) rows_.trim();
+    return flushed;
+}
+
+result<origin> bucket_state::meet(const replica_id& id) {
+    if (const auto known = store_.origins().find(id)) return *known;
+    if (store_.origins().size() >= limits::origins) {
+        return fail(errc::limit_exceeded, "replica " + to_string(id) + " is one more than the " + std::to_string(limits::origins) +
+                                              " that a store can know");
+    }
+    return store_.origins().intern(id);
+}
+
+result<std::vector<origin>> bucket_state::meet_all(const std::vector<replica_id>& ids) {
+    std::vector<origin> met;
+    for (const auto& id : ids) {
+        const auto one = meet(id);
+        if (!one) return fail(one.error());
+        met.push_back(*one);
+    }
+    return met;
 }
 
 std::string bucket_state::encode_watermark() const { return codec::encode(watermark{have_, store_.clock().last()}); }

@@ -72,8 +72,11 @@ class bucket_state {
     result<void> replay(const version_vector& from);
     /// Joins a logged transaction into the rows.
     result<void> join_rows(crdt::changes&& changes);
-    result<void> advance(origin writer, tail to, std::size_t bytes);
     void after_write();
+    result<void> make_room();
+    /// The replica's number; errc::limit_exceeded where it is one too many.
+    result<origin> meet(const replica_id& id);
+    result<std::vector<origin>> meet_all(const std::vector<replica_id>& ids);
 
     store_state& store_;
     const store_keys::bucket_number number_;

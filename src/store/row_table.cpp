@@ -5,9 +5,17 @@ namespace {
 
 using storage::space;
 
-// What a decoded row takes beside its path: for budgets, not for accounts.
+// What a decoded row takes beside its path and values: for budgets, not for accounts.
 constexpr std::size_t row_overhead = 256;
 constexpr std::size_t write_piece = 1024 * 1024;
+
+std::size_t value_bytes(const crdt::row& r) {
+    std::size_t bytes = 0;
+    if (const auto* entries = std::get_if<crdt::entries_row>(&r)) {
+        for (const auto& e : entries->entries) bytes += e.value.size();
+    }
+    return bytes;
+}
 
 result<crdt::row> decode(std::string_view path, std::string_view bytes) {
     auto row = crdt::decode_row(bytes);
@@ -23,7 +31,7 @@ result<crdt::row*> row_table::load(std::string_view path, crdt::row_kind kind) {
         auto stored = peek(path);
         if (!stored) return fail(stored.error());
         slot s{*stored ? std::move(**stored) : crdt::bottom(kind)};
-        it = rows_.emplace(std::string(path), std::move(s)).first;
+        it = insert(path, std::move(s));
     }
     // A row without content may have been asked for as another kind before.
     if (it->second.value.index() != crdt::bottom(kind).index() && crdt::is_bottom(it->second.value)) {
@@ -44,16 +52,21 @@ result<std::optional<crdt::row>> row_table::peek(std::string_view path, const st
     return std::optional(std::move(*row));
 }
 
+row_table::slots::iterator row_table::insert(std::string_view path, slot s) {
+    bytes_ += path.size() + value_bytes(s.value) + row_overhead;
+    return rows_.emplace(std::string(path), std::move(s)).first;
+}
+
 void row_table::mark(const std::string& path, slot& s) {
+    bytes_ += value_bytes(s.value);
     if (s.dirty) return;
     s.dirty = true;
     dirty_.push_back(path);
-    dirty_bytes_ += path.size() + row_overhead;
 }
 
 void row_table::put(std::string_view path, crdt::row value) {
     auto it = rows_.find(path);
-    if (it == rows_.end()) it = rows_.emplace(std::string(path), slot{}).first;
+    if (it == rows_.end()) it = insert(path, {});
     it->second.value = std::move(value);
     mark(it->first, it->second);
 }
@@ -111,12 +124,13 @@ result<void> row_table::flush(std::string_view watermark_key, const std::string&
     if (auto written = engine_.write(changes); !written) return written;
     for (const auto& path : dirty_) rows_.find(path)->second.dirty = false;
     dirty_.clear();
-    dirty_bytes_ = 0;
     return {};
 }
 
 void row_table::trim() {
-    if (dirty_.empty() && rows_.size() * row_overhead > budget_) rows_.clear();
+    if (!dirty_.empty() || !is_full()) return;
+    rows_.clear();
+    bytes_ = 0;
 }
 
 row_cursor row_table::scan(std::string_view prefix, std::string_view from, const storage::snapshot* at) const {

@@ -57,13 +57,13 @@ class row_table {
     /// Takes what `covered` covers away from every row whose path begins with `prefix`.
     result<void> cover_prefix(std::string_view prefix, const version_vector& covered);
 
-    /// Enough is waiting that flush() should be called; more than twice as much: it must succeed first.
-    bool is_full() const { return dirty_bytes_ >= budget_; }
-    bool is_overdue() const { return dirty_bytes_ >= 2 * budget_; }
+    /// Enough is in memory that flush() and trim() should be called; twice as much: they must succeed first.
+    bool is_full() const { return bytes_ >= budget_; }
+    bool is_overdue() const { return bytes_ / 2 >= budget_; }
     /// Writes the changed rows, and `watermark` with the last of them. Several threads may call it.
     result<void> flush(std::string_view watermark_key, const std::string& watermark) const;
     bool needs_flush() const { return !dirty_.empty(); }
-    /// Forgets unchanged rows where memory holds more than its share.
+    /// Forgets all rows where memory holds more than its share. Flush first.
     void trim();
 
     /// All rows in the engine whose path begins with `prefix`, from prefix + `from` on. Flush first.
@@ -80,6 +80,7 @@ class row_table {
     };
     using slots = boost::unordered_flat_map<std::string, slot, hash, std::equal_to<>>;
 
+    slots::iterator insert(std::string_view path, slot s);
     void mark(const std::string& path, slot& s);
 
     storage::engine& engine_;
@@ -87,7 +88,7 @@ class row_table {
     std::size_t budget_;
     mutable slots rows_;  // mutable: flush() clears dirty marks, under flush_mutex_
     mutable std::vector<std::string> dirty_;
-    mutable std::size_t dirty_bytes_ = 0;
+    std::size_t bytes_ = 0;  // brought into memory since it was last empty, about
     mutable std::mutex flush_mutex_;
 };
 

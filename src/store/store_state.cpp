@@ -217,8 +217,10 @@ result<std::uint64_t> store_state::sync_engine() {
     std::vector<std::pair<bucket_state*, bucket_state::tails>> captured;
     {
         const std::shared_lock lock(buckets_mutex_);
-        for (const auto& [name, bucket] : buckets_) captured.emplace_back(bucket.get(), bucket->capture());
+        for (const auto& [name, bucket] : buckets_) captured.emplace_back(bucket.get(), bucket_state::tails{});
     }
+    // Not under the lock: a transaction that this waits for may be opening a bucket.
+    for (auto& [bucket, tails] : captured) tails = bucket->capture();
     if (auto synced = engine_->sync(); !synced) return fail(synced.error());
     for (auto& [bucket, tails] : captured) bucket->publish(std::move(tails));
     return counted;

@@ -21,17 +21,23 @@ void transaction_access::cover(std::string_view path, crdt::row& row) const {
 result<crdt::row> transaction_access::before(std::string_view path, crdt::row_kind kind) {
     auto row = rows_.load(path, kind);
     if (!row) return fail(row.error());
-    if (crdt::kind_of(**row) != kind) {
+    return checked(path, kind, **row);
+}
+
+result<crdt::row> transaction_access::checked(std::string_view path, crdt::row_kind kind, crdt::row row) const {
+    if (crdt::kind_of(row) != kind) {
         return fail(errc::corrupt, "the row at path \"" + std::string(path) + "\" is of another kind than its type");
     }
-    crdt::row copy = **row;
-    cover(path, copy);
-    return copy;
+    cover(path, row);
+    return row;
 }
 
 result<crdt::row> transaction_access::read(std::string_view path, crdt::row_kind kind) {
     if (const auto it = edits_.find(path); it != edits_.end()) return it->second.now();
-    return before(path, kind);
+    // Without keeping the row in memory: a transaction may read a great many.
+    auto row = rows_.peek(path);
+    if (!row) return fail(row.error());
+    return checked(path, kind, *row ? std::move(**row) : crdt::bottom(kind));
 }
 
 result<transaction_access::edits::iterator> transaction_access::edit_of(std::string_view path, crdt::row_kind kind) {

@@ -38,7 +38,9 @@ class transaction_access final : public access {
   private:
     using edits = std::map<std::string, crdt::edit, std::less<>>;
 
+    /// The bucket's row, without what this transaction has removed.
     result<crdt::row> before(std::string_view path, crdt::row_kind kind);
+    result<crdt::row> checked(std::string_view path, crdt::row_kind kind, crdt::row row) const;
     /// What a removal in this transaction left of a row that was read from the bucket.
     void cover(std::string_view path, crdt::row& row) const;
     result<edits::iterator> edit_of(std::string_view path, crdt::row_kind kind);

@@ -153,10 +153,15 @@ void session::handle(const have& m) {
     if (s.is_local) {
         if (auto compared = local_.compare(m.bucket, m.known); !compared) return end(compared.error());
     }
+    const bool is_first = !s.is_remote;
     s.is_remote = true;
     s.peer_epoch = m.epoch;
     s.peer_ceiling = m.ceiling;
     s.peer_durable = to_positions(m.known);
+    if (is_first) {
+        s.goal = s.durable;
+        for (const auto& [id, sequence] : s.peer_durable) raise(s.goal, id, sequence);
+    }
     s.sent = s.peer_durable;
     s.in_flight.clear();
     s.in_flight_bytes = 0;
@@ -171,7 +176,7 @@ void session::handle(const records& m) {
     }
     auto& s = it->second;
     // Sent before the peer knew that the stream has to begin anew.
-    if (m.epoch != s.epoch || s.must_tell) return;
+    if (m.epoch != s.epoch) return;
     auto chunk = unpack(m);
     if (!chunk) return end(chunk.error());
     auto applied = local_.apply(m.bucket, *chunk);
@@ -185,9 +190,8 @@ void session::handle(const records& m) {
     if (applied->held) {
         // Nothing after it may be taken before it. Earlier transactions may: they do not depend on it.
         s.held = held_transaction{m.bucket, applied->held->id, applied->held->at};
-        s.ceiling = applied->held->at;
-        s.must_tell = true;
         ++progress_.holds;
+        begin_anew(m.bucket, s, applied->held->at);
     }
 }
 
@@ -235,8 +239,13 @@ void session::tell(const std::string& bucket, stream& s) {
     const auto known = refresh(bucket, s);
     send(have{bucket, s.epoch, s.ceiling, known});
     s.is_told = true;
-    s.must_tell = false;
     s.advertised = s.durable;
+}
+
+void session::begin_anew(const std::string& bucket, stream& s, timestamp ceiling) {
+    ++s.epoch;
+    s.ceiling = ceiling;
+    tell(bucket, s);
 }
 
 void session::acknowledge(const std::string& bucket, stream& s) {
@@ -292,20 +301,14 @@ void session::poll(steady_time now) {
 void session::look_for_progress() {
     if (!peer_ || failure_) return;
     for (const auto& name : local_.buckets()) streams_[name].is_local = true;
-    const bool all_durable = !local_.has_undurable();
     for (auto& [bucket, s] : streams_) {
         if (!s.is_local) continue;
-        if (s.held && s.is_told && !s.must_tell && s.held->at <= local_.horizon()) {
-            s.held.reset();
-            s.ceiling = no_ceiling;
-            s.must_tell = true;
-        }
         if (!s.is_told) {
             // Created here meanwhile.
             tell(bucket, s);
-        } else if (s.must_tell && all_durable) {
-            ++s.epoch;
-            tell(bucket, s);
+        } else if (s.held && s.held->at <= local_.horizon()) {
+            s.held.reset();
+            begin_anew(bucket, s, no_ceiling);
         } else if (s.revision != local_.revision(bucket)) {
             refresh(bucket, s);
         }
@@ -320,7 +323,7 @@ void session::count_remaining() {
         progress_.transactions_to_send += missing(s.peer_durable, s.durable);
         progress_.transactions_to_receive += missing(s.durable, s.peer_durable);
     }
-    was_in_sync_ = was_in_sync_ || in_sync();
+    was_caught_up_ = was_caught_up_ || caught_up();
 }
 
 bool session::in_sync() const {
@@ -328,8 +331,16 @@ bool session::in_sync() const {
     return std::ranges::all_of(streams_, [&](const auto& entry) {
         const auto& [bucket, s] = entry;
         if (!s.is_local || !s.is_remote) return true;
-        return !s.held && !s.must_tell && s.revision == local_.revision(bucket) && covers(s.peer_durable, s.durable) &&
+        return !s.held && s.revision == local_.revision(bucket) && covers(s.peer_durable, s.durable) &&
                covers(s.durable, s.peer_durable);
+    });
+}
+
+bool session::caught_up() const {
+    if (!peer_ || !is_ready_ || failure_) return false;
+    return std::ranges::all_of(streams_, [&](const auto& entry) {
+        const auto& s = entry.second;
+        return !s.is_local || !s.is_remote || (covers(s.peer_durable, s.goal) && covers(s.durable, s.goal));
     });
 }
 
@@ -347,7 +358,7 @@ steady_time session::next_poll() const {
 session_phase session::phase() const {
     if (failure_) return session_phase::ended;
     if (!peer_) return session_phase::greeting;
-    return was_in_sync_ ? session_phase::live : session_phase::catching_up;
+    return was_caught_up_ ? session_phase::live : session_phase::catching_up;
 }
 
 std::vector<held_transaction> session::held() const {

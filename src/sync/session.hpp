@@ -27,6 +27,7 @@ class session {
 
     session_phase phase() const;
     bool in_sync() const;
+    bool caught_up() const;
     const std::optional<error>& failure() const { return failure_; }
     const std::optional<replica_id>& peer() const { return peer_; }
     const sync_progress& progress() const { return progress_; }
@@ -41,10 +42,10 @@ class session {
         std::uint64_t epoch = 0;
         timestamp ceiling{UINT64_MAX};
         std::optional<held_transaction> held;
-        bool must_tell = false;  ///< a `have` of the next epoch goes out as soon as what was applied is durable
         std::uint64_t revision = 0;
         positions durable;
         positions advertised;  ///< what the peer has been told of `durable`
+        positions goal;        ///< what either side had when they met
 
         // The peer's.
         bool is_remote = false;
@@ -73,6 +74,7 @@ class session {
 
     frontier refresh(const std::string& bucket, stream& s);
     void tell(const std::string& bucket, stream& s);
+    void begin_anew(const std::string& bucket, stream& s, timestamp ceiling);
     void acknowledge(const std::string& bucket, stream& s);
     void pump(const std::string& bucket, stream& s);
     void pump_all();
@@ -90,7 +92,7 @@ class session {
     std::optional<replica_id> peer_;
     hash128 greeted_state_{};
     bool is_ready_ = false;       // the peer has told all its buckets
-    bool was_in_sync_ = false;    // since the greeting, for phase()
+    bool was_caught_up_ = false;
     steady_time last_sent_{};
     steady_time last_received_{};
     steady_time now_{};

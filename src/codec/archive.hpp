@@ -1,6 +1,6 @@
 // The compact archives that every wire and disk structure is written and read with. They follow cereal's
 // archive concept (`archive(a, b, c)`, `template <class Archive> void serialize(Archive&)`), so that each
-// structure describes itself once; docs/formats.md has the encoding of each type.
+// structure describes itself once; docs/encoding.md has the encoding of each type.
 //
 // The input archive is safe on any bytes: every count is checked against the bytes that remain before
 // anything is allocated, and after the first failure all reads give zeros and empties, and ok() is false.

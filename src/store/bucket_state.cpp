@@ -2,10 +2,12 @@
 
 #include <anabranch/limits.hpp>
 
-#include "base/hash.hpp"
 #include "codec/archive.hpp"
+#include "store/latest_access.hpp"
+#include "store/log_stream.hpp"
 #include "store/store_state.hpp"
 #include "store/transaction_access.hpp"
+#include "store/watermark.hpp"
 
 namespace anabranch::detail {
 namespace {
@@ -27,121 +29,7 @@ bool is_entered(const bucket_state* bucket) {
     return std::ranges::find(entered, bucket) != entered.end();
 }
 
-/// The latest state, under the bucket's shared lock.
-class latest_access final : public access {
-  public:
-    latest_access(const row_table& rows, const origin_table& origins, std::function<result<void>()> flush)
-        : rows_(rows), origins_(origins), flush_(std::move(flush)) {}
-
-    const origin_table& origins() const override { return origins_; }
-    result<crdt::row> read(std::string_view path, crdt::row_kind kind) override {
-        auto row = rows_.peek(path);
-        if (!row) return fail(row.error());
-        return *row ? std::move(**row) : crdt::bottom(kind);
-    }
-    result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override {
-        if (auto flushed = flush_(); !flushed) return flushed;
-        return visit_rows(rows_.scan(prefix, from), visit);
-    }
-
-    static result<void> visit_rows(row_cursor cursor, const row_visitor& visit) {
-        while (cursor.valid()) {
-            auto row = cursor.row();
-            if (!row) return fail(row.error());
-            const auto step = visit(cursor.path(), *row);
-            if (step.stop) return {};
-            if (step.seek) {
-                cursor.seek(*step.seek);
-            } else {
-                cursor.next();
-            }
-        }
-        return cursor.status();
-    }
-
-  private:
-    const row_table& rows_;
-    const origin_table& origins_;
-    std::function<result<void>()> flush_;
-};
-
-/// A log value: the chain's head after the record, then the record.
-constexpr std::size_t head_size = std::tuple_size_v<hash128>;
-
-hash128 head_of(std::string_view log_value) {
-    hash128 head{};
-    std::copy_n(log_value.begin(), head_size, head.begin());
-    return head;
-}
-
-/// The rows reflect at least these records. Written with them; everything after it is applied again on open.
-struct watermark {
-    version_vector applied;
-    timestamp clock;
-
-    template <class Archive>
-    void serialize(Archive& archive) {
-        archive(applied, clock.value);
-    }
-};
-
 }  // namespace
-
-result<crdt::row> snapshot_access::read(std::string_view path, crdt::row_kind kind) {
-    auto row = rows_.peek(path, at_.get());
-    if (!row) return fail(row.error());
-    return *row ? std::move(**row) : crdt::bottom(kind);
-}
-
-result<void> snapshot_access::scan(std::string_view prefix, std::string_view from, const row_visitor& visit) {
-    return latest_access::visit_rows(rows_.scan(prefix, from, at_.get()), visit);
-}
-
-class bucket_state::log_stream final : public oplog::record_stream {
-  public:
-    log_stream(const storage::engine& engine, store_keys::bucket_number bucket, anabranch::origin writer, replica_id id,
-               std::uint64_t from, std::uint64_t to)
-        : bucket_(bucket), writer_(writer), id_(id), sequence_(from), last_(to) {
-        cursor_ = engine.scan(space::log, store_keys::log_key(bucket, writer, from));
-        look();
-    }
-
-    bool valid() const override { return status_ && sequence_ <= last_; }
-    const replica_id& origin() const override { return id_; }
-    std::uint64_t sequence() const override { return sequence_; }
-    std::string_view body() const override { return cursor_->value().substr(head_size); }
-    const hash128& head() const override { return head_; }
-    void next() override {
-        ++sequence_;
-        if (sequence_ > last_) return;
-        cursor_->next();
-        look();
-    }
-    result<void> status() const override { return status_; }
-
-  private:
-    void look() {
-        if (!cursor_->valid() || cursor_->key() != store_keys::log_key(bucket_, writer_, sequence_) ||
-            cursor_->value().size() < head_size) {
-            status_ = cursor_->status();
-            if (status_) {
-                status_ = fail(errc::corrupt, "the log has no usable record " + std::to_string(sequence_) + " of replica " +
-                                                  to_string(id_));
-            }
-            return;
-        }
-        head_ = head_of(cursor_->value());
-    }
-
-    store_keys::bucket_number bucket_;
-    anabranch::origin writer_;
-    replica_id id_;
-    std::uint64_t sequence_;
-    std::uint64_t last_;
-    std::unique_ptr<storage::cursor> cursor_;
-    hash128 head_{};
-    result<void> status_;
-};
 
 bucket_state::bucket_state(store_state& store, store_keys::bucket_number number, std::string name)
     : store_(store),
@@ -149,86 +37,6 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       name_(std::move(name)),
       watermark_key_(store_keys::watermark_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       rows_(store.engine(), number, store.options().write_behind_bytes) {}
-
-// --- opening -------------------------------------------------------------------------------------------
-
-result<void> bucket_state::recover() {
-    if (auto found = find_tails(); !found) return found;
-    auto stored = store_.engine().get(space::meta, watermark_key_);
-    if (!stored) return fail(stored.error());
-    watermark mark;
-    if (*stored) {
-        auto decoded = codec::decode<watermark>(**stored);
-        if (!decoded) return fail(errc::corrupt, "the watermark of bucket \"" + name_ + "\" cannot be decoded");
-        mark = std::move(*decoded);
-    }
-    store_.clock().observe(mark.clock);
-    for (const auto& [writer, sequence] : mark.applied) {
-        if (tail_of(writer).sequence < sequence) {
-            return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" ends before record " + std::to_string(sequence) +
-                                           " of replica " + to_string(store_.origins().id(writer)) +
-                                           ", which is in its rows");
-        }
-    }
-    return replay(mark.applied);
-}
-
-result<void> bucket_state::find_tails() {
-    // One seek an origin: from its last record on to the next origin's first.
-    std::uint32_t next = 0;
-    while (true) {
-        auto cursor = store_.engine().scan(space::log, store_keys::log_key(number_, origin{next}, 0));
-        if (!cursor->valid()) return cursor->status();
-        const auto first = store_keys::parse_log_key(cursor->key());
-        if (!first) return fail(errc::corrupt, "the log holds a key that is none");
-        if (first->bucket != number_) return {};
-        auto last = store_.engine().last(space::log, store_keys::log_key(number_, first->writer, UINT64_MAX));
-        if (!last) return fail(last.error());
-        const auto position = *last ? store_keys::parse_log_key((*last)->first) : std::nullopt;
-        if (!position || position->writer != first->writer || (*last)->second.size() < head_size) {
-            return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has no usable last record");
-        }
-        if (static_cast<std::size_t>(first->writer) >= store_.origins().size()) {
-            return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" names a replica that is not in the table");
-        }
-        const auto& value = (*last)->second;
-        const tail t{position->sequence, head_of(value), oplog::record_time(std::string_view(value).substr(head_size))};
-        tails_[first->writer] = t;
-        store_.clock().observe(t.at);
-        next = static_cast<std::uint32_t>(first->writer) + 1;
-    }
-}
-
-result<void> bucket_state::replay(const version_vector& from) {
-    std::vector<std::unique_ptr<oplog::record_stream>> streams;
-    for (const auto& [writer, t] : tails_) {
-        if (from.at(writer) >= t.sequence) continue;
-        streams.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, store_.origins().id(writer),
-                                                       from.at(writer) + 1, t.sequence));
-    }
-    have_ = from;
-    oplog::merged_stream merged(std::move(streams));
-    for (auto* top = merged.top(); top != nullptr; top = merged.top()) {
-        const auto writer = store_.origins().intern(top->origin());
-        const auto record = oplog::decode_record(top->body());
-        std::optional<crdt::changes> changes;
-        if (record) {
-            const auto mentioned = meet_all(record->mentioned);
-            if (!mentioned) return fail(mentioned.error());
-            changes = crdt::decode_changes(record->payload, writer, *mentioned);
-        }
-        if (!changes) {
-            return fail(errc::corrupt, "record " + std::to_string(top->sequence()) + " of replica " +
-                                           to_string(top->origin()) + " in bucket \"" + name_ + "\" cannot be decoded");
-        }
-        if (auto joined = join_rows(std::move(*changes)); !joined) return joined;
-        have_.join(dot{writer, top->sequence()});
-        lag_bytes_ += top->body().size();
-        merged.next();
-        after_write();
-    }
-    return merged.status();
-}
 
 // --- writing -------------------------------------------------------------------------------------------
 
@@ -267,10 +75,8 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
                                                   std::to_string(limits::transaction));
         }
         const tail next{me.sequence, oplog::chain_next(last.sequence == 0 ? oplog::chain_start(name_, store_.origins().id(writer)) : last.head, body), at};
-        std::string value(as_bytes(next.head));
-        value += body;
         storage::batch log;
-        log.put(space::log, store_keys::log_key(number_, writer, me.sequence), std::move(value));
+        log.put(space::log, store_keys::log_key(number_, writer, me.sequence), log_value(next.head, body));
         // From here on it is committed, or it never was.
         if (auto written = store_.engine().write(log); !written) return written;
 
@@ -291,103 +97,32 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
 
 result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp horizon) {
     oplog::applied outcome;
-    timestamp latest;
     {
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return fail(usable.error());
         if (auto room = make_room(); !room) return fail(room.error());
 
         // Everything is looked at before anything is written.
-        struct place {
-            origin writer;
-            std::uint64_t sequence;  // of the next entry
-            tail last;               // the last record here, with those of this chunk
-        };
-        std::vector<place> places;
-        storage::batch log;
-        bool is_own_past = false;
-        for (const auto& range : chunk.ranges) {
-            const auto met = meet(range.origin);
-            if (!met) return fail(met.error());
-            const auto writer = *met;
-            auto last = tail_of(writer);
-            if (last.sequence == 0) last.head = oplog::chain_start(name_, range.origin);
-            if (range.first > last.sequence + 1) {
-                return fail(errc::malformed, "records of replica " + to_string(range.origin) + " in bucket \"" + name_ +
-                                                 "\" begin at " + std::to_string(range.first) + ", here they end at " +
-                                                 std::to_string(last.sequence));
-            }
-            is_own_past = is_own_past || (writer == store_.self() && range.last > last.sequence);
-            places.push_back({writer, range.first, last});
-        }
-        struct joinable {
-            dot id;
-            crdt::changes changes;
-        };
-        std::vector<joinable> joins;
-        for (const auto& entry : chunk.entries) {
-            auto& here = places[entry.range];
-            const auto sequence = here.sequence++;
-            if (sequence <= here.last.sequence) continue;
-            const auto& id = chunk.ranges[entry.range].origin;
-            const auto where = [&] {
-                return "record " + std::to_string(sequence) + " of replica " + to_string(id) + " in bucket \"" + name_ + "\"";
-            };
-            const auto record = oplog::decode_record(entry.body);
-            if (!record || entry.body.size() > limits::transaction) return fail(errc::malformed, where() + " cannot be decoded");
-            if (record->at <= here.last.at) return fail(errc::malformed, where() + " is not later than the one before");
-            if (record->at > horizon) {
-                outcome.held = oplog::applied::held_record{{id, sequence}, record->at};
-                break;
-            }
-            const auto mentioned = meet_all(record->mentioned);
-            if (!mentioned) return fail(mentioned.error());
-            auto changes = crdt::decode_changes(record->payload, here.writer, *mentioned);
-            if (!changes || !crdt::is_own_work(*changes, {here.writer, sequence})) {
-                return fail(errc::malformed, where() + " holds changes that cannot be its own");
-            }
-            for (const auto& r : changes->rows) {
-                if (!store_keys::is_path(r.key)) return fail(errc::malformed, where() + " changes a row at an impossible path");
-                auto row = rows_.load(r.key, crdt::kind_of(r.change.change));
-                if (!row) return fail(row.error());
-                if ((*row)->index() != r.change.change.index()) {
-                    return fail(errc::malformed, where() + " changes a row of another kind");
-                }
-            }
-            here.last = {sequence, oplog::chain_next(here.last.head, entry.body), record->at};
-            std::string value(as_bytes(here.last.head));
-            value += entry.body;
-            log.put(space::log, store_keys::log_key(number_, here.writer, sequence), std::move(value));
-            joins.push_back({{here.writer, sequence}, std::move(*changes)});
-            latest = record->at;
-        }
-        for (std::size_t i = 0; i < places.size(); ++i) {
-            const auto& range = chunk.ranges[i];
-            if (places[i].last.sequence == range.last && places[i].last.head != range.head) {
-                return fail(errc::diverged, "the records of replica " + to_string(range.origin) + " in bucket \"" + name_ +
-                                                "\" up to " + std::to_string(range.last) +
-                                                " are others than those here");
-            }
-        }
-        if (joins.empty()) return outcome;
+        auto found = examine(chunk, horizon);
+        if (!found) return fail(found.error());
+        outcome.held = found->held;
+        if (found->news.empty()) return outcome;
 
         const auto known_origins = store_.origins().size();
-        store_.persist_origins(log);
-        const auto next_self = is_own_past ? store_.next_incarnation(log) : store_.self();
-        if (auto written = store_.engine().write(log); !written) return fail(written.error());
+        store_.persist_origins(found->log);
+        const auto next_self = found->is_own_past ? store_.next_incarnation(found->log) : store_.self();
+        if (auto written = store_.engine().write(found->log); !written) return fail(written.error());
         store_.origins_persisted(known_origins);
-        if (is_own_past) store_.take_incarnation(next_self);
+        if (found->is_own_past) store_.take_incarnation(next_self);
 
-        for (auto& [id, changes] : joins) {
-            if (auto joined = join_rows(std::move(changes)); !joined) broken_ = joined.error();
+        for (const auto& [id, at, changes] : found->news) {
+            if (auto joined = join_rows(changes); !joined) broken_ = joined.error();
             have_.join(id);
+            store_.clock().observe(at);
         }
-        for (const auto& p : places) {
-            if (p.last.sequence > 0) tails_[p.writer] = p.last;
-        }
-        outcome.transactions = joins.size();
-        lag_bytes_ += log.bytes();
-        store_.clock().observe(latest);
+        for (const auto& [writer, last] : found->tails) tails_[writer] = last;
+        outcome.transactions = found->news.size();
+        lag_bytes_ += found->log.bytes();
         store_.wrote();
         after_write();
     }
@@ -395,7 +130,80 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
     return outcome;
 }
 
-result<void> bucket_state::join_rows(crdt::changes&& changes) {
+result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, timestamp horizon) {
+    examined found;
+    // One origin's way through the chunk.
+    struct lane {
+        origin writer;
+        std::uint64_t next_sequence;
+        tail last;  // what is here, and then what of the chunk comes on top
+    };
+    std::vector<lane> lanes;
+    for (const auto& range : chunk.ranges) {
+        const auto writer = meet(range.origin);
+        if (!writer) return fail(writer.error());
+        auto last = tail_of(*writer);
+        if (last.sequence == 0) last.head = oplog::chain_start(name_, range.origin);
+        if (range.first > last.sequence + 1) {
+            return fail(errc::malformed, "records of replica " + to_string(range.origin) + " in bucket \"" + name_ +
+                                             "\" begin at " + std::to_string(range.first) + ", here they end at " +
+                                             std::to_string(last.sequence));
+        }
+        lanes.push_back({*writer, range.first, last});
+    }
+    for (const auto& entry : chunk.entries) {
+        auto& lane = lanes[entry.range];
+        const auto sequence = lane.next_sequence++;
+        if (sequence <= lane.last.sequence) continue;
+        const transaction_id id{chunk.ranges[entry.range].origin, sequence};
+        const auto at = oplog::record_time(entry.body);
+        if (at > horizon) {
+            found.held = oplog::applied::held_record{id, at};
+            break;
+        }
+        auto changes = examine_record(id, lane.writer, lane.last.at, entry.body);
+        if (!changes) return fail(changes.error());
+        lane.last = {sequence, oplog::chain_next(lane.last.head, entry.body), at};
+        found.is_own_past = found.is_own_past || lane.writer == store_.self();
+        found.log.put(space::log, store_keys::log_key(number_, lane.writer, sequence), log_value(lane.last.head, entry.body));
+        found.news.push_back({{lane.writer, sequence}, at, std::move(*changes)});
+    }
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        const auto& range = chunk.ranges[i];
+        const auto& [writer, next, last] = lanes[i];
+        if (last.sequence == range.last && last.head != range.head) {
+            return fail(errc::diverged, "the records of replica " + to_string(range.origin) + " in bucket \"" + name_ +
+                                            "\" up to " + std::to_string(range.last) + " are others than those here");
+        }
+        if (last.sequence > 0) found.tails.emplace_back(writer, last);
+    }
+    return found;
+}
+
+result<crdt::changes> bucket_state::examine_record(const transaction_id& id, origin writer, timestamp previous,
+                                                   std::string_view body) {
+    const auto malformed = [&](const char* what) {
+        return fail(errc::malformed, "record " + std::to_string(id.sequence) + " of replica " + to_string(id.origin) +
+                                         " in bucket \"" + name_ + "\" " + what);
+    };
+    const auto record = oplog::decode_record(body);
+    if (!record || body.size() > limits::transaction) return malformed("cannot be decoded");
+    if (record->at <= previous) return malformed("is not later than the one before");
+    const auto mentioned = meet_all(record->mentioned);
+    if (!mentioned) return fail(mentioned.error());
+    auto changes = crdt::decode_changes(record->payload, writer, *mentioned);
+    if (!changes || !crdt::is_own_work(*changes, {writer, id.sequence})) return malformed("holds changes that cannot be its own");
+    for (const auto& [path, change] : changes->rows) {
+        if (!store_keys::is_path(path)) return malformed("changes a row at an impossible path");
+        // Brings the row into memory, so that joining cannot fail after the log is written.
+        auto row = rows_.load(path, crdt::kind_of(change.change));
+        if (!row) return fail(row.error());
+        if ((*row)->index() != change.change.index()) return malformed("changes a row of another kind");
+    }
+    return std::move(*changes);
+}
+
+result<void> bucket_state::join_rows(const crdt::changes& changes) {
     for (const auto& removal : changes.removals) {
         if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered); !covered) return covered;
     }
@@ -441,11 +249,9 @@ result<std::vector<origin>> bucket_state::meet_all(const std::vector<replica_id>
     return met;
 }
 
-std::string bucket_state::encode_watermark() const { return codec::encode(watermark{have_, store_.clock().last()}); }
-
 result<void> bucket_state::flush_locked() const {
     if (broken_) return fail(*broken_);
-    auto flushed = rows_.flush(watermark_key_, encode_watermark());
+    auto flushed = rows_.flush(watermark_key_, codec::encode(watermark{have_, store_.clock().last()}));
     if (flushed) lag_bytes_ = 0;
     return flushed;
 }

@@ -11,6 +11,7 @@
 #include "oplog/chunk.hpp"
 #include "store/access.hpp"
 #include "store/row_table.hpp"
+#include "store/snapshot_access.hpp"
 
 namespace anabranch::detail {
 
@@ -61,17 +62,30 @@ class bucket_state {
     void publish(tails durable);
 
   private:
-    class log_stream;
+    /// What of a chunk is new, ready to be written and joined.
+    struct examined {
+        struct transaction {
+            dot id;
+            timestamp at;
+            crdt::changes changes;
+        };
+        storage::batch log;
+        std::vector<transaction> news;
+        std::vector<std::pair<origin, tail>> tails;
+        std::optional<oplog::applied::held_record> held;
+        bool is_own_past = false;  ///< it holds records of this very replica that are not here
+    };
+    result<examined> examine(const oplog::chunk& chunk, timestamp horizon);
+    result<crdt::changes> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body);
 
     tail tail_of(origin writer) const;
     frontier to_frontier(const tails& t) const;
-    std::string encode_watermark() const;
     result<void> flush_locked() const;
     result<void> check_usable() const;
     result<void> find_tails();
     result<void> replay(const version_vector& from);
     /// Joins a logged transaction into the rows.
-    result<void> join_rows(crdt::changes&& changes);
+    result<void> join_rows(const crdt::changes& changes);
     void after_write();
     result<void> make_room();
     /// The replica's number; errc::limit_exceeded where it is one too many.
@@ -94,24 +108,6 @@ class bucket_state {
     mutable std::mutex durable_mutex_;
     tails durable_;
     std::atomic<std::uint64_t> durable_revision_ = 0;
-};
-
-/// A bucket's state at one moment.
-class snapshot_access final : public access {
-  public:
-    snapshot_access(std::shared_ptr<const bucket_state> bucket, const origin_table& origins, const row_table& rows,
-                    std::unique_ptr<storage::snapshot> at)
-        : bucket_(std::move(bucket)), origins_(origins), rows_(rows), at_(std::move(at)) {}
-
-    const origin_table& origins() const override { return origins_; }
-    result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
-    result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
-
-  private:
-    std::shared_ptr<const bucket_state> bucket_;  // keeps the store open
-    const origin_table& origins_;
-    const row_table& rows_;
-    std::unique_ptr<storage::snapshot> at_;
 };
 
 }  // namespace anabranch::detail

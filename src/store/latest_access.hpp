@@ -1,0 +1,27 @@
+// A bucket's latest state, and what all readers of rows share.
+#pragma once
+
+#include "store/access.hpp"
+#include "store/row_table.hpp"
+
+namespace anabranch::detail {
+
+result<void> visit_rows(row_cursor cursor, const row_visitor& visit);
+
+/// Lives under the bucket's shared lock. `flush` writes waiting rows to the engine; called before a scan.
+class latest_access final : public access {
+  public:
+    latest_access(const row_table& rows, const origin_table& origins, std::function<result<void>()> flush)
+        : rows_(rows), origins_(origins), flush_(std::move(flush)) {}
+
+    const origin_table& origins() const override { return origins_; }
+    result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
+    result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
+
+  private:
+    const row_table& rows_;
+    const origin_table& origins_;
+    std::function<result<void>()> flush_;
+};
+
+}  // namespace anabranch::detail

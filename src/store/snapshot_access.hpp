@@ -1,0 +1,30 @@
+// A bucket's state at one moment.
+#pragma once
+
+#include <memory>
+
+#include "store/access.hpp"
+#include "store/row_table.hpp"
+
+namespace anabranch::detail {
+
+class bucket_state;
+
+class snapshot_access final : public access {
+  public:
+    snapshot_access(std::shared_ptr<const bucket_state> bucket, const origin_table& origins, const row_table& rows,
+                    std::unique_ptr<storage::snapshot> at)
+        : bucket_(std::move(bucket)), origins_(origins), rows_(rows), at_(std::move(at)) {}
+
+    const origin_table& origins() const override { return origins_; }
+    result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
+    result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
+
+  private:
+    std::shared_ptr<const bucket_state> bucket_;  // keeps the store open
+    const origin_table& origins_;
+    const row_table& rows_;
+    std::unique_ptr<storage::snapshot> at_;
+};
+
+}  // namespace anabranch::detail

@@ -76,6 +76,8 @@ result<oplog::chunk> unpack(const records& m) {
 
 session::session(local_replica& local, session_options options, steady_time now)
     : local_(local), options_(options), last_sent_(now), last_received_(now), now_(now) {
+    options_.chunk_bytes = std::max<std::size_t>(options_.chunk_bytes, 1);
+    options_.window_bytes = std::max<std::size_t>(options_.window_bytes, 1);
     greeted_state_ = fingerprint_state();
     send(greeting{protocol_version, protocol_version, local_.id(), greeted_state_});
 }

@@ -38,8 +38,8 @@ struct field {
 
 /// Which names a scan returns: those that begin with `prefix` and come after `after` in byte order, at most `limit`.
 struct scan_range {
-    std::string prefix;
-    std::optional<std::string> after;
+    std::string prefix{};
+    std::optional<std::string> after{};
     std::size_t limit = SIZE_MAX;
 };
 

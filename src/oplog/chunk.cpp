@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 namespace anabranch::oplog {
@@ -9,8 +10,10 @@ namespace anabranch::oplog {
 bool is_sound(const chunk& c) {
     std::vector<std::uint64_t> next;
     next.reserve(c.ranges.size());
+    std::set<replica_id> origins;
     for (const auto& range : c.ranges) {
-        if (range.first == 0 || range.last < range.first) return false;
+        // One origin in two ranges could hold two records for one dot.
+        if (range.first == 0 || range.last < range.first || !origins.insert(range.origin).second) return false;
         next.push_back(range.first);
     }
     timestamp last;

@@ -50,7 +50,7 @@ struct chunk {
     }
 };
 
-/// Each range holds as many entries as it says, every entry has a range, timestamps do not go back.
+/// Each range holds as many entries as it says, every entry has a range, each origin has one, timestamps do not go back.
 bool is_sound(const chunk& c);
 
 /// What became of a chunk.

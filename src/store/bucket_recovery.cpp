@@ -47,7 +47,7 @@ result<void> bucket_state::find_tails() {
         }
         const auto& value = (*last)->second;
         const tail t{position->sequence, head_of(value), oplog::record_time(body_of(value))};
-        tails_[first->writer] = t;
+        advance({{first->writer, t}});
         store_.clock().observe(t.at);
         next = static_cast<std::uint32_t>(first->writer) + 1;
     }
@@ -55,7 +55,7 @@ result<void> bucket_state::find_tails() {
 
 result<void> bucket_state::replay(const version_vector& from) {
     std::vector<std::unique_ptr<oplog::record_stream>> streams;
-    for (const auto& [writer, t] : tails_) {
+    for (const auto& [writer, t] : capture()) {
         if (from.at(writer) >= t.sequence) continue;
         streams.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, store_.origins().id(writer),
                                                        from.at(writer) + 1, t.sequence));

@@ -14,20 +14,17 @@ namespace {
 
 using storage::space;
 
-/// Buckets in whose closures this thread is: committing to one of them, or reading it, would wait for itself.
-thread_local std::vector<const bucket_state*> entered;
+/// This thread is in a closure, and so has a bucket's lock. It may not take a bucket's lock then: the same
+/// one's it would wait for for ever, and two threads that want each other's as well.
+thread_local bool is_inside = false;
 
-class entry_guard {
+class inside_guard {
   public:
-    explicit entry_guard(const bucket_state* bucket) { entered.push_back(bucket); }
-    ~entry_guard() { entered.pop_back(); }
-    entry_guard(const entry_guard&) = delete;
-    entry_guard& operator=(const entry_guard&) = delete;
+    inside_guard() { is_inside = true; }
+    ~inside_guard() { is_inside = false; }
+    inside_guard(const inside_guard&) = delete;
+    inside_guard& operator=(const inside_guard&) = delete;
 };
-
-bool is_entered(const bucket_state* bucket) {
-    return std::ranges::find(entered, bucket) != entered.end();
-}
 
 }  // namespace
 
@@ -40,13 +37,18 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
 
 // --- writing -------------------------------------------------------------------------------------------
 
+result<void> bucket_state::check_outside() const {
+    if (!is_inside) return {};
+    return fail(errc::nested_transaction, "bucket \"" + name_ + "\" cannot be used from inside a transaction or a read");
+}
+
 result<void> bucket_state::check_usable() const {
     if (broken_) return fail(*broken_);
     return {};
 }
 
 result<void> bucket_state::commit(const std::function<result<void>(transaction&)>& fn, durability wait_for) {
-    if (is_entered(this)) return fail(errc::nested_transaction, "bucket \"" + name_ + "\" is already in use by this thread");
+    if (auto allowed = check_outside(); !allowed) return allowed;
     {
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return usable;
@@ -57,7 +59,7 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
         const auto at = store_.clock().next();
         transaction_access access(rows_, store_.origins(), have_, me, at, [this] { return flush_locked(); });
         {
-            const entry_guard guard(this);
+            const inside_guard guard;
             transaction tx(access, {store_.origins().id(writer), me.sequence}, at);
             if (auto done = fn(tx); !done) return done;
         }
@@ -84,8 +86,8 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
             if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered); !covered) broken_ = covered.error();
         }
         access.take_rows([&](std::string_view path, crdt::row row) { rows_.put(path, std::move(row)); });
-        tails_[writer] = next;
         have_.join(me);
+        advance({{writer, next}});
         lag_bytes_ += body.size();
         store_.wrote();
         after_write();
@@ -120,7 +122,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
             have_.join(id);
             store_.clock().observe(at);
         }
-        for (const auto& [writer, last] : found->tails) tails_[writer] = last;
+        advance(found->tails);
         outcome.transactions = found->news.size();
         lag_bytes_ += found->log.bytes();
         store_.wrote();
@@ -264,21 +266,24 @@ result<void> bucket_state::flush() const {
 // --- reading -------------------------------------------------------------------------------------------
 
 result<void> bucket_state::read(const std::function<void(const map_view&)>& fn) const {
-    if (is_entered(this)) return fail(errc::nested_transaction, "bucket \"" + name_ + "\" is already in use by this thread");
+    if (auto allowed = check_outside(); !allowed) return allowed;
     const std::shared_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return usable;
     latest_access access(rows_, store_.origins(), [this] { return flush_locked(); });
-    const entry_guard guard(this);
+    const inside_guard guard;
     fn(map_view(access, {}));
     return {};
 }
 
 result<std::unique_ptr<snapshot_access>> bucket_state::take_snapshot() const {
-    if (is_entered(this)) return fail(errc::nested_transaction, "bucket \"" + name_ + "\" is already in use by this thread");
+    if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
     const std::shared_lock lock(mutex_);
-    if (auto flushed = flush_locked(); !flushed) return fail(flushed.error());
+    if (auto usable = check_usable(); !usable) return fail(usable.error());
+    // Reads go on where nothing can be written: the rows that wait are then part of the snapshot.
+    auto waiting = flush_locked() ? row_table::rows{} : rows_.waiting({});
     std::shared_ptr<const bucket_state> keep(store_.shared_from_this(), this);
-    return std::make_unique<snapshot_access>(std::move(keep), store_.origins(), rows_, store_.engine().take_snapshot());
+    return std::make_unique<snapshot_access>(std::move(keep), store_.origins(), rows_, store_.engine().take_snapshot(),
+                                             std::move(waiting));
 }
 
 result<hash128> bucket_state::digest() const {
@@ -294,8 +299,14 @@ result<hash128> bucket_state::digest() const {
 }
 
 bucket_state::tail bucket_state::tail_of(origin writer) const {
+    const std::lock_guard lock(tails_mutex_);
     const auto it = tails_.find(writer);
     return it == tails_.end() ? tail{} : it->second;
+}
+
+void bucket_state::advance(const std::vector<std::pair<origin, tail>>& to) {
+    const std::lock_guard lock(tails_mutex_);
+    for (const auto& [writer, last] : to) tails_[writer] = last;
 }
 
 frontier bucket_state::to_frontier(const tails& t) const {
@@ -313,7 +324,7 @@ frontier bucket_state::durable_progress() const {
 }
 
 bucket_state::tails bucket_state::capture() const {
-    const std::shared_lock lock(mutex_);
+    const std::lock_guard lock(tails_mutex_);
     return tails_;
 }
 
@@ -348,11 +359,7 @@ result<void> bucket_state::compare(const frontier& peer) const {
     for (const auto& theirs : peer) {
         const auto writer = store_.origins().find(theirs.origin);
         if (!writer || theirs.sequence == 0) continue;
-        tail ours;
-        {
-            const std::shared_lock lock(mutex_);
-            ours = tail_of(*writer);
-        }
+        tail ours = tail_of(*writer);
         if (ours.sequence < theirs.sequence) continue;  // theirs to compare
         if (ours.sequence > theirs.sequence) {
             auto value = store_.engine().get(space::log, store_keys::log_key(number_, *writer, theirs.sequence));

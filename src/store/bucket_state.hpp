@@ -79,8 +79,10 @@ class bucket_state {
     result<crdt::changes> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body);
 
     tail tail_of(origin writer) const;
+    void advance(const std::vector<std::pair<origin, tail>>& to);
     frontier to_frontier(const tails& t) const;
     result<void> flush_locked() const;
+    result<void> check_outside() const;
     result<void> check_usable() const;
     result<void> find_tails();
     result<void> replay(const version_vector& from);
@@ -99,11 +101,15 @@ class bucket_state {
 
     mutable std::shared_mutex mutex_;
     row_table rows_;
-    tails tails_;
     version_vector have_;
     mutable std::atomic<std::size_t> lag_bytes_ = 0;  // of records logged since the watermark was written
     // Rows are not what log and vector say, because the engine failed in the middle. The log has it all: opening again heals.
     std::optional<error> broken_;
+
+    // Changed by who holds mutex_ exclusively. A lock of its own, so that nobody who asks for progress, a sync to disk above
+    // all, waits for a closure.
+    mutable std::mutex tails_mutex_;
+    tails tails_;
 
     mutable std::mutex durable_mutex_;
     tails durable_;

@@ -1,5 +1,8 @@
 #include "store/latest_access.hpp"
 
+#include <functional>
+
+#include "store/scan.hpp"
 #include "store/snapshot_access.hpp"
 
 namespace anabranch::detail {
@@ -16,38 +19,31 @@ result<crdt::row> read_row(const row_table& rows, std::string_view path, crdt::r
     return std::move(**row);
 }
 
-}  // namespace
-
-result<void> visit_rows(row_cursor cursor, const row_visitor& visit) {
-    while (cursor.valid()) {
-        auto row = cursor.row();
-        if (!row) return fail(row.error());
-        const auto step = visit(cursor.path(), *row);
-        if (step.stop) return {};
-        if (step.seek) {
-            cursor.seek(*step.seek);
-        } else {
-            cursor.next();
-        }
-    }
-    return cursor.status();
+result<void> scan_with(const row_table& rows, const row_table::rows& waiting, std::string_view prefix,
+                       std::string_view from, const row_visitor& visit, const storage::snapshot* at) {
+    return scan_rows(rows.scan(prefix, from, at), waiting, prefix, from, std::identity{},
+                     [](std::string_view, crdt::row&) {}, visit);
 }
+
+}  // namespace
 
 result<crdt::row> latest_access::read(std::string_view path, crdt::row_kind kind) {
     return read_row(rows_, path, kind, nullptr);
 }
 
 result<void> latest_access::scan(std::string_view prefix, std::string_view from, const row_visitor& visit) {
-    if (auto flushed = flush_(); !flushed) return flushed;
-    return visit_rows(rows_.scan(prefix, from), visit);
+    // Reads go on where nothing can be written.
+    const auto waiting = flush_() ? row_table::rows{} : rows_.waiting(prefix);
+    return scan_with(rows_, waiting, prefix, from, visit, nullptr);
 }
 
 result<crdt::row> snapshot_access::read(std::string_view path, crdt::row_kind kind) {
+    if (const auto it = waiting_.find(path); it != waiting_.end()) return it->second;
     return read_row(rows_, path, kind, at_.get());
 }
 
 result<void> snapshot_access::scan(std::string_view prefix, std::string_view from, const row_visitor& visit) {
-    return visit_rows(rows_.scan(prefix, from, at_.get()), visit);
+    return scan_with(rows_, waiting_, prefix, from, visit, at_.get());
 }
 
 }  // namespace anabranch::detail

@@ -1,12 +1,10 @@
-// A bucket's latest state, and what all readers of rows share.
+// A bucket's latest state.
 #pragma once
 
 #include "store/access.hpp"
 #include "store/row_table.hpp"
 
 namespace anabranch::detail {
-
-result<void> visit_rows(row_cursor cursor, const row_visitor& visit);
 
 /// Lives under the bucket's shared lock. `flush` writes waiting rows to the engine; called before a scan.
 class latest_access final : public access {

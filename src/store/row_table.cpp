@@ -26,8 +26,8 @@ result<crdt::row> decode(std::string_view path, std::string_view bytes) {
 }  // namespace
 
 result<crdt::row*> row_table::load(std::string_view path, crdt::row_kind kind) {
-    auto it = rows_.find(path);
-    if (it == rows_.end()) {
+    auto it = slots_.find(path);
+    if (it == slots_.end()) {
         auto stored = peek(path);
         if (!stored) return fail(stored.error());
         slot s{*stored ? std::move(**stored) : crdt::bottom(kind)};
@@ -42,7 +42,7 @@ result<crdt::row*> row_table::load(std::string_view path, crdt::row_kind kind) {
 
 result<std::optional<crdt::row>> row_table::peek(std::string_view path, const storage::snapshot* at) const {
     if (at == nullptr) {
-        if (const auto it = rows_.find(path); it != rows_.end()) return std::optional(it->second.value);
+        if (const auto it = slots_.find(path); it != slots_.end()) return std::optional(it->second.value);
     }
     auto bytes = engine_.get(space::rows, store_keys::row_key(bucket_, path), at);
     if (!bytes) return fail(bytes.error());
@@ -54,7 +54,7 @@ result<std::optional<crdt::row>> row_table::peek(std::string_view path, const st
 
 row_table::slots::iterator row_table::insert(std::string_view path, slot s) {
     bytes_ += path.size() + value_bytes(s.value) + row_overhead;
-    return rows_.emplace(std::string(path), std::move(s)).first;
+    return slots_.emplace(std::string(path), std::move(s)).first;
 }
 
 void row_table::mark(const std::string& path, slot& s) {
@@ -65,19 +65,19 @@ void row_table::mark(const std::string& path, slot& s) {
 }
 
 void row_table::put(std::string_view path, crdt::row value) {
-    auto it = rows_.find(path);
-    if (it == rows_.end()) it = insert(path, {});
+    auto it = slots_.find(path);
+    if (it == slots_.end()) it = insert(path, {});
     it->second.value = std::move(value);
     mark(it->first, it->second);
 }
 
 void row_table::touch(std::string_view path) {
-    const auto it = rows_.find(path);
-    if (it != rows_.end()) mark(it->first, it->second);
+    const auto it = slots_.find(path);
+    if (it != slots_.end()) mark(it->first, it->second);
 }
 
 result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered) {
-    for (auto& [path, s] : rows_) {
+    for (auto& [path, s] : slots_) {
         if (path.starts_with(prefix) && crdt::cover(s.value, covered)) mark(path, s);
     }
     storage::batch changes;
@@ -88,7 +88,7 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
     };
     auto cursor = scan(prefix, {});
     for (; cursor.valid(); cursor.next()) {
-        if (rows_.contains(cursor.path())) continue;
+        if (slots_.contains(cursor.path())) continue;
         auto row = cursor.row();
         if (!row) return fail(row.error());
         if (!crdt::cover(*row, covered)) continue;
@@ -109,7 +109,7 @@ result<void> row_table::flush(std::string_view watermark_key, const std::string&
     if (dirty_.empty()) return {};
     storage::batch changes;
     for (const auto& path : dirty_) {
-        const auto& value = rows_.find(path)->second.value;
+        const auto& value = slots_.find(path)->second.value;
         auto key = store_keys::row_key(bucket_, path);
         if (crdt::is_bottom(value)) {
             changes.erase(space::rows, std::move(key));
@@ -122,14 +122,23 @@ result<void> row_table::flush(std::string_view watermark_key, const std::string&
     }
     changes.put(space::meta, std::string(watermark_key), watermark);
     if (auto written = engine_.write(changes); !written) return written;
-    for (const auto& path : dirty_) rows_.find(path)->second.dirty = false;
+    for (const auto& path : dirty_) slots_.find(path)->second.dirty = false;
     dirty_.clear();
     return {};
 }
 
+row_table::rows row_table::waiting(std::string_view prefix) const {
+    const std::lock_guard lock(flush_mutex_);
+    rows found;
+    for (const auto& path : dirty_) {
+        if (path.starts_with(prefix)) found.emplace(path, slots_.find(path)->second.value);
+    }
+    return found;
+}
+
 void row_table::trim() {
     if (!dirty_.empty() || !is_full()) return;
-    rows_.clear();
+    slots_.clear();
     bytes_ = 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -63,6 +64,9 @@ class row_table {
     /// Writes the changed rows, and `watermark` with the last of them. Several threads may call it.
     result<void> flush(std::string_view watermark_key, const std::string& watermark) const;
     bool needs_flush() const { return !dirty_.empty(); }
+    /// Copies of the changed rows below a prefix: for readers while flush() fails.
+    using rows = std::map<std::string, crdt::row, std::less<>>;
+    rows waiting(std::string_view prefix) const;
     /// Forgets all rows where memory holds more than its share. Flush first.
     void trim();
 
@@ -86,7 +90,7 @@ class row_table {
     storage::engine& engine_;
     store_keys::bucket_number bucket_;
     std::size_t budget_;
-    mutable slots rows_;  // mutable: flush() clears dirty marks, under flush_mutex_
+    mutable slots slots_;  // mutable: flush() clears dirty marks, under flush_mutex_
     mutable std::vector<std::string> dirty_;
     std::size_t bytes_ = 0;  // brought into memory since it was last empty, about
     mutable std::mutex flush_mutex_;

@@ -13,8 +13,8 @@ class bucket_state;
 class snapshot_access final : public access {
   public:
     snapshot_access(std::shared_ptr<const bucket_state> bucket, const origin_table& origins, const row_table& rows,
-                    std::unique_ptr<storage::snapshot> at)
-        : bucket_(std::move(bucket)), origins_(origins), rows_(rows), at_(std::move(at)) {}
+                    std::unique_ptr<storage::snapshot> at, row_table::rows waiting)
+        : bucket_(std::move(bucket)), origins_(origins), rows_(rows), at_(std::move(at)), waiting_(std::move(waiting)) {}
 
     const origin_table& origins() const override { return origins_; }
     result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
@@ -25,6 +25,7 @@ class snapshot_access final : public access {
     const origin_table& origins_;
     const row_table& rows_;
     std::unique_ptr<storage::snapshot> at_;
+    row_table::rows waiting_;  // rows that could not be written to the engine before
 };
 
 }  // namespace anabranch::detail

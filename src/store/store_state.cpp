@@ -134,7 +134,9 @@ std::vector<std::string> store_state::bucket_names() const {
 }
 
 timestamp store_state::horizon() const {
+    constexpr timestamp end_of_time{UINT64_MAX};
     const auto wall = std::max(options_.env.now(), timestamp{accepted_.load()}.wall());
+    if (wall > end_of_time.wall() - options_.max_clock_drift) return end_of_time;
     return timestamp::from(wall + options_.max_clock_drift, UINT16_MAX);
 }
 
@@ -217,10 +219,8 @@ result<std::uint64_t> store_state::sync_engine() {
     std::vector<std::pair<bucket_state*, bucket_state::tails>> captured;
     {
         const std::shared_lock lock(buckets_mutex_);
-        for (const auto& [name, bucket] : buckets_) captured.emplace_back(bucket.get(), bucket_state::tails{});
+        for (const auto& [name, bucket] : buckets_) captured.emplace_back(bucket.get(), bucket->capture());
     }
-    // Not under the lock: a transaction that this waits for may be opening a bucket.
-    for (auto& [bucket, tails] : captured) tails = bucket->capture();
     if (auto synced = engine_->sync(); !synced) return fail(synced.error());
     for (auto& [bucket, tails] : captured) bucket->publish(std::move(tails));
     return counted;

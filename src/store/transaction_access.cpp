@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "store/scan.hpp"
+
 namespace anabranch::detail {
 
 void access::edit(std::string_view, crdt::row_kind, const row_edit&) {}
@@ -87,32 +89,9 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
 
 result<void> transaction_access::scan(std::string_view prefix, std::string_view from, const row_visitor& visit) {
     if (auto flushed = flush_(); !flushed) return flushed;
-    auto cursor = rows_.scan(prefix, from);
-    auto mine = edits_.lower_bound(std::string(prefix) + std::string(from));
-    while (true) {
-        const bool has_mine = mine != edits_.end() && mine->first.starts_with(prefix);
-        if (!has_mine && !cursor.valid()) break;
-        scan_step step;
-        if (has_mine && (!cursor.valid() || mine->first <= cursor.path())) {
-            // Ours takes the place of the bucket's.
-            if (cursor.valid() && mine->first == cursor.path()) cursor.next();
-            step = visit(mine->first, mine->second.now());
-            ++mine;
-        } else {
-            auto row = cursor.row();
-            if (!row) return fail(row.error());
-            const std::string path(cursor.path());
-            cover(path, *row);
-            step = visit(path, *row);
-            cursor.next();
-        }
-        if (step.stop) return {};
-        if (step.seek) {
-            cursor.seek(*step.seek);
-            mine = edits_.lower_bound(*step.seek);
-        }
-    }
-    return cursor.status();
+    return scan_rows(
+        rows_.scan(prefix, from), edits_, prefix, from, [](const crdt::edit& e) -> const crdt::row& { return e.now(); },
+        [&](std::string_view path, crdt::row& row) { cover(path, row); }, visit);
 }
 
 crdt::changes transaction_access::changes() const {

@@ -1,0 +1,71 @@
+// The shop as REST resources: which request does what, and what is answered. No sockets.
+#pragma once
+
+#include <anabranch/replica.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "shop.hpp"
+
+namespace retail {
+
+struct http_request {
+    std::string method;
+    std::string target;  ///< path and query, percent-encoded
+    std::string body;
+};
+
+struct http_response {
+    unsigned status = 200;
+    std::string body;   ///< JSON
+    std::string allow;  ///< the Allow header of a 405
+};
+
+/// {"error": message, "code": code}
+http_response error_response(unsigned status, const std::string& code, const std::string& message);
+
+/// Thread-safe.
+class api {
+  public:
+    /// `peers` is asked for GET /status.
+    api(anabranch::store store, anabranch::bucket bucket, anabranch::durability durability,
+        std::function<std::vector<anabranch::peer_status>()> peers);
+
+    /// Never throws: whatever goes wrong becomes an answer.
+    http_response handle(const http_request& request);
+
+  private:
+    struct call;
+    struct route;
+    static const std::vector<route>& routes();
+    http_response dispatch(const http_request& request);
+
+    http_response list_products(const call& c);
+    http_response get_product(const call& c);
+    http_response put_product(const call& c);
+    http_response post_stock(const call& c);
+    http_response put_tag(const call& c);
+    http_response delete_tag(const call& c);
+    http_response get_cart(const call& c);
+    http_response delete_cart(const call& c);
+    http_response post_cart_item(const call& c);
+    http_response delete_cart_item(const call& c);
+    http_response post_checkout(const call& c);
+    http_response list_orders(const call& c);
+    http_response post_order(const call& c);
+    http_response get_order(const call& c);
+    http_response list_customer_orders(const call& c);
+    http_response get_status(const call& c);
+    http_response get_digest(const call& c);
+    http_response get_ready(const call& c);
+
+    http_response order_response(const std::string& id, placement outcome);
+
+    anabranch::store store_;
+    anabranch::bucket bucket_;
+    shop shop_;
+    std::function<std::vector<anabranch::peer_status>()> peers_;
+};
+
+}  // namespace retail

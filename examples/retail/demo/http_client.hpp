@@ -1,0 +1,44 @@
+// One keep-alive connection to a service.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace retail {
+
+/// No answer: whether the request was carried out is unknown.
+struct no_answer : std::runtime_error {
+    using runtime_error::runtime_error;
+};
+
+struct http_answer {
+    unsigned status = 0;
+    std::string body;
+};
+
+/// One request at a time. Connects when it needs to; after a failure the next request connects anew.
+class http_client {
+  public:
+    /// To 127.0.0.1.
+    explicit http_client(std::uint16_t port, std::chrono::milliseconds timeout = std::chrono::seconds(15));
+    ~http_client();
+    http_client(http_client&&) noexcept;
+    http_client& operator=(http_client&&) noexcept;
+
+    /// Throws no_answer.
+    http_answer request(std::string_view method, std::string_view target, std::string body = {});
+    http_answer get(std::string_view target) { return request("GET", target); }
+
+  private:
+    class impl;
+    std::unique_ptr<impl> impl_;
+};
+
+/// A name as one segment of a path, or as a query's value.
+std::string percent_encoded(std::string_view text);
+
+}  // namespace retail

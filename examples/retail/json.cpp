@@ -1,0 +1,209 @@
+#include "json.hpp"
+
+#include "text.hpp"
+
+namespace retail {
+
+namespace json = boost::json;
+
+namespace {
+
+[[noreturn]] void bad_member(const std::string& path, const std::string& reason) {
+    throw request_error(400, "bad_field", "member \"" + path + "\" " + reason);
+}
+
+[[noreturn]] void unacceptable(const std::string& path, const std::string& reason) {
+    throw request_error(422, "unacceptable", path + " " + reason);
+}
+
+std::string_view name_of(anabranch::session_phase phase) {
+    switch (phase) {
+        case anabranch::session_phase::greeting:
+            return "greeting";
+        case anabranch::session_phase::catching_up:
+            return "catching_up";
+        case anabranch::session_phase::live:
+            return "live";
+        case anabranch::session_phase::ended:
+            return "ended";
+    }
+    return "unknown";
+}
+
+}  // namespace
+
+void require_id(const std::string& text, const std::string& what) {
+    if (const auto reason = why_not_id(text); !reason.empty()) unacceptable(what, reason);
+}
+
+json::object parse_object(std::string_view body) {
+    json::error_code failure;
+    json::value value = json::parse({body.data(), body.size()}, failure);
+    if (failure) throw request_error(400, "bad_json", "the body is not JSON: " + failure.message());
+    if (!value.is_object()) throw request_error(400, "bad_json", "the body is not a JSON object");
+    return std::move(value.as_object());
+}
+
+const json::value& members::at(std::string_view name) const {
+    const json::value* found = object_.if_contains(name);
+    if (!found) bad_member(path(name), "is missing");
+    return *found;
+}
+
+std::string members::string(std::string_view name) const {
+    const json::string* text = at(name).if_string();
+    if (!text) bad_member(path(name), "is not a string");
+    return std::string(text->data(), text->size());
+}
+
+std::string members::id(std::string_view name) const {
+    std::string text = string(name);
+    require_id(text, "member \"" + path(name) + "\"");
+    return text;
+}
+
+std::string members::text(std::string_view name) const {
+    std::string text = string(name);
+    if (const auto reason = why_not_text(text); !reason.empty()) {
+        unacceptable("member \"" + path(name) + "\"", reason);
+    }
+    return text;
+}
+
+std::string members::text_or_empty(std::string_view name) const {
+    return has(name) ? text(name) : std::string{};
+}
+
+std::int64_t members::number(std::string_view name, std::int64_t min, std::int64_t max) const {
+    const json::value& value = at(name);
+    if (!value.is_number()) bad_member(path(name), "is not a number");
+    if (value.is_double()) bad_member(path(name), "is not a whole number");
+    const std::int64_t* number = value.if_int64();
+    if (!number || *number < min || *number > max) {
+        unacceptable("member \"" + path(name) + "\"",
+                     "is not between " + std::to_string(min) + " and " + std::to_string(max));
+    }
+    return *number;
+}
+
+money members::amount(std::string_view name) const {
+    const auto amount = parse_money(string(name));
+    if (!amount) bad_member(path(name), "is not an amount like \"2.55\"");
+    return *amount;
+}
+
+const json::array& members::array(std::string_view name) const {
+    const json::array* items = at(name).if_array();
+    if (!items) bad_member(path(name), "is not an array");
+    return *items;
+}
+
+std::vector<std::string> members::ids(std::string_view name) const {
+    std::vector<std::string> texts;
+    for (const json::value& item : array(name)) {
+        const std::string where = path(name) + "[" + std::to_string(texts.size()) + "]";
+        const json::string* text = item.if_string();
+        if (!text) bad_member(where, "is not a string");
+        texts.emplace_back(text->data(), text->size());
+        require_id(texts.back(), "member \"" + where + "\"");
+    }
+    return texts;
+}
+
+order parse_order(const json::object& object) {
+    const members body(object);
+    order parsed{
+        body.id("id"), {body.text_or_empty("customer"), body.text("country"), body.text("date")}, {}};
+    if (!parsed.head.customer.empty()) require_id(parsed.head.customer, "member \"customer\"");
+    const json::array& lines = body.array("lines");
+    if (lines.empty()) unacceptable("member \"lines\"", "is empty");
+    if (lines.size() > max_order_lines) {
+        unacceptable("member \"lines\"", "has more than " + std::to_string(max_order_lines) + " items");
+    }
+    for (const json::value& item : lines) {
+        const std::string where = "lines[" + std::to_string(parsed.lines.size()) + "]";
+        if (!item.is_object()) bad_member(where, "is not an object");
+        const members line(item.as_object(), where + ".");
+        parsed.lines.push_back({line.id("sku"), line.number("quantity", -max_quantity, max_quantity),
+                                line.amount("price"), line.text_or_empty("description")});
+    }
+    return parsed;
+}
+
+product_update parse_product_update(const json::object& object) {
+    const members body(object);
+    product_update update{{body.text("name"), body.amount("price")}, 0, {}};
+    if (body.has("stock")) update.initial_stock = body.number("stock", -max_quantity, max_quantity);
+    if (body.has("tags")) update.tags = body.ids("tags");
+    return update;
+}
+
+json::object to_json(const product& p) {
+    json::array tags(p.tags.begin(), p.tags.end());
+    json::object object{{"sku", p.sku}, {"name", nullptr}, {"price", nullptr}, {"stock", p.stock}};
+    if (p.head) {
+        object["name"] = p.head->name;
+        object["price"] = to_string(p.head->price);
+    }
+    object["tags"] = std::move(tags);
+    return object;
+}
+
+json::object to_json(const order& o) {
+    json::array lines;
+    for (const auto& line : o.lines) {
+        lines.push_back({{"sku", line.sku},
+                         {"quantity", line.quantity},
+                         {"price", to_string(line.price)},
+                         {"description", line.description}});
+    }
+    return {{"id", o.id},
+            {"customer", o.head.customer},
+            {"country", o.head.country},
+            {"date", o.head.date},
+            {"lines", std::move(lines)}};
+}
+
+json::object to_json(const std::string& customer, const cart& items) {
+    json::array list;
+    for (const auto& [sku, quantity] : items) list.push_back({{"sku", sku}, {"quantity", quantity}});
+    return {{"customer", customer}, {"items", std::move(list)}};
+}
+
+json::array to_json(const anabranch::frontier& frontier) {
+    json::array list;
+    for (const auto& entry : frontier) {
+        list.push_back({{"origin", to_string(entry.origin)},
+                        {"sequence", entry.sequence},
+                        {"head", anabranch::to_string(entry.head)}});
+    }
+    return list;
+}
+
+json::object to_json(const anabranch::peer_status& peer) {
+    json::object object{{"endpoint", peer.endpoint},
+                        {"accepted", peer.accepted},
+                        {"connected", peer.connected},
+                        {"replica", nullptr},
+                        {"phase", name_of(peer.phase)},
+                        {"transactions_sent", peer.totals.transactions_sent},
+                        {"transactions_received", peer.totals.transactions_received},
+                        {"transactions_to_send", peer.totals.transactions_to_send},
+                        {"transactions_to_receive", peer.totals.transactions_to_receive},
+                        {"bytes_sent", peer.totals.bytes_sent},
+                        {"bytes_received", peer.totals.bytes_received},
+                        {"sessions", peer.sessions},
+                        {"error", nullptr}};
+    if (peer.id) object["replica"] = to_string(*peer.id);
+    if (peer.last_error) object["error"] = peer.last_error->message;
+    json::array held;
+    for (const auto& transaction : peer.held) {
+        held.push_back({{"bucket", transaction.bucket},
+                        {"origin", to_string(transaction.id.origin)},
+                        {"sequence", transaction.id.sequence}});
+    }
+    object["held"] = std::move(held);
+    return object;
+}
+
+}  // namespace retail

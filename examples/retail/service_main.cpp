@@ -1,0 +1,99 @@
+// retail-service: one instance of the shop. It serves HTTP, and keeps its store in sync with its peers.
+#include <CLI/CLI.hpp>
+#include <anabranch/replica.hpp>
+#include <anabranch/store.hpp>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include "api.hpp"
+#include "http_server.hpp"
+
+namespace {
+
+struct service_options {
+    std::string data;
+    std::string http = "127.0.0.1:8080";
+    std::string durability = "os";
+    anabranch::replica_options replica;
+    anabranch::tls_credentials tls;
+};
+
+std::string check_endpoint(const std::string& text) {
+    return retail::parse_endpoint(text) ? ""
+                                        : "\"" + text + "\" is not HOST:PORT with a port from 0 to 65535";
+}
+
+/// Fills `options`; where the program should end instead, its exit code.
+std::optional<int> parse_command_line(int argc, char** argv, service_options& options) {
+    CLI::App app{"A shop: products, stock, carts and orders over HTTP, replicated with its peers."};
+    app.add_option("--data", options.data, "the store's directory; made where there is none")->required();
+    app.add_option("--http", options.http, "HOST:PORT to serve HTTP on; port 0 takes any")
+        ->check(check_endpoint)
+        ->capture_default_str();
+    app.add_option("--listen", options.replica.listen, "HOST:PORT to accept peers on; port 0 takes any")
+        ->check(check_endpoint);
+    app.add_option("--peer", options.replica.peers, "HOST:PORT of a peer to stay connected to (repeatable)")
+        ->check(check_endpoint);
+    auto* cert =
+        app.add_option("--cert", options.tls.certificate, "PEM certificate; peers then need one, too");
+    auto* key = app.add_option("--key", options.tls.private_key, "its private key");
+    auto* ca =
+        app.add_option("--ca", options.tls.authority, "the authority that signed the peers' certificates");
+    cert->needs(key)->needs(ca);
+    key->needs(cert);
+    ca->needs(cert);
+    app.add_option("--durability", options.durability,
+                   "what an answered write survives: os, the death of the process; disk, the loss of power")
+        ->check(CLI::IsMember({"os", "disk"}))
+        ->capture_default_str();
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& problem) {
+        return app.exit(problem) == 0 ? 0 : 2;
+    }
+    if (*cert) options.replica.tls = options.tls;
+    return {};
+}
+
+int give_up(const anabranch::error& failure) {
+    std::cerr << "retail-service: " << failure.message << "\n";
+    return 1;
+}
+
+int serve(const service_options& options) {
+    auto store = anabranch::store::open(options.data);
+    if (!store) return give_up(store.error());
+    auto bucket = store->bucket("shop");
+    if (!bucket) return give_up(bucket.error());
+
+    anabranch::replica replica(*store, options.replica);
+    const auto durability =
+        options.durability == "disk" ? anabranch::durability::disk : anabranch::durability::os;
+    retail::api api(*store, *bucket, durability, [&replica] { return replica.peers(); });
+    retail::http_server server(*retail::parse_endpoint(options.http), 2,
+                               [&api](const retail::http_request& request) { return api.handle(request); });
+
+    if (auto started = replica.start(); !started) return give_up(started.error());
+    std::cout << "listening http=" << server.port() << " sync=" << replica.port()
+              << " replica=" << to_string(store->id()) << std::endl;
+    server.run();
+    replica.stop();
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    service_options options;
+    // Peers are found again soon: a shop rather connects once too often than it sells what is gone.
+    options.replica.backoff_max = std::chrono::seconds(1);
+    if (const auto exit_code = parse_command_line(argc, argv, options)) return *exit_code;
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        return serve(options);
+    } catch (const std::exception& failure) {
+        std::cerr << "retail-service: " << options.http << ": " << failure.what() << "\n";
+        return 1;
+    }
+}

@@ -32,8 +32,7 @@ class reference {
         return *this;
     }
     ~reference() {
-        // Who sees its own reference as the only one needs no atomic decrement: nobody else can make a
-        // second.
+        // The only reference needs no atomic decrement: nobody else can make a second.
         if (to_ && (unique() || to_->references.fetch_sub(1, std::memory_order_acq_rel) == 1))
             T::destroy(to_);
     }
@@ -130,17 +129,13 @@ struct node {
             const std::uint64_t head = head_of(key.substr(prefix));
             from = first_head_not_below(head);
             if (from < count && heads[from] == head) {
-                // Before the prefix is compared: a hit proves that it is shared, and costs one cache miss
-                // less.
+                // Before the prefix is compared: a hit proves it, and costs one cache miss less.
                 if (keys[from]->key() == key) return {from, true};
                 to = head == ~std::uint64_t{0} ? count : first_head_not_below(head + 1);
             }
         }
-        const std::string_view first = keys[0]->key();
-        if (const int order =
-                std::memcmp(key.data(), first.data(), std::min<std::size_t>(key.size(), prefix))) {
-            return {order < 0 ? 0u : count, false};
-        }
+        const std::string_view shared = keys[0]->key().substr(0, prefix);
+        if (const int order = key.substr(0, prefix).compare(shared)) return {order < 0 ? 0u : count, false};
         while (from < to) {
             const unsigned middle = (from + to) / 2;
             const int order = key.compare(keys[middle]->key());
@@ -243,8 +238,7 @@ struct split {
     reference<node> right;
 };
 
-/// Halves a full node. Where the next key comes last, all stays on the left: ascending keys fill their
-/// leaves.
+/// Halves a full node. Where the next key comes last, all stays on the left: so ascending keys fill leaves.
 split split_leaf(node& left, unsigned index) {
     reference<node> right(new node(true));
     const unsigned middle = index == left.count ? left.count : left.count / 2u;

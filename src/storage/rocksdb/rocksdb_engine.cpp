@@ -1,0 +1,453 @@
+#include "storage/rocksdb/rocksdb_engine.hpp"
+
+#include <fcntl.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/table.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <mutex>
+#include <system_error>
+
+namespace anabranch::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<const char*, space_count> family_names = {"default", "rows", "log"};
+
+constexpr std::size_t mebibyte = std::size_t{1} << 20;
+
+std::size_t index(space where) { return static_cast<std::size_t>(where); }
+rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+std::string_view view(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
+
+// ---- errors
+
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+
+tl::unexpected<error> failure(const fs::path& directory, const rocksdb::Status& status) {
+    errc code = errc::storage_failure;
+    if (status.IsNoSpace()) code = errc::storage_full;
+    if (status.IsCorruption()) code = errc::corrupt;
+    return fail(code, directory.string() + ": " + status.ToString());
+}
+
+tl::unexpected<error> failure(const fs::path& path, std::error_code cause) {
+    errc code = errc::storage_failure;
+    if (cause == std::errc::no_space_on_device) code = errc::storage_full;
+    if (cause == std::errc::not_a_directory) code = errc::foreign_directory;
+    return fail(code, path.string() + ": " + cause.message());
+}
+
+/// RocksDB tells some causes apart only in its messages.
+tl::unexpected<error> open_failure(const fs::path& directory, const rocksdb::Status& status) {
+    const std::string text = status.ToString();
+    if (status.IsIOError() && (contains(text, "lock hold by") || contains(text, "While lock file"))) {
+        return fail(errc::locked, directory.string() + " is open already: " + text);
+    }
+    if (status.IsNotSupported() || contains(text, "newer version of RocksDB") ||
+        (status.IsInvalidArgument() && contains(text, "Column families not opened"))) {
+        return fail(errc::newer_format, directory.string() + ": " + text);
+    }
+    return failure(directory, status);
+}
+
+// ---- the directory
+
+/// The first line of this file tells our directories from others, and its number how to read them.
+constexpr const char* marker_name = "ANABRANCH";
+constexpr std::string_view marker_prefix = "anabranch storage ";
+constexpr unsigned marker_version = 1;
+
+std::error_code last_error() { return {errno, std::generic_category()}; }
+
+class descriptor {
+  public:
+    descriptor(const fs::path& path, int flags) : number_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {}
+    descriptor(const descriptor&) = delete;
+    descriptor& operator=(const descriptor&) = delete;
+    ~descriptor() {
+        if (number_ >= 0) ::close(number_);
+    }
+    int number() const { return number_; }
+
+  private:
+    const int number_;
+};
+
+result<void> sync_path(const fs::path& path) {
+    const descriptor opened(path, O_RDONLY);
+    if (opened.number() < 0 || ::fsync(opened.number()) != 0) return failure(path, last_error());
+    return {};
+}
+
+/// With its parents, so that it survives a loss of power.
+result<void> make_directory(const fs::path& directory) {
+    std::error_code cause;
+    if (fs::is_directory(directory, cause)) return {};
+    if (fs::exists(directory, cause)) {
+        return fail(errc::foreign_directory, directory.string() + " is not a directory");
+    }
+    const fs::path parent = directory.has_parent_path() ? directory.parent_path() : fs::path(".");
+    if (parent != directory) {
+        if (auto made = make_directory(parent); !made) return made;
+    }
+    if (!fs::create_directory(directory, cause) && cause) return failure(directory, cause);
+    return sync_path(parent);
+}
+
+/// Number in the marker's first line; none where it is not a marker.
+std::optional<unsigned> parse_marker(std::string_view text) {
+    if (text.substr(0, marker_prefix.size()) != marker_prefix) return std::nullopt;
+    unsigned version = 0;
+    const char* end = text.data() + text.size();
+    const auto [behind, cause] = std::from_chars(text.data() + marker_prefix.size(), end, version);
+    if (cause != std::errc() || behind == end || *behind != '\n') return std::nullopt;
+    return version;
+}
+
+result<void> write_marker(const fs::path& directory) {
+    const fs::path path = directory / marker_name;
+    const std::string text = std::string(marker_prefix) + std::to_string(marker_version) + '\n';
+    // Not truncated: of two processes that create a store at once each writes the same bytes.
+    const descriptor file(path, O_WRONLY | O_CREAT);
+    if (file.number() < 0) return failure(path, last_error());
+    const ssize_t written = ::write(file.number(), text.data(), text.size());
+    if (written < 0) return failure(path, last_error());
+    if (static_cast<std::size_t>(written) < text.size()) return fail(errc::storage_full, path.string());
+    if (::fsync(file.number()) != 0) return failure(path, last_error());
+    return sync_path(directory);
+}
+
+/// Makes sure that the directory is ours and fit to be opened by RocksDB.
+result<void> prepare_directory(const fs::path& directory) {
+    if (auto made = make_directory(directory); !made) return made;
+    bool marked = false;
+    bool current = false;
+    bool data = false;
+    bool others = false;
+    std::vector<fs::path> logs;
+    std::error_code cause;
+    for (fs::directory_iterator at(directory, cause), end; !cause && at != end; at.increment(cause)) {
+        const fs::path& path = at->path();
+        const fs::path name = path.filename();
+        if (name == marker_name) {
+            marked = true;
+            continue;
+        }
+        if (name == "lost+found") continue;  // a file system of its own for the store
+        others = true;
+        if (name == "CURRENT") current = true;
+        if (path.extension() == ".log") logs.push_back(path);
+        if (path.extension() == ".log" || path.extension() == ".sst") data = true;
+    }
+    if (cause) return failure(directory, cause);
+
+    if (!marked) {
+        if (others) return fail(errc::foreign_directory, directory.string() + " holds other files");
+        return write_marker(directory);
+    }
+    const descriptor file(directory / marker_name, O_RDONLY);
+    std::array<char, 64> text;
+    const ssize_t size = file.number() < 0 ? -1 : ::read(file.number(), text.data(), text.size());
+    if (size < 0) return failure(directory / marker_name, last_error());
+    const auto version = parse_marker({text.data(), static_cast<std::size_t>(size)});
+    if (version && *version > marker_version) {
+        return fail(errc::newer_format, directory.string() + " has format " + std::to_string(*version));
+    }
+    if (!version || *version == 0) {
+        // Alone in its directory it is the trace of a crash while it was written.
+        if (!others) return write_marker(directory);
+        return fail(errc::foreign_directory, (directory / marker_name).string() + " is not a marker");
+    }
+    // Without CURRENT RocksDB would begin anew, and delete what it finds.
+    if (data && !current) return fail(errc::corrupt, directory.string() + ": CURRENT is missing");
+    // RocksDB moves what a killed process left in the log into tables, one column family after the other. A
+    // loss of power between two of them must find the log that the others still need.
+    for (const fs::path& log : logs) {
+        if (auto synced = sync_path(log); !synced) return synced;
+    }
+    return {};
+}
+
+// ---- options
+
+rocksdb::CompressionType best_supported(std::initializer_list<rocksdb::CompressionType> wanted) {
+    const auto supported = rocksdb::GetSupportedCompressions();
+    for (const auto type : wanted) {
+        if (std::find(supported.begin(), supported.end(), type) != supported.end()) return type;
+    }
+    return rocksdb::kNoCompression;
+}
+
+/// Remembers that a write or sync of RocksDB's log failed. What follows a torn record is lost at the next
+/// open, and after a failed fsync the kernel may have dropped what it was to write, so that log must not be
+/// written on. RocksDB 7.8 would recover from a full disk by itself, but when its memtables are empty it goes
+/// on in the torn log, where its next write stops the process by an assertion.
+class log_watch final : public rocksdb::EventListener {
+  public:
+    const char* Name() const override { return "anabranch::log_watch"; }
+
+    void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) override {
+        if (!concerns_log(reason, *status)) return;
+        const std::lock_guard lock(mutex_);
+        if (first_.ok()) first_ = *status;
+        failed_.store(true, std::memory_order_release);
+    }
+    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason reason, rocksdb::Status status,
+                              bool* recover) override {
+        if (concerns_log(reason, status)) *recover = false;
+    }
+
+    bool failed() const { return failed_.load(std::memory_order_acquire); }
+    rocksdb::Status first() const {
+        const std::lock_guard lock(mutex_);
+        return first_;
+    }
+
+  private:
+    static bool concerns_log(rocksdb::BackgroundErrorReason reason, const rocksdb::Status& status) {
+        switch (reason) {
+            case rocksdb::BackgroundErrorReason::kWriteCallback:
+            case rocksdb::BackgroundErrorReason::kMemTable:
+                return true;
+            // A flush syncs closed logs first. Only its lack of space is surely about a table.
+            case rocksdb::BackgroundErrorReason::kFlush:
+                return !status.IsNoSpace();
+            default:
+                return false;
+        }
+    }
+
+    std::atomic<bool> failed_{false};
+    mutable std::mutex mutex_;
+    rocksdb::Status first_;
+};
+
+rocksdb::DBOptions database_options() {
+    rocksdb::DBOptions options;
+    options.create_if_missing = true;
+    options.create_missing_column_families = true;
+    // What survives a loss of power is a prefix of the writes: replay ends at the first damaged record. The
+    // families share the log, and RocksDB syncs a closed log before it flushes any of them to tables; so they
+    // stay in step without atomic_flush.
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    // The log of a killed process is on disk only when it was flushed to tables: SyncWAL() does not reach
+    // logs of earlier processes.
+    options.avoid_flush_during_recovery = false;
+    options.max_total_wal_size = 64 * mebibyte;
+    options.max_open_files = 256;
+    options.skip_stats_update_on_db_open = true;
+    options.stats_dump_period_sec = 0;
+    options.stats_persist_period_sec = 0;
+    options.keep_log_file_num = 2;
+    options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+    return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors() {
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = rocksdb::NewLRUCache(8 * mebibyte);
+    rocksdb::ColumnFamilyOptions options;
+    options.max_write_buffer_number = 2;
+    options.compression = best_supported({rocksdb::kLZ4Compression, rocksdb::kSnappyCompression});
+    options.bottommost_compression = best_supported({rocksdb::kZSTD, options.compression});
+    options.level_compaction_dynamic_level_bytes = true;
+
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    for (const space where : {space::meta, space::rows, space::log}) {
+        options.write_buffer_size = where == space::meta ? mebibyte : 8 * mebibyte;
+        table.filter_policy.reset(where == space::rows ? rocksdb::NewBloomFilterPolicy(10) : nullptr);
+        options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+        families.emplace_back(family_names[index(where)], options);
+    }
+    return families;
+}
+
+// ---- the engine
+
+class rocksdb_snapshot final : public snapshot {
+  public:
+    explicit rocksdb_snapshot(rocksdb::DB& db) : db_(db), at_(db.GetSnapshot()) {}
+    rocksdb_snapshot(const rocksdb_snapshot&) = delete;
+    rocksdb_snapshot& operator=(const rocksdb_snapshot&) = delete;
+    ~rocksdb_snapshot() override { db_.ReleaseSnapshot(at_); }
+
+    static rocksdb::ReadOptions read_options(const snapshot* at) {
+        rocksdb::ReadOptions options;
+        if (at) options.snapshot = static_cast<const rocksdb_snapshot*>(at)->at_;
+        return options;
+    }
+
+  private:
+    rocksdb::DB& db_;
+    const rocksdb::Snapshot* const at_;
+};
+
+class rocksdb_cursor final : public cursor {
+  public:
+    rocksdb_cursor(const fs::path& directory, std::unique_ptr<rocksdb::Iterator> at, std::string_view from)
+        : directory_(directory), at_(std::move(at)) {
+        at_->Seek(slice(from));
+    }
+
+    bool valid() const override { return at_->Valid(); }
+    std::string_view key() const override { return view(at_->key()); }
+    std::string_view value() const override { return view(at_->value()); }
+    void next() override { at_->Next(); }
+    void seek(std::string_view key) override { at_->Seek(slice(key)); }
+    result<void> status() const override {
+        if (const auto status = at_->status(); !status.ok()) return failure(directory_, status);
+        return {};
+    }
+
+  private:
+    const fs::path& directory_;
+    const std::unique_ptr<rocksdb::Iterator> at_;
+};
+
+class rocksdb_engine final : public engine {
+  public:
+    rocksdb_engine(fs::path directory, std::shared_ptr<const log_watch> log, std::unique_ptr<rocksdb::DB> db,
+                   const std::vector<rocksdb::ColumnFamilyHandle*>& families)
+        : directory_(std::move(directory)), log_(std::move(log)), db_(std::move(db)) {
+        std::copy(families.begin(), families.end(), families_.begin());
+    }
+    rocksdb_engine(const rocksdb_engine&) = delete;
+    rocksdb_engine& operator=(const rocksdb_engine&) = delete;
+    ~rocksdb_engine() override {
+        for (auto* family : families_) db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+    }
+
+    result<std::optional<std::string>> get(space where, std::string_view key,
+                                           const snapshot* at) const override {
+        std::string value;
+        const auto options = rocksdb_snapshot::read_options(at);
+        const auto status = db_->Get(options, families_[index(where)], slice(key), &value);
+        if (status.IsNotFound()) return std::nullopt;
+        if (!status.ok()) return failure(directory_, status);
+        return value;
+    }
+
+    std::unique_ptr<cursor> scan(space where, std::string_view from, const snapshot* at) const override {
+        return std::make_unique<rocksdb_cursor>(directory_, iterator(where, at), from);
+    }
+
+    result<std::optional<std::pair<std::string, std::string>>> last(space where,
+                                                                    std::string_view key) const override {
+        const auto at = iterator(where, nullptr);
+        at->SeekForPrev(slice(key));
+        if (at->Valid()) return std::pair(at->key().ToString(), at->value().ToString());
+        if (const auto status = at->status(); !status.ok()) return failure(directory_, status);
+        return std::nullopt;
+    }
+
+    std::unique_ptr<snapshot> take_snapshot() const override {
+        return std::make_unique<rocksdb_snapshot>(*db_);
+    }
+
+    result<void> write(const batch& changes) override {
+        if (changes.empty()) return {};
+        if (auto usable = check_log(); !usable) return usable;
+        if (!has_room(changes.bytes()))
+            return fail(errc::storage_full, directory_.string() + ": disk is full");
+        constexpr std::size_t header = 12;
+        constexpr std::size_t per_change = 12;  // tag, family, two lengths
+        rocksdb::WriteBatch all(header + changes.bytes() + per_change * changes.changes().size());
+        rocksdb::Status status;
+        for (const batch::change& c : changes.changes()) {
+            auto* family = families_[index(c.where)];
+            switch (c.what) {
+                case batch::kind::put:
+                    status = all.Put(family, c.key, c.value);
+                    break;
+                case batch::kind::erase:
+                    status = all.Delete(family, c.key);
+                    break;
+                case batch::kind::erase_range:
+                    // RocksDB takes an end before the beginning for an error.
+                    if (c.key < c.value) status = all.DeleteRange(family, c.key, c.value);
+                    break;
+            }
+            if (!status.ok()) return failure(directory_, status);
+        }
+        status = db_->Write({}, &all);
+        if (!status.ok()) return failure(directory_, status);
+        return {};
+    }
+
+    result<void> sync() override {
+        if (auto usable = check_log(); !usable) return usable;
+        if (const auto status = db_->SyncWAL(); !status.ok()) return failure(directory_, status);
+        return {};
+    }
+
+  private:
+    using clock = std::chrono::steady_clock;
+
+    std::unique_ptr<rocksdb::Iterator> iterator(space where, const snapshot* at) const {
+        return std::unique_ptr<rocksdb::Iterator>(
+            db_->NewIterator(rocksdb_snapshot::read_options(at), families_[index(where)]));
+    }
+
+    result<void> check_log() const {
+        if (!log_->failed()) return {};
+        auto cause = failure(directory_, log_->first()).value();
+        cause.message += " (writable again after it is opened anew)";
+        return fail(std::move(cause));
+    }
+
+    /// Whether the disk keeps `reserve` for RocksDB's tables. Refused here, before RocksDB sees a full disk,
+    /// a write does no harm, and works as soon as there is space.
+    bool has_room(std::size_t bytes) {
+        constexpr std::size_t reserve = 32 * mebibyte;
+        const auto now = clock::now().time_since_epoch();
+        const std::size_t written = unchecked_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+        if (written < mebibyte && now - checked_.load(std::memory_order_relaxed) < check_interval)
+            return true;
+        std::error_code cause;
+        const fs::space_info space = fs::space(directory_, cause);
+        if (!cause && space.available < reserve + bytes) {
+            checked_.store({}, std::memory_order_relaxed);
+            return false;
+        }
+        unchecked_.store(0, std::memory_order_relaxed);
+        checked_.store(now, std::memory_order_relaxed);
+        return true;
+    }
+
+    static constexpr std::chrono::milliseconds check_interval{100};
+
+    const fs::path directory_;
+    const std::shared_ptr<const log_watch> log_;
+    const std::unique_ptr<rocksdb::DB> db_;
+    std::array<rocksdb::ColumnFamilyHandle*, space_count> families_;
+    std::atomic<std::size_t> unchecked_ = 0;     ///< bytes written since the last look at the disk
+    std::atomic<clock::duration> checked_ = {};  ///< when that was
+};
+
+}  // namespace
+
+result<std::unique_ptr<engine>> open_rocksdb(const std::filesystem::path& directory) {
+    if (auto ready = prepare_directory(directory); !ready) return fail(std::move(ready).error());
+    std::vector<rocksdb::ColumnFamilyHandle*> families;
+    rocksdb::DB* opened = nullptr;
+    const auto log = std::make_shared<log_watch>();
+    rocksdb::DBOptions options = database_options();
+    options.listeners.push_back(log);
+    const auto status =
+        rocksdb::DB::Open(options, directory.string(), family_descriptors(), &families, &opened);
+    if (!status.ok()) return open_failure(directory, status);
+    return std::make_unique<rocksdb_engine>(directory, log, std::unique_ptr<rocksdb::DB>(opened), families);
+}
+
+}  // namespace anabranch::storage

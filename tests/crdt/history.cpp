@@ -1,0 +1,259 @@
+#include "crdt/history.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace anabranch::test {
+namespace {
+
+using crdt::row_kind;
+
+const std::string map_path = "map/";
+const std::string row_path = "map/row";
+
+void edit_row(crdt::edit& e, type t, const operation& o, const dot& me, timestamp at, const version_vector& have) {
+    if (o.what == operation::kind::clear) return e.clear(have);
+    const bool put = o.what == operation::kind::put;
+    switch (t) {
+        case type::counter:
+            if (put && !e.add(me, o.amount)) throw std::logic_error("overflow");
+            if (!put) e.reset();
+            return;
+        case type::last_writer:
+        case type::multi_value: return put ? e.assign(me, at, std::to_string(o.amount)) : e.erase();
+        case type::add_wins: return put ? e.insert(me) : e.remove();
+        case type::remove_wins: return put ? e.insert_seeing_removals(me) : e.remove_for_good(me);
+    }
+}
+
+}  // namespace
+
+row_kind kind_of(type t) {
+    switch (t) {
+        case type::counter: return row_kind::counter;
+        case type::last_writer:
+        case type::multi_value: return row_kind::entries;
+        case type::add_wins: return row_kind::dots;
+        case type::remove_wins: return row_kind::removals;
+    }
+    return {};
+}
+
+history::history(type t, std::size_t replicas) : type_(t), replicas_(replicas) {
+    for (std::size_t i = 0; i < replicas; ++i) {
+        // Identities in another order than the numbers, and numbers that differ between replicas.
+        replicas_[i].id.value[0] = static_cast<std::uint8_t>(200 - i * 50);
+        replicas_[i].id.incarnation = 1;
+    }
+    for (auto& r : replicas_) {
+        r.origins.intern(r.id);
+        r.row = crdt::bottom(kind_of(t));
+    }
+}
+
+void history::run(const step& s) {
+    const auto [who, what, how] = s;
+    const auto actor = who % replicas_.size();
+    if (what % 4 >= 2) return deliver(how % replicas_.size(), actor, how, how % 3 == 0 ? 1U + how % 5U : SIZE_MAX);
+    std::vector<operation> operations;
+    auto bits = static_cast<std::uint32_t>(how);
+    for (auto n = 1 + bits % 3; n > 0; --n) {
+        bits = bits / 3 + 7;
+        const auto kind = bits % 8;
+        operations.push_back({kind < 4   ? operation::kind::put
+                              : kind < 7 ? operation::kind::take
+                                         : operation::kind::clear,
+                              static_cast<std::int64_t>(how % 1000) - 300 + static_cast<std::int64_t>(n)});
+    }
+    commit(actor, operations, what % 5 == 0 ? 100 : 0);
+}
+
+dot history::dot_of(site& at, const sent_transaction& t) const {
+    return {at.origins.intern(replicas_[t.writer].id), t.sequence};
+}
+
+void history::commit(std::size_t replica, const std::vector<operation>& operations, std::uint64_t clock_jump) {
+    auto& r = replicas_[replica];
+    sent_transaction t;
+    t.writer = replica;
+    t.operations = operations;
+    t.past = r.known;
+    const auto writer = r.origins.intern(r.id);
+    t.sequence = r.have.at(writer) + 1;
+    r.clock = t.at = {r.clock.value + 1 + clock_jump};
+    const dot me{writer, t.sequence};
+
+    const auto before = r.row;
+    crdt::edit e(before);
+    crdt::changes c;
+    for (const auto& o : operations) {
+        edit_row(e, type_, o, me, t.at, r.have);
+        if (o.what == operation::kind::clear) c.removals.assign(1, {map_path, r.have});
+    }
+    if (e.changed()) c.rows.push_back({row_path, e.change()});
+
+    // As the store does it.
+    if (!c.removals.empty()) crdt::cover(r.row, r.have);
+    auto joined = r.row;
+    crdt::join(joined, e.change(), r.have);
+    if (e.changed()) r.row = e.take();
+    local_is_remote_ = local_is_remote_ && joined == r.row;
+
+    std::vector<origin> mentioned;
+    t.payload = crdt::encode_changes(c, writer, mentioned);
+    for (const auto o : mentioned) t.mentioned.push_back(r.origins.id(o));
+    r.have.join(me);
+    r.known.insert(log_.size());
+    r.applied.push_back(log_.size());
+    log_.push_back(std::move(t));
+}
+
+void history::apply(site& to, const sent_transaction& t) const {
+    const auto me = dot_of(to, t);
+    std::vector<origin> mentioned;
+    for (const auto& id : t.mentioned) mentioned.push_back(to.origins.intern(id));
+    const auto c = crdt::decode_changes(t.payload, me.writer, mentioned);
+    if (!c || !crdt::is_own_work(*c, me)) throw std::logic_error("a payload is not what was encoded");
+    for (const auto& removal : c->removals) crdt::cover(to.row, removal.covered);
+    for (const auto& r : c->rows) crdt::join(to.row, r.change, to.have);
+    to.have.join(me);
+    to.clock.value = std::max(to.clock.value, t.at.value);
+}
+
+void history::deliver(std::size_t from, std::size_t to, std::uint16_t order, std::size_t limit) {
+    auto& r = replicas_[to];
+    std::set<std::size_t> lacking;
+    std::ranges::set_difference(replicas_[from].known, r.known, std::inserter(lacking, lacking.end()));
+    for (std::uint32_t bits = order; !lacking.empty() && limit > 0; --limit) {
+        std::vector<std::size_t> ready;
+        for (const auto t : lacking) {
+            if (std::ranges::includes(r.known, log_[t].past)) ready.push_back(t);
+        }
+        bits = bits * 1'103'515'245U + 12'345U;
+        const auto next = ready.at(bits / 65'536 % ready.size());
+        apply(r, log_[next]);
+        r.known.insert(next);
+        r.applied.push_back(next);
+        lacking.erase(next);
+    }
+}
+
+void history::deliver_all() {
+    for (std::size_t round = 0; round < 2; ++round) {
+        for (std::size_t from = 0; from < replicas_.size(); ++from) {
+            for (std::size_t to = 0; to < replicas_.size(); ++to) {
+                deliver(from, to, static_cast<std::uint16_t>(from * 31 + to), SIZE_MAX);
+            }
+        }
+    }
+}
+
+void history::duplicate(std::size_t replica) {
+    for (const auto t : std::vector(replicas_[replica].applied)) apply(replicas_[replica], log_[t]);
+}
+
+void history::replay(std::size_t replica, std::size_t from) {
+    auto& r = replicas_[replica];
+    const auto first = r.applied.begin() + static_cast<std::ptrdiff_t>(std::min(from, r.applied.size()));
+    r.have = {};
+    for (auto it = r.applied.begin(); it != first; ++it) r.have.join(dot_of(r, log_[*it]));
+    std::vector<std::size_t> again(first, r.applied.end());
+    std::ranges::sort(again, {}, [&](std::size_t t) { return std::pair(log_[t].at, replicas_[log_[t].writer].id); });
+    for (const auto t : again) apply(r, log_[t]);
+}
+
+bool history::commutes(std::size_t replica) const {
+    const auto ready = [&](std::size_t t) {
+        return !replicas_[replica].known.contains(t) && std::ranges::includes(replicas_[replica].known, log_[t].past);
+    };
+    for (std::size_t a = 0; a < log_.size(); ++a) {
+        for (std::size_t b = a + 1; b < log_.size(); ++b) {
+            if (!ready(a) || !ready(b)) continue;
+            // Origin tables only grow, so one copy of the row and the vector is enough.
+            auto& r = const_cast<history*>(this)->replicas_[replica];
+            const auto row = r.row;
+            const auto have = r.have;
+            const auto clock = r.clock;
+            apply(r, log_[a]);
+            apply(r, log_[b]);
+            const auto one = std::exchange(r.row, row);
+            r.have = have;
+            apply(r, log_[b]);
+            apply(r, log_[a]);
+            const auto other = std::exchange(r.row, row);
+            r.have = have;
+            r.clock = clock;
+            if (one != other) return false;
+        }
+    }
+    return true;
+}
+
+std::string history::shown(std::size_t replica) const {
+    const auto& r = replicas_[replica];
+    if (type_ == type::counter) {
+        return std::to_string(crdt::counter_value(std::get<crdt::counter_row>(r.row)).value());
+    }
+    if (type_ == type::add_wins || type_ == type::remove_wins) return crdt::is_live(r.row) ? "in" : "out";
+    std::string text;
+    for (const auto* e : crdt::latest_first(std::get<crdt::entries_row>(r.row), r.origins)) {
+        text += e->value + ' ';
+        if (type_ == type::last_writer) break;
+    }
+    return text;
+}
+
+bool history::sees(const event& later, const event& earlier) const {
+    if (later.transaction == earlier.transaction) return earlier.place < later.place;
+    return log_[later.transaction].past.contains(earlier.transaction);
+}
+
+std::string history::demanded(std::size_t replica) const {
+    using enum operation::kind;
+    std::vector<event> events;
+    for (const auto t : replicas_[replica].known) {
+        for (std::size_t i = 0; i < log_[t].operations.size(); ++i) {
+            events.push_back({t, i, log_[t].operations[i].what, log_[t].operations[i].amount});
+        }
+    }
+    const auto is_removed = [&](const event& put) {
+        return std::ranges::any_of(events, [&](const event& e) { return e.what != event{}.what && sees(e, put); });
+    };
+    std::vector<event> standing;
+    for (const auto& put : events) {
+        if (put.what != operation::kind::put) continue;
+        bool stands = !is_removed(put);
+        if (type_ == type::last_writer || type_ == type::multi_value) {
+            // A later write takes the place of those that it has seen.
+            stands = stands && std::ranges::none_of(events, [&](const event& e) {
+                return e.what == operation::kind::put && sees(e, put);
+            });
+        }
+        if (type_ == type::remove_wins) {
+            // It has seen every removal that there is.
+            stands = stands && std::ranges::all_of(events, [&](const event& e) { return e.what != take || sees(put, e); });
+        }
+        if (stands) standing.push_back(put);
+    }
+    if (type_ == type::counter) {
+        std::int64_t sum = 0;
+        for (const auto& e : standing) sum += e.amount;
+        return std::to_string(sum);
+    }
+    if (type_ == type::add_wins || type_ == type::remove_wins) return standing.empty() ? "out" : "in";
+    std::ranges::sort(standing, std::greater{}, [&](const event& e) {
+        return std::pair(log_[e.transaction].at, replicas_[log_[e.transaction].writer].id);
+    });
+    std::string text;
+    for (const auto& e : standing) {
+        text += std::to_string(e.amount) + ' ';
+        if (type_ == type::last_writer) break;
+    }
+    return text;
+}
+
+hash128 history::fingerprint(std::size_t replica) const {
+    return crdt::fingerprint(row_path, replicas_[replica].row, replicas_[replica].origins);
+}
+
+}  // namespace anabranch::test

@@ -1,0 +1,94 @@
+// Small histories of one row at several replicas, beside a textbook specification of what the row must show.
+#pragma once
+
+#include <anabranch/ids.hpp>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "causality/origin_table.hpp"
+#include "crdt/changes.hpp"
+#include "crdt/edit.hpp"
+
+namespace anabranch::test {
+
+enum class type { counter, last_writer, multi_value, add_wins, remove_wins };
+
+crdt::row_kind kind_of(type t);
+
+/// One operation. `put`: add an amount, assign, add an element; `take`: reset, clear the register, remove the
+/// element; `clear`: the map above is cleared.
+struct operation {
+    enum class kind { put, take, clear } what{};
+    std::int64_t amount = 0;
+};
+
+/// A transaction as it travels: numbers of replicas in it mean nothing outside the payload.
+struct sent_transaction {
+    std::size_t writer = 0;
+    std::uint64_t sequence = 0;
+    timestamp at;
+    std::vector<operation> operations;
+    std::set<std::size_t> past;  ///< the transactions that its writer had
+    std::string payload;
+    std::vector<replica_id> mentioned;
+};
+
+class history {
+  public:
+    /// (replica, what, how): any numbers are a history, so that failing ones can be shrunk.
+    using step = std::tuple<std::uint8_t, std::uint8_t, std::uint16_t>;
+
+    history(type t, std::size_t replicas);
+
+    void run(const step& s);
+    void commit(std::size_t replica, const std::vector<operation>& operations, std::uint64_t clock_jump);
+    /// Delivers what `from` has and `to` lacks, in a causal order that `order` chooses; at most `limit` of it.
+    void deliver(std::size_t from, std::size_t to, std::uint16_t order, std::size_t limit);
+    void deliver_all();
+
+    std::size_t replicas() const { return replicas_.size(); }
+    std::size_t transactions() const { return log_.size(); }
+    /// What the row shows, and what the specification says that it must.
+    std::string shown(std::size_t replica) const;
+    std::string demanded(std::size_t replica) const;
+    hash128 fingerprint(std::size_t replica) const;
+    /// Delivers everything that the replica has once more.
+    void duplicate(std::size_t replica);
+    /// What a crash does: rows are as they are, and every transaction from the n-th on is applied again.
+    void replay(std::size_t replica, std::size_t from);
+    /// Two concurrent transactions of others applied to the replica's row in both orders: the same?
+    bool commutes(std::size_t replica) const;
+    /// What the edits made is what the join makes of their delta.
+    bool local_is_remote() const { return local_is_remote_; }
+
+  private:
+    struct site {
+        replica_id id;
+        origin_table origins;
+        crdt::row row;
+        version_vector have;
+        std::set<std::size_t> known;
+        std::vector<std::size_t> applied;  // in this order
+        timestamp clock;
+    };
+    struct event {
+        std::size_t transaction;
+        std::size_t place;
+        operation::kind what;
+        std::int64_t amount;
+    };
+
+    void apply(site& to, const sent_transaction& t) const;
+    dot dot_of(site& at, const sent_transaction& t) const;
+    bool sees(const event& later, const event& earlier) const;
+
+    type type_;
+    std::vector<site> replicas_;
+    std::vector<sent_transaction> log_;
+    bool local_is_remote_ = true;
+};
+
+}  // namespace anabranch::test

@@ -1,0 +1,309 @@
+#include <limits>
+#include <random>
+
+#include "codec/archive.hpp"
+#include "crdt/changes.hpp"
+#include "crdt/edit.hpp"
+#include "support/catch_property.hpp"
+
+using namespace anabranch;
+using namespace anabranch::crdt;
+
+namespace {
+
+constexpr origin ada{0};
+constexpr origin bob{1};
+constexpr auto most = std::numeric_limits<std::int64_t>::max();
+constexpr auto least = std::numeric_limits<std::int64_t>::min();
+
+row counter(std::initializer_list<counter_row::total> totals, std::initializer_list<counter_row::reset> resets = {}) {
+    counter_row r;
+    r.totals = totals;
+    r.resets = resets;
+    return r;
+}
+
+std::optional<std::int64_t> value(const row& r) { return counter_value(std::get<counter_row>(r)); }
+
+version_vector vector_of(std::initializer_list<dot> dots) {
+    version_vector v;
+    for (const auto& d : dots) v.join(d);
+    return v;
+}
+
+/// Rows and changes as any transaction may have made them, from any numbers.
+class builder {
+  public:
+    explicit builder(std::uint64_t seed) : random_(seed) {}
+
+    std::uint64_t up_to(std::uint64_t n) { return random_() % (n + 1); }
+    std::uint64_t number() { return random_() >> up_to(63); }
+    dot any_dot() { return {origin{static_cast<std::uint32_t>(up_to(3))}, 1 + number() / 2}; }
+    std::string text() { return std::string(up_to(20), static_cast<char>(random_())); }
+    version_vector any_vector() {
+        version_vector v;
+        for (auto n = up_to(3); n > 0; --n) v.join(any_dot());
+        return v;
+    }
+    row any_row() {
+        switch (up_to(3)) {
+            case 0: {
+                counter_row r;
+                for (std::uint32_t w = 0; w < up_to(3); ++w) {
+                    const auto start = number() / 2;
+                    r.totals.push_back({origin{w}, start, start + 1 + number() / 2, static_cast<std::int64_t>(random_())});
+                }
+                for (std::uint32_t w = 0; w < up_to(3); ++w) r.resets.push_back({origin{w}, number(), static_cast<std::int64_t>(random_())});
+                return r;
+            }
+            case 1: {
+                entries_row r;
+                for (std::uint32_t w = 0; w < up_to(3); ++w) r.entries.push_back({{origin{w}, number()}, {number()}, text()});
+                return r;
+            }
+            case 2: {
+                dots_row r;
+                for (std::uint32_t w = 0; w < up_to(4); ++w) r.adds.push_back({origin{w}, number()});
+                return r;
+            }
+            default: {
+                removals_row r;
+                for (std::uint32_t w = 0; w < up_to(3); ++w) r.adds.push_back({{origin{w}, number()}, any_vector()});
+                r.removals = any_vector();
+                return r;
+            }
+        }
+    }
+    changes any_changes() {
+        changes c;
+        for (auto n = up_to(2); n > 0; --n) c.removals.push_back({text(), any_vector()});
+        for (auto n = up_to(3); n > 0; --n) c.rows.push_back({text(), {any_vector(), any_row()}});
+        return c;
+    }
+    std::string mangled(std::string bytes) {
+        for (auto n = 1 + up_to(3); n > 0; --n) {
+            if (bytes.empty()) return "x";
+            const auto at = up_to(bytes.size() - 1);
+            switch (up_to(2)) {
+                case 0: bytes[at] = static_cast<char>(random_()); break;
+                case 1: bytes.erase(at, 1 + up_to(2)); break;
+                default: bytes.insert(at, 1 + up_to(9), static_cast<char>(up_to(1) == 0 ? 0xff : random_())); break;
+            }
+        }
+        return bytes;
+    }
+
+  private:
+    std::mt19937_64 random_;
+};
+
+}  // namespace
+
+TEST_CASE("a counter sums the origins' totals without what was reset") {
+    CHECK(value(counter({})) == 0);
+    CHECK(value(counter({{ada, 0, 3, 10}, {bob, 0, 1, -4}})) == 6);
+    CHECK(value(counter({{ada, 0, 3, 10}}, {{ada, 2, 7}})) == 3);
+    CHECK(value(counter({{ada, 0, 3, 10}}, {{ada, 3, 10}})) == 0);
+    CHECK(value(counter({{ada, 3, 5, 2}}, {{ada, 3, 10}})) == 2);
+    CHECK_FALSE(is_live(counter({{ada, 0, 3, 10}}, {{ada, 3, 10}})));
+    CHECK(is_live(counter({{ada, 0, 3, 0}})));
+}
+
+TEST_CASE("a counter's sum may pass through what int64 cannot hold, and not end there") {
+    CHECK(value(counter({{ada, 0, 1, most}, {bob, 0, 1, most}, {origin{2}, 0, 1, least}})) == most - 1);
+    CHECK_FALSE(value(counter({{ada, 0, 1, most}, {bob, 0, 1, 1}})));
+    CHECK_FALSE(value(counter({{ada, 0, 1, least}, {bob, 0, 1, -1}})));
+}
+
+TEST_CASE("an addition that would overflow is refused and changes nothing") {
+    edit e(counter({{ada, 0, 1, most}}));
+    CHECK_FALSE(e.add({ada, 2}, 1));
+    CHECK_FALSE(e.changed());
+    CHECK(e.add({ada, 2}, least));
+    CHECK(value(e.now()) == -1);
+    // Another writer has a total of its own.
+    edit other(counter({{ada, 0, 1, most}}));
+    CHECK(other.add({bob, 1}, 1));
+    CHECK_FALSE(value(other.now()));
+}
+
+TEST_CASE("a writer begins a new total only when all of the old one was reset") {
+    edit partly(counter({{ada, 0, 3, 10}}, {{ada, 2, 7}}));
+    REQUIRE(partly.add({ada, 4}, 1));
+    CHECK(std::get<counter_row>(partly.change().change).totals[0] == counter_row::total{ada, 0, 4, 11});
+    CHECK(value(partly.now()) == 4);
+    edit wholly(counter({{ada, 0, 3, 10}}, {{ada, 3, 10}}));
+    REQUIRE(wholly.add({ada, 4}, 1));
+    CHECK(wholly.now() == counter({{ada, 3, 4, 1}}));
+}
+
+TEST_CASE("kinds do not mix") {
+    row r = counter({{ada, 0, 1, 1}});
+    const auto before = r;
+    CHECK_FALSE(join(r, {{}, dots_row{{{ada, 1}}}}, {}));
+    CHECK(r == before);
+    CHECK(is_known(row_kind::removals));
+    CHECK_FALSE(is_known(row_kind{0}));
+    CHECK_FALSE(is_known(row_kind{5}));
+    for (const auto kind : {row_kind::counter, row_kind::entries, row_kind::dots, row_kind::removals}) {
+        CHECK(kind_of(bottom(kind)) == kind);
+        CHECK(is_bottom(bottom(kind)));
+        CHECK_FALSE(is_live(bottom(kind)));
+    }
+}
+
+TEST_CASE("an entry whose dot is known and absent stays away") {
+    row r = dots_row{};
+    join(r, {{}, dots_row{{{ada, 1}}}}, vector_of({{ada, 1}}));
+    CHECK(is_bottom(r));
+    join(r, {{}, dots_row{{{ada, 2}}}}, vector_of({{ada, 1}}));
+    CHECK(r == row(dots_row{{{ada, 2}}}));
+}
+
+TEST_CASE("clearing a prefix takes additions, and no removal") {
+    row r = removals_row{{{{ada, 1}, {}}, {{bob, 5}, {}}}, vector_of({{ada, 9}})};
+    CHECK(cover(r, vector_of({{ada, 3}, {bob, 4}})));
+    CHECK(r == row(removals_row{{{{bob, 5}, {}}}, vector_of({{ada, 9}})}));
+    CHECK_FALSE(cover(r, vector_of({{ada, 3}})));
+    row c = counter({{ada, 0, 1, 1}});
+    CHECK_FALSE(cover(c, vector_of({{ada, 3}})));
+}
+
+TEST_CASE("fingerprints are of what is live") {
+    origin_table origins;
+    replica_id one;
+    replica_id two;
+    two.value[0] = 1;
+    origins.intern(one);
+    origins.intern(two);
+    const auto print = [&](const row& r, std::string_view key = "k") { return fingerprint(key, r, origins); };
+    CHECK(print(dots_row{}) == hash128{});
+    CHECK(print(counter({{ada, 0, 1, 1}}, {{ada, 1, 1}})) == hash128{});
+    CHECK(print(removals_row{{}, vector_of({{ada, 1}})}) == hash128{});
+    CHECK(print(counter({{ada, 0, 1, 1}})) != print(counter({{bob, 0, 1, 1}})));  // the same value
+    CHECK(print(counter({{ada, 0, 1, 1}})) != print(counter({{ada, 0, 1, 1}}), "l"));
+    CHECK(print(counter({{ada, 0, 2, 5}}, {{ada, 1, 4}})) == print(counter({{ada, 1, 2, 1}})));
+    CHECK(print(removals_row{{{{ada, 2}, vector_of({{bob, 1}})}}, vector_of({{bob, 1}})}) == print(removals_row{{{{ada, 2}, {}}}, {}}));
+
+    // The other way of numbering replicas gives the same.
+    origin_table other;
+    other.intern(two);
+    other.intern(one);
+    CHECK(fingerprint("k", dots_row{{{ada, 1}, {bob, 2}}}, origins) == fingerprint("k", dots_row{{{ada, 2}, {bob, 1}}}, other));
+
+    // Sums forget the order and carry over all bytes.
+    const auto a = print(dots_row{{{ada, 1}}});
+    const auto b = print(dots_row{{{ada, 2}}});
+    hash128 ab{};
+    hash128 ba{};
+    add_fingerprint(ab, a);
+    add_fingerprint(ab, b);
+    add_fingerprint(ba, b);
+    add_fingerprint(ba, a);
+    CHECK(ab == ba);
+    hash128 full;
+    full.fill(0xff);
+    hash128 one_more{};
+    one_more[0] = 1;
+    add_fingerprint(full, one_more);
+    CHECK(full == hash128{});
+}
+
+TEST_CASE("the latest entry is the greatest by time, then replica, then sequence") {
+    origin_table origins;
+    replica_id high;
+    high.value[0] = 9;
+    origins.intern(high);
+    origins.intern({});
+    entries_row r;
+    r.entries = {{{ada, 1}, {5}, "high"}, {{ada, 2}, {5}, "high again"}, {{bob, 1}, {5}, "low"}, {{bob, 7}, {6}, "late"}};
+    std::vector<std::string> order;
+    for (const auto* e : latest_first(r, origins)) order.push_back(e->value);
+    CHECK(order == std::vector<std::string>{"late", "high again", "high", "low"});
+}
+
+TEST_CASE("any row comes back from its bytes") {
+    test::check_property("rows", [](std::uint64_t seed) {
+        const auto r = builder(seed).any_row();
+        RC_ASSERT(decode_row(encode_row(r)) == r);
+        RC_ASSERT(!decode_row(encode_row(r) + '\0'));
+    });
+}
+
+TEST_CASE("any changes come back from their payload") {
+    test::check_property("changes", [](std::uint64_t seed) {
+        const auto c = builder(seed).any_changes();
+        std::vector<origin> mentioned;
+        const auto payload = encode_changes(c, bob, mentioned);
+        RC_ASSERT(std::ranges::find(mentioned, bob) == mentioned.end());
+        RC_ASSERT(decode_changes(payload, bob, mentioned) == c);
+        for (std::size_t n = 0; n < payload.size(); ++n) RC_ASSERT(!decode_changes(payload.substr(0, n), bob, mentioned));
+        RC_ASSERT(!decode_changes(payload + '\0', bob, mentioned));
+        // A replica that the record does not mention.
+        if (!mentioned.empty()) {
+            mentioned.pop_back();
+            RC_ASSERT(!decode_changes(payload, bob, mentioned));
+        }
+    });
+}
+
+TEST_CASE("mangled rows and payloads never crash") {
+    test::check_property("mangled", [](std::uint64_t seed) {
+        builder b(seed);
+        for (int i = 0; i < 20; ++i) {
+            (void)decode_row(b.mangled(encode_row(b.any_row())));
+            std::vector<origin> mentioned;
+            const auto payload = encode_changes(b.any_changes(), ada, mentioned);
+            if (const auto c = decode_changes(b.mangled(payload), ada, mentioned)) {
+                (void)is_own_work(*c, {ada, 1});
+                for (const auto& r : c->rows) {
+                    row state = bottom(kind_of(r.change.change));
+                    join(state, r.change, {});
+                    (void)is_live(state);
+                }
+            }
+        }
+    });
+}
+
+TEST_CASE("changes of a later kind of row are stepped over") {
+    std::string payload;
+    codec::output out(payload);
+    out(std::vector<prefix_removal>{});
+    out.varint(2);
+    out(std::string("new"), std::uint8_t{77}, std::string("whatever"));
+    std::vector<origin> mentioned;
+    const changes known{{}, {{"old", {{}, dots_row{{{ada, 1}}}}}}};
+    out.raw(encode_changes(known, ada, mentioned).substr(2));
+    CHECK(decode_changes(payload, ada, mentioned) == known);
+}
+
+TEST_CASE("payloads that break a row's form are refused") {
+    std::vector<origin> mentioned{bob};
+    const auto refused = [&](const row& r) {
+        return !decode_changes(encode_changes({{}, {{"k", {{}, r}}}}, ada, mentioned), ada, mentioned);
+    };
+    CHECK(refused(counter({{ada, 0, 1, 1}, {ada, 1, 2, 1}})));  // two totals of one writer
+    CHECK(refused(counter({{ada, 2, 2, 1}})));                  // nothing between start and sequence
+    CHECK(refused(counter({}, {{ada, 1, 1}, {ada, 2, 1}})));
+    CHECK(refused(dots_row{{{ada, 1}, {ada, 1}}}));
+    CHECK(refused(entries_row{{{{ada, 1}, {}, "a"}, {{ada, 1}, {}, "b"}}}));
+    CHECK_FALSE(refused(dots_row{{{bob, 1}, {ada, 1}}}));  // another order of replicas is fine
+}
+
+TEST_CASE("a transaction speaks for itself only") {
+    const dot me{ada, 3};
+    const auto own = [&](const delta& d) { return is_own_work({{}, {{"k", d}}}, me); };
+    CHECK(own({{}, dots_row{{me}}}));
+    CHECK_FALSE(own({{}, dots_row{{{ada, 2}}}}));
+    CHECK_FALSE(own({{}, dots_row{{{bob, 3}}}}));
+    CHECK_FALSE(own({vector_of({me}), dots_row{}}));
+    CHECK(own({vector_of({{ada, 2}, {bob, 99}}), dots_row{}}));
+    CHECK(own({{}, counter({{ada, 0, 3, 1}}, {{bob, 7, 2}})}));
+    CHECK_FALSE(own({{}, counter({{bob, 0, 3, 1}})}));
+    CHECK_FALSE(own({{}, entries_row{{{{ada, 4}, {}, ""}}}}));
+    CHECK(own({{}, removals_row{{{me, vector_of({{bob, 1}})}}, vector_of({me})}}));
+    CHECK_FALSE(own({{}, removals_row{{}, vector_of({{bob, 3}})}}));
+    CHECK_FALSE(is_own_work({{{"p", vector_of({me})}}, {}}, me));
+    CHECK(is_own_work({{{"p", vector_of({{ada, 2}})}}, {}}, me));
+}

@@ -1,0 +1,205 @@
+#include <anabranch/cereal.hpp>
+
+#include <cereal/types/map.hpp>
+#include <cereal/types/optional.hpp>
+#include <cereal/types/string.hpp>
+#include <cereal/types/vector.hpp>
+
+#include "codec/archive.hpp"
+#include "crdt/changes.hpp"
+#include "golden/golden.hpp"
+#include "oplog/chunk.hpp"
+#include "support/catch.hpp"
+#include "sync/message.hpp"
+
+using namespace anabranch;
+using test::check_golden;
+using test::golden;
+
+namespace {
+
+replica_id replica(std::uint8_t first, std::uint32_t incarnation) {
+    replica_id id;
+    for (std::uint8_t i = 0; i < 16; ++i) id.value[i] = static_cast<std::uint8_t>(first + i);
+    id.incarnation = incarnation;
+    return id;
+}
+hash128 hash(std::uint8_t first) { return replica(first, 0).value; }
+
+const replica_id ada = replica(0x10, 1);
+const replica_id bob = replica(0x20, 300);
+constexpr origin own{0};
+constexpr origin other{1};
+constexpr timestamp noon{0x0199'0000'0000'0007};
+
+version_vector vector_of(std::initializer_list<dot> dots) {
+    version_vector v;
+    for (const auto& d : dots) v.join(d);
+    return v;
+}
+
+/// Both directions: written as in the file, and read from it as what was written.
+void check_message(const std::string& name, const sync::message& m) {
+    std::string bytes;
+    sync::append_message(bytes, m);
+    check_golden(name, bytes);
+    if (test::is_printing()) return;
+    sync::message_reader reader;
+    if (name != "message_greeting") {
+        std::string greeting;
+        sync::append_message(greeting, sync::greeting{});
+        reader.feed(greeting);
+        REQUIRE(reader.next().value());
+    }
+    reader.feed(golden(name));
+    const auto read = reader.next();
+    REQUIRE(read);
+    REQUIRE(*read);
+    CHECK((*read)->index() == m.index());
+    std::string again;
+    sync::append_message(again, **read);
+    CHECK(again == bytes);
+    CHECK_FALSE(reader.next().value());
+}
+
+template <class T>
+void check_structure(const std::string& name, const T& value) {
+    check_golden(name, codec::encode(value));
+    CHECK(codec::decode<T>(golden(name)) == value);
+}
+
+void check_row(const std::string& name, const crdt::row& row) {
+    check_golden(name, crdt::encode_row(row));
+    CHECK(crdt::decode_row(golden(name)) == row);
+}
+
+crdt::row counter_example() {
+    crdt::counter_row r;
+    r.totals.push_back({own, 2, 9, -5});
+    r.totals.push_back({other, 0, 300, 1'000});
+    r.resets.push_back({other, 4, 64});
+    return r;
+}
+crdt::row entries_example() {
+    return crdt::entries_row{{{{own, 9}, noon, "tea"}, {{other, 300}, {1}, ""}}};
+}
+crdt::row dots_example() { return crdt::dots_row{{{own, 9}, {other, 300}}}; }
+crdt::row removals_example() {
+    return crdt::removals_row{{{{own, 9}, vector_of({{other, 7}})}}, vector_of({{own, 3}, {other, 7}})};
+}
+
+crdt::changes changes_example() {
+    return {{{std::string("map\0\1p", 6), vector_of({{own, 8}, {other, 299}})}},
+            {{"counter", {{}, counter_example()}},
+             {"entries", {vector_of({{own, 8}}), entries_example()}},
+             {"dots", {vector_of({{other, 2}}), dots_example()}},
+             {"removals", {{}, removals_example()}}}};
+}
+
+struct order_line {
+    std::string product;
+    std::uint32_t quantity = 0;
+    std::int64_t cents = 0;
+    std::optional<double> discount;
+    std::map<std::string, std::vector<std::int32_t>> extras;
+    bool gift = false;
+
+    bool operator==(const order_line&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(product, quantity, cents, discount, extras, gift);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("messages") {
+    check_message("message_greeting", sync::greeting{1, 1, ada, hash(0x80)});
+    check_message("message_have", sync::have{"shop", 2, {UINT64_MAX}, {{ada, 5, hash(0x80)}, {bob, 1'000, hash(0x90)}}});
+    check_message("message_ready", sync::ready{});
+    check_message("message_records", sync::records{"shop", 2, 300, "body"});
+    check_message("message_acknowledgement", sync::acknowledgement{"shop", {{ada, 5}, {bob, 1'000}}});
+    check_message("message_heartbeat", sync::heartbeat{});
+    check_message("message_goodbye", sync::goodbye{static_cast<std::uint32_t>(errc::malformed), "why"});
+}
+
+TEST_CASE("the header of a frame that others follow") {
+    std::string bytes;
+    sync::append_message(bytes, sync::records{"shop", 0, 0, std::string(limits::frame, 'x')});
+    check_golden("frame_first_of_two", bytes.substr(0, 5));
+    check_golden("frame_last_of_two", bytes.substr(5 + limits::frame, 5));
+}
+
+TEST_CASE("errors keep their numbers") {
+    // They cross the wire in goodbyes.
+    CHECK(static_cast<int>(errc::invalid_argument) == 1);
+    CHECK(static_cast<int>(errc::corrupt) == 9);
+    CHECK(static_cast<int>(errc::malformed) == 13);
+    CHECK(static_cast<int>(errc::unsupported_protocol) == 14);
+    CHECK(static_cast<int>(errc::diverged) == 15);
+    CHECK(static_cast<int>(errc::self_connection) == 16);
+    CHECK(static_cast<int>(errc::timed_out) == 17);
+    CHECK(static_cast<int>(errc::refused) == 20);
+}
+
+TEST_CASE("a chunk") {
+    check_structure("chunk", oplog::chunk{{{ada, 4, 5, hash(0x80)}, {bob, 1, 1, hash(0x90)}}, {{0, "four"}, {1, "one"}, {0, "five"}}});
+}
+
+TEST_CASE("a record, and its chain") {
+    const auto bytes = oplog::encode_record({noon, {bob}, "payload"});
+    check_golden("record", bytes);
+    const auto file = golden("record");
+    const auto read = oplog::decode_record(file);
+    REQUIRE(read);
+    CHECK(read->at == noon);
+    CHECK(read->mentioned == std::vector{bob});
+    CHECK(read->payload == "payload");
+
+    const auto start = oplog::chain_start("shop", ada);
+    const auto next = oplog::chain_next(start, bytes);
+    std::string heads(start.begin(), start.end());
+    heads.append(next.begin(), next.end());
+    check_golden("chain", heads);
+}
+
+TEST_CASE("what a transaction does to rows of every kind") {
+    std::vector<origin> mentioned;
+    check_golden("changes", crdt::encode_changes(changes_example(), own, mentioned));
+    CHECK(mentioned == std::vector{other});
+    CHECK(crdt::decode_changes(golden("changes"), own, mentioned) == changes_example());
+}
+
+TEST_CASE("rows of every kind as they are stored") {
+    check_row("row_counter", counter_example());
+    check_row("row_entries", entries_example());
+    check_row("row_dots", dots_example());
+    check_row("row_removals", removals_example());
+}
+
+TEST_CASE("fingerprints of rows of every kind") {
+    origin_table origins;
+    origins.intern(ada);
+    origins.intern(bob);
+    std::string prints;
+    for (const auto& row : {counter_example(), entries_example(), dots_example(), removals_example()}) {
+        const auto print = crdt::fingerprint("path", row, origins);
+        prints.append(print.begin(), print.end());
+    }
+    check_golden("fingerprints", prints);
+}
+
+TEST_CASE("a user's struct") {
+    const order_line line{"tea", 300, -399, 0.5, {{"bags", {1, -1, 64}}, {"cups", {}}}, true};
+    check_golden("cereal_struct", value_codec<order_line>::encode(line));
+    CHECK(value_codec<order_line>::decode(golden("cereal_struct")) == line);
+}
+
+TEST_CASE("numbers and text in registers") {
+    check_golden("value_int64", value_codec<std::int64_t>::encode(-2));
+    CHECK(value_codec<std::int64_t>::decode(golden("value_int64")) == -2);
+    check_golden("value_double", value_codec<double>::encode(-0.5));
+    CHECK(value_codec<double>::decode(golden("value_double")) == -0.5);
+    check_golden("value_string", value_codec<std::string>::encode("tea"));
+    CHECK(value_codec<std::string>::decode(golden("value_string")) == "tea");
+}

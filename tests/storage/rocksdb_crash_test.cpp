@@ -1,0 +1,184 @@
+// What of RocksDB's writes survives kills, torn logs and failing disks.
+#include <fstream>
+
+#include "storage/child_process.hpp"
+#include "storage/engines.hpp"
+#include "storage/failing_calls.hpp"
+
+using namespace anabranch;
+using namespace anabranch::test;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string name(int i) { return std::to_string(1000000 + i); }
+
+/// Batch `i` of a series: one change in every space.
+batch numbered(int i, std::size_t size) {
+    batch b;
+    b.put(space::log, name(i), std::string(size, 'l'));
+    b.put(space::rows, name(i), std::string(size, 'r'));
+    b.put(space::meta, "newest", name(i));
+    return b;
+}
+
+/// How many batches of the series are there. Fails unless they are a prefix, each of them whole.
+int count_prefix(const storage::engine& e) {
+    const auto log = everything(e, space::log);
+    const auto rows = everything(e, space::rows);
+    const int count = static_cast<int>(log.size());
+    REQUIRE(rows.size() == log.size());
+    int wrong = 0;
+    for (int i = 0; i < count; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        wrong += log[at].first == name(i) && rows[at].first == name(i) ? 0 : 1;
+    }
+    CHECK(wrong == 0);
+    CHECK(get(e, space::meta, "newest") == (count == 0 ? std::nullopt : std::optional(name(count - 1))));
+    return count;
+}
+
+/// RocksDB's log with the greatest number: the one that was written last.
+fs::path newest_log(const fs::path& directory) {
+    fs::path newest;
+    for (const auto& entry : fs::directory_iterator(directory)) {
+        if (entry.path().extension() == ".log") newest = std::max(newest, entry.path());
+    }
+    REQUIRE_FALSE(newest.empty());
+    return newest;
+}
+
+}  // namespace
+
+TEST_CASE("[child] writes until it is killed", "[.write-until-killed]") {
+    const auto engine = ok(storage::open_rocksdb(child_process::directory()));
+    for (int i = 0;; ++i) {
+        ok(engine->write(numbered(i, 2000)));
+        child_process::send_byte();
+    }
+}
+
+TEST_CASE("every batch that was written survives the death of the process", "[storage]") {
+    const scratch_directory scratch;
+    child_process child("[.write-until-killed]", scratch.store());
+    REQUIRE(child.wait_for(5000));  // 20 MB: while memtables are flushed, too
+    const int written = static_cast<int>(child.kill());
+    for (int opened = 0; opened < 2; ++opened) {
+        const auto engine = ok(storage::open_rocksdb(scratch.store()));
+        const int found = count_prefix(*engine);
+        CHECK(found >= written);
+        CHECK(found <= written + 1);  // applied, but not yet reported
+    }
+}
+
+TEST_CASE("of a torn log a prefix of the batches survives", "[storage]") {
+    const scratch_directory scratch;
+    {
+        const auto engine = ok(storage::open_rocksdb(scratch.store()));
+        for (int i = 0; i < 100; ++i) ok(engine->write(numbered(i, 500)));
+        ok(engine->sync());
+    }
+    const fs::path log = newest_log(scratch.store());
+    const auto size = fs::file_size(log);
+    const fs::path damaged = scratch.path() / "damaged";
+    const auto copy = [&] {
+        fs::remove_all(damaged);
+        fs::copy(scratch.store(), damaged, fs::copy_options::recursive);
+        return damaged / log.filename();
+    };
+    const auto reopen_and_count = [&] {
+        const auto engine = ok(storage::open_rocksdb(damaged));
+        const int found = count_prefix(*engine);
+        ok(engine->write(numbered(found, 10)));  // and it goes on
+        CHECK(count_prefix(*engine) == found + 1);
+        return found;
+    };
+
+    copy();
+    CHECK(reopen_and_count() == 100);
+    int before = 0;
+    for (const unsigned long part : {0, 1, 300, 500, 999}) {
+        fs::resize_file(copy(), size * part / 1000);
+        const int found = reopen_and_count();
+        CHECK(found >= before);
+        CHECK(found <= static_cast<int>(part / 10));
+        CHECK(found + 2 >= static_cast<int>(part / 10));
+        before = found;
+    }
+    // A page that never reached the disk: it reads as zeros, and those behind it are there.
+    std::fstream file(copy(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(size / 2));
+    file << std::string(4096, '\0');
+    file.close();
+    const int found = reopen_and_count();
+    CHECK(found >= 48);
+    CHECK(found < 52);
+}
+
+TEST_CASE("after a log write met a full disk, reads go on and opening anew makes it writable", "[storage]") {
+    const auto how = GENERATE(failing_calls::call::write_half, failing_calls::call::write_nothing);
+    // With empty memtables RocksDB would go on in the torn log.
+    const int before = GENERATE(0, 10);
+    const scratch_directory scratch;
+    {
+        const auto engine = ok(storage::open_rocksdb(scratch.store()));
+        for (int i = 0; i < before; ++i) ok(engine->write(numbered(i, 100)));
+        {
+            const failing_calls full(how, ".log");
+            CHECK(code_of(engine->write(numbered(before, 100))) == errc::storage_full);
+        }
+        CHECK(count_prefix(*engine) == before);
+        CHECK(code_of(engine->write(numbered(before, 100))) == errc::storage_full);
+        CHECK(code_of(engine->sync()) == errc::storage_full);
+        CHECK(count_prefix(*engine) == before);
+    }
+    const auto engine = ok(storage::open_rocksdb(scratch.store()));
+    CHECK(count_prefix(*engine) == before);
+    ok(engine->write(numbered(before, 100)));
+    ok(engine->sync());
+    CHECK(count_prefix(*engine) == before + 1);
+}
+
+TEST_CASE("after a failed fsync nothing is called durable until it is opened anew", "[storage]") {
+    const scratch_directory scratch;
+    {
+        const auto engine = ok(storage::open_rocksdb(scratch.store()));
+        ok(engine->write(numbered(0, 100)));
+        ok(engine->sync());
+        ok(engine->write(numbered(1, 100)));
+        {
+            const failing_calls broken(failing_calls::call::sync, ".log");
+            CHECK(code_of(engine->sync()) == errc::storage_failure);
+        }
+        // The kernel reports a lost page once; a second fsync would succeed without having written it.
+        CHECK(code_of(engine->sync()) == errc::storage_failure);
+        CHECK(code_of(engine->write(numbered(2, 100))) == errc::storage_failure);
+        CHECK(count_prefix(*engine) == 2);
+    }
+    const auto engine = ok(storage::open_rocksdb(scratch.store()));
+    CHECK(count_prefix(*engine) == 2);
+    ok(engine->write(numbered(2, 100)));
+    ok(engine->sync());
+}
+
+TEST_CASE("after a failed fsync in a flush, too", "[storage]") {
+    const scratch_directory scratch;
+    int written = 0;
+    {
+        const auto engine = ok(storage::open_rocksdb(scratch.store()));
+        {
+            const failing_calls broken(failing_calls::call::sync, ".log");
+            // Memtables fill up and RocksDB flushes them, until it waits for the flush that cannot be.
+            while (written < 1000 && engine->write(numbered(written, 100'000))) ++written;
+        }
+        REQUIRE(written < 1000);
+        CHECK(code_of(engine->sync()) == errc::storage_failure);
+        CHECK(code_of(engine->write(numbered(written, 100))) == errc::storage_failure);
+        CHECK(count_prefix(*engine) == written);
+    }
+    const auto engine = ok(storage::open_rocksdb(scratch.store()));
+    CHECK(count_prefix(*engine) == written);
+    ok(engine->write(numbered(written, 100)));
+    ok(engine->sync());
+}

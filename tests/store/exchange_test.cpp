@@ -1,0 +1,184 @@
+// What a bucket takes from peers: order, holds, divergence, its own past, and bytes that no honest peer sends.
+#include "codec/archive.hpp"
+#include "crdt/changes.hpp"
+#include "oplog/record.hpp"
+#include "store/bucket_state.hpp"
+#include "store/store_state.hpp"
+#include "store/stores.hpp"
+#include "support/catch.hpp"
+
+using namespace anabranch;
+
+namespace {
+
+constexpr timestamp forever{UINT64_MAX};
+
+replica_id stranger(std::uint8_t n = 1) {
+    replica_id id;
+    id.value.fill(n);
+    id.incarnation = 1;
+    return id;
+}
+
+/// A chunk of one origin's records, with the right heads.
+oplog::chunk chunk_of(const replica_id& id, std::vector<std::string> bodies, std::uint64_t first = 1, hash128 before = {}) {
+    oplog::chunk c;
+    auto head = first == 1 ? oplog::chain_start("b", id) : before;
+    for (auto& body : bodies) {
+        head = oplog::chain_next(head, body);
+        c.entries.push_back({0, std::move(body)});
+    }
+    c.ranges.push_back({id, first, first + c.entries.size() - 1, head});
+    return c;
+}
+
+std::string add_record(std::uint64_t at, std::uint64_t sequence, std::int64_t sum, std::string key = {"c\0\1c", 4}) {
+    crdt::counter_row row;
+    row.totals.push_back({origin{0}, 0, sequence, sum});
+    std::vector<origin> mentioned;
+    return oplog::encode_record({{at}, {}, crdt::encode_changes({{}, {{std::move(key), {{}, row}}}}, origin{0}, mentioned)});
+}
+
+std::int64_t count(const bucket& at) {
+    return at.read([&](const map_view& m) { return m.counter("c").value(); }).value();
+}
+
+errc apply(const bucket& b, const oplog::chunk& c, timestamp horizon = forever) {
+    const auto done = b.state()->apply(c, horizon);
+    return done ? errc{} : done.error().code;
+}
+
+}  // namespace
+
+TEST_CASE("records are taken in sequence, again without effect, and never with a gap") {
+    auto s = test::memory_store();
+    auto b = s.bucket("b").value();
+    const auto whole = chunk_of(stranger(), {add_record(10, 1, 5), add_record(11, 2, 7)});
+    const auto later = chunk_of(stranger(), {add_record(12, 3, 9)}, 3, whole.ranges[0].head);
+    CHECK(apply(b, later) == errc::malformed);
+    CHECK(b.progress().empty());
+    CHECK(apply(b, whole) == errc{});
+    CHECK(apply(b, whole) == errc{});
+    CHECK(count(b) == 7);
+    CHECK(apply(b, later) == errc{});
+    CHECK(count(b) == 9);
+    CHECK(b.progress() == frontier{{stranger(), 3, later.ranges[0].head}});
+    // Overlapping with what is here.
+    CHECK(apply(b, chunk_of(stranger(), {add_record(12, 3, 9), add_record(13, 4, 1)}, 3, whole.ranges[0].head)) == errc{});
+    CHECK(count(b) == 1);
+}
+
+TEST_CASE("what is not as its writer would have written it is refused whole") {
+    auto s = test::memory_store();
+    auto b = s.bucket("b").value();
+    const auto refused = [&](std::string second) {
+        const auto code = apply(b, chunk_of(stranger(), {add_record(10, 1, 5), std::move(second)}));
+        CHECK(b.progress().empty());
+        CHECK(count(b) == 0);
+        return code == errc::malformed;
+    };
+    CHECK(refused(""));
+    CHECK(refused("garbage"));
+    CHECK(refused(add_record(10, 2, 5)));                              // not later than the one before
+    CHECK(refused(add_record(11, 3, 5)));                              // a total of another transaction
+    CHECK(refused(add_record(11, 2, 5, "no path")));
+    CHECK(refused(add_record(11, 2, 5) + "more"));
+}
+
+TEST_CASE("a row keeps its kind") {
+    auto s = test::memory_store();
+    auto b = s.bucket("b").value();
+    REQUIRE(apply(b, chunk_of(stranger(), {add_record(10, 1, 5)})) == errc{});
+    const crdt::changes other_kind{{}, {{std::string("c\0\1c", 4), {{}, crdt::dots_row{{{origin{0}, 2}}}}}}};
+    std::vector<origin> mentioned;
+    const auto body = oplog::encode_record({{11}, {}, crdt::encode_changes(other_kind, origin{0}, mentioned)});
+    CHECK(apply(b, chunk_of(stranger(), {body}, 2, b.progress()[0].head)) == errc::malformed);
+    CHECK(count(b) == 5);
+}
+
+TEST_CASE("two histories under one name are told apart, and nothing is taken of the other") {
+    auto s = test::memory_store();
+    auto b = s.bucket("b").value();
+    REQUIRE(apply(b, chunk_of(stranger(), {add_record(10, 1, 5)})) == errc{});
+    const auto other = chunk_of(stranger(), {add_record(10, 1, 6), add_record(11, 2, 8)});
+    CHECK(apply(b, other) == errc::diverged);
+    CHECK(count(b) == 5);
+    CHECK(b.state()->compare({{stranger(), 1, oplog::chain_start("b", stranger())}}).error().code == errc::diverged);
+    CHECK(b.state()->compare(b.progress()));
+    CHECK(b.state()->compare({{stranger(), 7, {}}}));  // theirs to compare
+    CHECK(b.state()->compare({{stranger(9), 1, {}}}));
+    REQUIRE(apply(b, chunk_of(stranger(), {add_record(11, 2, 8)}, 2, b.progress()[0].head)) == errc{});
+    CHECK(b.state()->compare({{stranger(), 1, chunk_of(stranger(), {add_record(10, 1, 5)}).ranges[0].head}}));
+    CHECK(b.state()->compare({{stranger(), 1, {}}}).error().code == errc::diverged);
+}
+
+TEST_CASE("a transaction from the far future is held, and everything after it; what is before is taken") {
+    auto s = test::memory_store();
+    auto b = s.bucket("b").value();
+    const auto one = add_record(10, 1, 5);
+    const auto c = chunk_of(stranger(), {one, add_record(1'000, 2, 6), add_record(1'001, 3, 7)});
+    const auto done = b.state()->apply(c, {100});
+    REQUIRE(done);
+    CHECK(done->transactions == 1);
+    REQUIRE(done->held);
+    CHECK(done->held->id == transaction_id{stranger(), 2});
+    CHECK(done->held->at == timestamp{1'000});
+    CHECK(count(b) == 5);
+    const auto all = b.state()->apply(c, {1'001});
+    CHECK(all->transactions == 2);
+    CHECK_FALSE(all->held);
+    CHECK(count(b) == 7);
+}
+
+TEST_CASE("commits are later than everything that was taken") {
+    auto w = std::make_shared<test::world>();
+    auto s = test::memory_store(w);
+    auto b = s.bucket("b").value();
+    const auto ahead = timestamp::from(std::chrono::milliseconds{w->now_ms + 50'000}, 9);
+    REQUIRE(apply(b, chunk_of(stranger(), {add_record(ahead.value, 1, 5)})) == errc{});
+    REQUIRE(b.commit([&](transaction& tx) {
+        CHECK(tx.at() > ahead);
+        tx.counter("c").add(1);
+    }));
+}
+
+TEST_CASE("a replica that gets its own past back commits as a new incarnation") {
+    auto w = std::make_shared<test::world>();
+    auto s = test::memory_store(w);
+    auto b = s.bucket("b").value();
+    const auto id = s.id();
+    REQUIRE(apply(b, chunk_of(id, {add_record(10, 1, 5), add_record(11, 2, 6)})) == errc{});
+    CHECK(s.id().value == id.value);
+    CHECK(s.id().incarnation == id.incarnation + 1);
+    REQUIRE(b.commit([&](transaction& tx) {
+        CHECK(tx.id() == transaction_id{s.id(), 1});
+        tx.counter("c").add(10);
+    }));
+    CHECK(count(b) == 16);
+    // A second part of the same past is nothing new.
+    REQUIRE(apply(b, chunk_of(id, {add_record(12, 3, 7)}, 3, b.progress()[0].head)) == errc{});
+    CHECK(s.id().incarnation == id.incarnation + 1);
+    CHECK(count(b) == 17);
+}
+
+TEST_CASE("reading the log gives what is durable, after a position, below a ceiling, in pieces") {
+    auto w = std::make_shared<test::world>();
+    auto s = test::memory_store(w);
+    auto b = s.bucket("b").value();
+    const auto add = [&] {
+        ++w->now_ms;
+        REQUIRE(b.commit([](transaction& tx) { tx.counter("c").add(1); }));
+    };
+    for (int i = 0; i < 5; ++i) add();
+    CHECK(b.state()->read_log({}, forever, SIZE_MAX).value().empty());
+    REQUIRE(s.sync());
+    add();
+    const auto all = b.state()->read_log({}, forever, SIZE_MAX).value();
+    CHECK(all.entries.size() == 5);
+    CHECK(oplog::is_sound(all));
+    CHECK(b.state()->read_log({{s.id(), 3}}, forever, SIZE_MAX).value().ranges[0].first == 4);
+    CHECK(b.state()->read_log({{s.id(), 5}}, forever, SIZE_MAX).value().empty());
+    CHECK(b.state()->read_log({{s.id(), 99}}, forever, SIZE_MAX).value().empty());
+    CHECK(b.state()->read_log({}, oplog::record_time(all.entries[2].body), SIZE_MAX).value().entries.size() == 2);
+    CHECK(b.state()->read_log({}, forever, 1).value().entries.size() == 1);
+}

@@ -1,0 +1,102 @@
+#include "store/stores.hpp"
+
+#include <stdlib.h>
+
+#include "storage/memory/memory_engine.hpp"
+#include "store/bucket_state.hpp"
+#include "store/store_state.hpp"
+#include "support/catch.hpp"
+
+namespace anabranch::test {
+namespace {
+
+using storage::space;
+
+class watched_cursor final : public storage::cursor {
+  public:
+    watched_cursor(std::shared_ptr<engine_use> use, std::unique_ptr<cursor> inner) : use_(std::move(use)), inner_(std::move(inner)) {}
+    bool valid() const override { return inner_->valid(); }
+    std::string_view key() const override { return inner_->key(); }
+    std::string_view value() const override { return inner_->value(); }
+    void next() override {
+        ++use_->steps;
+        inner_->next();
+    }
+    void seek(std::string_view key) override {
+        ++use_->steps;
+        inner_->seek(key);
+    }
+    result<void> status() const override { return inner_->status(); }
+
+  private:
+    std::shared_ptr<engine_use> use_;
+    std::unique_ptr<cursor> inner_;
+};
+
+class watched final : public storage::engine {
+  public:
+    watched(std::shared_ptr<engine_use> use, std::unique_ptr<engine> inner) : use_(std::move(use)), inner_(std::move(inner)) {}
+    result<std::optional<std::string>> get(space where, std::string_view key, const storage::snapshot* at) const override {
+        ++use_->gets;
+        return inner_->get(where, key, at);
+    }
+    std::unique_ptr<storage::cursor> scan(space where, std::string_view from, const storage::snapshot* at) const override {
+        ++use_->scans;
+        return std::make_unique<watched_cursor>(use_, inner_->scan(where, from, at));
+    }
+    result<std::optional<std::pair<std::string, std::string>>> last(space where, std::string_view key) const override {
+        ++use_->gets;
+        return inner_->last(where, key);
+    }
+    std::unique_ptr<storage::snapshot> take_snapshot() const override { return inner_->take_snapshot(); }
+    result<void> write(const storage::batch& changes) override {
+        if (use_->is_full) return fail(errc::storage_full, "no space left (test)");
+        ++use_->writes;
+        use_->changes += changes.changes().size();
+        for (const auto& c : changes.changes()) {
+            if (c.where == space::log) use_->log_bytes += c.value.size();
+        }
+        return inner_->write(changes);
+    }
+    result<void> sync() override {
+        if (use_->is_full) return fail(errc::storage_full, "no space left (test)");
+        ++use_->syncs;
+        return inner_->sync();
+    }
+
+  private:
+    std::shared_ptr<engine_use> use_;
+    std::unique_ptr<engine> inner_;
+};
+
+}  // namespace
+
+result<oplog::applied> transfer(const bucket& from, const bucket& to) {
+    detail::positions after;
+    for (const auto& entry : to.progress()) after[entry.origin] = entry.sequence;
+    auto chunk = from.state()->read_log(after, {UINT64_MAX}, SIZE_MAX);
+    if (!chunk) return fail(chunk.error());
+    return to.state()->apply(*chunk, {UINT64_MAX});
+}
+
+void exchange(store& a, store& b, std::string_view bucket) {
+    for (auto* s : {&a, &b}) REQUIRE(s->sync());
+    REQUIRE(transfer(a.bucket(bucket).value(), b.bucket(bucket).value()));
+    REQUIRE(transfer(b.bucket(bucket).value(), a.bucket(bucket).value()));
+}
+
+temp_directory::temp_directory() {
+    auto pattern = (std::filesystem::temp_directory_path() / "anabranch-test-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) FAIL("no directory for temporary files");
+    path_ = pattern;
+}
+temp_directory::~temp_directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+std::unique_ptr<storage::engine> watched_engine(std::shared_ptr<engine_use> use, std::unique_ptr<storage::engine> engine) {
+    return std::make_unique<watched>(std::move(use), engine ? std::move(engine) : storage::open_memory());
+}
+
+}  // namespace anabranch::test

@@ -1,0 +1,116 @@
+#include "sync/fake_replica.hpp"
+
+namespace anabranch::test {
+
+class fake_replica::stream final : public oplog::record_stream {
+  public:
+    stream(replica_id id, const log& from, std::size_t at) : id_(id), log_(from), at_(at) {}
+    bool valid() const override { return at_ < log_.durable; }
+    const replica_id& origin() const override { return id_; }
+    std::uint64_t sequence() const override { return at_ + 1; }
+    std::string_view body() const override { return log_.entries[at_].body; }
+    const hash128& head() const override { return log_.entries[at_].head; }
+    void next() override { ++at_; }
+    result<void> status() const override { return {}; }
+
+  private:
+    replica_id id_;
+    const log& log_;
+    std::size_t at_;
+};
+
+void fake_replica::append(std::string_view bucket, const replica_id& origin, std::string body) {
+    auto& entries = buckets_.find(bucket)->second.logs[origin].entries;
+    const auto before = entries.empty() ? oplog::chain_start(bucket, origin) : entries.back().head;
+    const auto head = oplog::chain_next(before, body);
+    entries.push_back({std::move(body), head});
+}
+
+void fake_replica::commit(const std::string& bucket, const replica_id& origin, timestamp at, std::string_view payload) {
+    open_bucket(bucket);
+    append(bucket, origin, oplog::encode_record({at, {}, payload}));
+}
+
+void fake_replica::make_durable() {
+    for (auto& [name, b] : buckets_) {
+        for (auto& [id, l] : b.logs) {
+            if (l.durable != l.entries.size()) ++b.revision;
+            l.durable = l.entries.size();
+        }
+    }
+}
+
+sync::positions fake_replica::written(const std::string& bucket) const {
+    sync::positions p;
+    if (const auto it = buckets_.find(bucket); it != buckets_.end()) {
+        for (const auto& [id, l] : it->second.logs) p[id] = l.entries.size();
+    }
+    return p;
+}
+
+std::vector<std::string> fake_replica::buckets() const {
+    std::vector<std::string> names;
+    for (const auto& [name, b] : buckets_) names.push_back(name);
+    return names;
+}
+
+frontier fake_replica::durable(std::string_view bucket) const {
+    frontier f;
+    for (const auto& [id, l] : buckets_.find(bucket)->second.logs) {
+        if (l.durable > 0) f.push_back({id, l.durable, l.entries[l.durable - 1].head});
+    }
+    return f;
+}
+
+bool fake_replica::has_undurable() const {
+    for (const auto& [name, b] : buckets_) {
+        for (const auto& [id, l] : b.logs) {
+            if (l.durable != l.entries.size()) return true;
+        }
+    }
+    return false;
+}
+
+result<void> fake_replica::compare(std::string_view bucket, const frontier& peer) {
+    const auto& logs = buckets_.find(bucket)->second.logs;
+    for (const auto& theirs : peer) {
+        const auto it = logs.find(theirs.origin);
+        if (it == logs.end() || theirs.sequence == 0 || theirs.sequence > it->second.entries.size()) continue;
+        if (it->second.entries[theirs.sequence - 1].head != theirs.head) return fail(errc::diverged, "other heads");
+    }
+    return {};
+}
+
+result<oplog::chunk> fake_replica::read(std::string_view bucket, const sync::positions& after, timestamp ceiling,
+                                        std::size_t max_bytes) {
+    std::vector<std::unique_ptr<oplog::record_stream>> streams;
+    for (const auto& [id, l] : buckets_.find(bucket)->second.logs) {
+        const auto it = after.find(id);
+        streams.push_back(std::make_unique<stream>(id, l, it == after.end() ? 0 : it->second));
+    }
+    oplog::merged_stream merged(std::move(streams));
+    return oplog::collect(merged, ceiling, max_bytes);
+}
+
+result<oplog::applied> fake_replica::apply(std::string_view bucket, const oplog::chunk& chunk) {
+    oplog::applied outcome;
+    std::vector<std::uint64_t> next;
+    for (const auto& range : chunk.ranges) next.push_back(range.first);
+    for (const auto& e : chunk.entries) {
+        const auto& origin = chunk.ranges[e.range].origin;
+        const auto sequence = next[e.range]++;
+        const auto known = buckets_.find(bucket)->second.logs[origin].entries.size();
+        if (sequence <= known) continue;
+        if (sequence > known + 1) return fail(errc::malformed, "a gap");
+        const auto at = oplog::record_time(e.body);
+        if (at > horizon_) {
+            outcome.held = oplog::applied::held_record{{origin, sequence}, at};
+            break;
+        }
+        append(bucket, origin, e.body);
+        ++outcome.transactions;
+    }
+    return outcome;
+}
+
+}  // namespace anabranch::test

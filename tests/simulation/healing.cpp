@@ -1,0 +1,163 @@
+// The end of every history: everything works again, and soon all replicas have the same.
+#include <algorithm>
+
+#include "simulation/world.hpp"
+
+namespace anabranch::simulation {
+namespace {
+
+/// Links on the longest way between two replicas.
+std::size_t diameter(const std::vector<link>& links, std::size_t replicas) {
+    std::size_t longest = 0;
+    for (std::size_t start = 0; start < replicas; ++start) {
+        std::vector<std::size_t> distance(replicas, replicas);
+        distance[start] = 0;
+        for (std::size_t round = 0; round < replicas; ++round) {
+            for (const auto& l : links) {
+                for (const auto& [a, b] :
+                     {std::pair(l.ends[0], l.ends[1]), std::pair(l.ends[1], l.ends[0])}) {
+                    distance[a] = std::min(distance[a], distance[b] + 1);
+                }
+            }
+        }
+        for (const auto d : distance) longest = std::max(longest, d < replicas ? d : 0);
+    }
+    return longest;
+}
+
+}  // namespace
+
+void world::heal() {
+    trace("heal");
+    for (auto& l : links_) l.is_cut = false;
+    for (auto& c : connections_) break_up(c, false);
+    settle();
+    timestamp latest;
+    for (auto& r : replicas_) {
+        r->storage->set_full(false);
+        r->dies_in.reset();
+    }
+    settle();
+    for (auto& r : replicas_) {
+        if (!r->open) start(*r);
+    }
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        for (std::size_t o = 0; o < replicas_.size(); ++o) {
+            const auto* last = histories_[b].find(o, histories_[b].everything()[o]);
+            if (last != nullptr) latest = std::max(latest, last->at);
+        }
+    }
+    const bool by_clock = chance_.chance(50);
+    for (auto& r : replicas_) {
+        if (by_clock) {
+            r->skew = std::max(r->skew, latest.wall().count() + 1 - start_of_time - now_);
+        } else if (auto done = r->open->accept_until(latest); !done) {
+            violate("cannot accept: " + done.error().message);
+        } else {
+            r->accepted = std::max(r->accepted, latest);
+        }
+    }
+    const bool is_generous = chance_.chance(70);
+    for (std::size_t i = 0; i < links_.size(); ++i) connect(i, is_generous);
+
+    std::uint64_t transactions = 0;
+    for (const auto& h : histories_) {
+        for (const auto n : h.everything()) transactions += n;
+    }
+    // A round trip or two a hop, and as many before for the greetings. Windows of one transaction take one
+    // for each.
+    const auto hops = diameter(links_, replicas_.size());
+    run_to_rest(is_generous ? 4 * (hops + 2)
+                            : 4 * (hops + 2) + 4 * static_cast<std::size_t>(transactions) * (hops + 1));
+    check_convergence();
+}
+
+/// In each round every replica syncs and hears of it, and everything that is on its way arrives.
+std::size_t world::run_to_rest(std::size_t most_rounds) {
+    for (std::size_t round = 0;; ++round) {
+        if (round > most_rounds) violate("no rest after " + std::to_string(most_rounds) + " rounds");
+        bool is_active = false;
+        for (auto& r : replicas_) {
+            const bool is_wanted = std::ranges::any_of(connections_, [&](const connection& c) {
+                return std::ranges::any_of(c.ends, [&](const endpoint& e) {
+                    return e.replica == r->index && e.machine->wants_sync();
+                });
+            });
+            if (is_wanted) sync(*r);
+            is_active = is_active || is_wanted;
+        }
+        for (auto& c : connections_) {
+            for (std::size_t side = 0; side < 2; ++side) {
+                c.ends[side].is_writing = false;
+                poll(c, side);
+            }
+        }
+        for (auto& c : connections_) {
+            const auto there = c.ends[0].wire.size();
+            const auto back = c.ends[1].wire.size();
+            if (there > 0) deliver(c, 0, there);
+            if (back > 0) deliver(c, 1, back);
+            is_active = is_active || there > 0 || back > 0;
+        }
+        ++now_;
+        if (!is_active) return round;
+    }
+}
+
+/// Groups of replicas that hold the bucket and reach each other through replicas that do.
+std::vector<std::vector<std::size_t>> world::holders(std::size_t b) const {
+    std::vector<std::size_t> group(replicas_.size());
+    for (std::size_t i = 0; i < group.size(); ++i) group[i] = i;
+    for (std::size_t round = 0; round < group.size(); ++round) {
+        for (const auto& l : links_) {
+            if (!replicas_[l.ends[0]]->shares[b].is_wanted || !replicas_[l.ends[1]]->shares[b].is_wanted)
+                continue;
+            group[l.ends[0]] = group[l.ends[1]] = std::min(group[l.ends[0]], group[l.ends[1]]);
+        }
+    }
+    std::vector<std::vector<std::size_t>> groups(replicas_.size());
+    for (std::size_t i = 0; i < group.size(); ++i) {
+        if (replicas_[i]->shares[b].is_wanted) groups[group[i]].push_back(i);
+    }
+    std::erase_if(groups, [](const auto& g) { return g.empty(); });
+    return groups;
+}
+
+void world::check_convergence() {
+    for (const auto& c : connections_) {
+        for (const auto& e : c.ends) {
+            ++checks_;
+            const auto& left = e.machine->progress();
+            if (!e.machine->in_sync())
+                violate("a session of replica " + std::to_string(e.replica) + " is at rest and not in sync");
+            if (!e.machine->held().empty()) violate("a transaction is still held");
+            if (left.transactions_to_send > 0 || left.transactions_to_receive > 0)
+                violate("a session in sync says that something is left");
+        }
+    }
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        for (const auto& group : holders(b)) {
+            cut expected{};
+            for (const auto i : group) expected[i] = histories_[b].everything()[i];
+            for (const auto i : group) {
+                auto& r = *replicas_[i];
+                if (r.shares[b].has != expected) {
+                    violate("after healing replica " + std::to_string(i) + " has " +
+                            to_string(r.shares[b].has) + " of " + to_string(expected));
+                }
+                check_digest(r, b);
+            }
+        }
+    }
+    // The same again from the disk alone.
+    auto& again = *chance_.pick(replicas_);
+    for (auto& r : replicas_) check_whole(*r);
+    end(again, chance_.chance(50) ? ending::kill : ending::power_loss);
+    start(again);
+    check_whole(again);
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        if (again.shares[b].handle) check_digest(again, b);
+    }
+}
+
+}  // namespace anabranch::simulation

@@ -1,0 +1,89 @@
+// Everything that was ever committed in one bucket, as it was asked for: what the oracle judges by.
+#pragma once
+
+#include <anabranch/ids.hpp>
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "simulation/schema.hpp"
+
+namespace anabranch::simulation {
+
+inline constexpr std::size_t most_replicas = 5;
+
+/// A set of transactions that holds all of each origin up to a sequence.
+using cut = std::array<std::uint64_t, most_replicas>;
+
+bool covers(const cut& a, const cut& b);
+cut joined(const cut& a, const cut& b);
+std::string to_string(const cut& c);
+
+enum class action : std::uint8_t {
+    add,     ///< to a counter
+    reset,   ///< of a counter
+    assign,  ///< of a register
+    erase,   ///< of a register
+    insert,  ///< of a set's element; of a flag: enable
+    remove,  ///< of a set's element; of a flag: disable
+    clear,   ///< of a node and everything below it
+};
+
+struct operation {
+    action what;
+    int target;  ///< a leaf; for clear a node
+    std::int64_t amount = 0;
+    std::string value;
+};
+
+struct transaction_record {
+    std::size_t origin = 0;
+    std::uint64_t sequence = 0;
+    timestamp at;
+    cut context{};  ///< what its replica had when it began
+    std::vector<operation> operations;
+    hash128 head{};  ///< of its origin's hash chain
+};
+
+/// An operation and the transaction that it stands in.
+struct placed {
+    const transaction_record* in;
+    std::size_t place;
+
+    const operation& op() const { return in->operations[place]; }
+    /// `earlier` had happened where and when this was done.
+    bool sees(const placed& earlier) const {
+        if (in == earlier.in) return earlier.place < place;
+        return in->context[earlier.in->origin] >= earlier.in->sequence;
+    }
+};
+
+class history {
+  public:
+    explicit history(const schema& fields) : fields_(fields), of_leaf_(fields.leaves.size()) {}
+
+    const transaction_record& append(transaction_record transaction);
+    /// Takes the transactions of an origin after `last` back: they never happened.
+    void retire(std::size_t origin, std::uint64_t last);
+
+    /// nullptr where there is none.
+    const transaction_record* find(std::size_t origin, std::uint64_t sequence) const;
+    cut everything() const;
+    const schema& fields() const { return fields_; }
+
+    /// All operations on a leaf, removals of what is above it included, of the transactions in `of` and of
+    /// `pending`.
+    std::vector<placed> operations_on(std::size_t leaf, const cut& of,
+                                      const transaction_record* pending) const;
+    /// Bits of the leaves that the transaction's operations are about.
+    std::uint64_t touched_by(const transaction_record& t) const;
+
+  private:
+    const schema& fields_;
+    std::array<std::deque<transaction_record>, most_replicas> by_origin_;
+    std::vector<std::vector<placed>> of_leaf_;
+};
+
+}  // namespace anabranch::simulation

@@ -1,0 +1,38 @@
+// Connections between replicas: ordered byte streams, with a session at each end as a driver would run it.
+#pragma once
+
+#include <anabranch/session.hpp>
+#include <array>
+#include <optional>
+#include <string>
+
+#include "sync/message.hpp"
+
+namespace anabranch::simulation {
+
+/// Two replicas that may reach each other.
+struct link {
+    std::array<std::size_t, 2> ends;
+    bool is_cut = false;
+};
+
+/// One end of a connection. Bytes leave it for `wire`, and arrive at the other end piece by piece.
+struct endpoint {
+    std::size_t replica = 0;
+    session_options options;
+    std::optional<session> machine;
+    std::string wire;
+    bool is_writing = false;         ///< the driver has one write under way and takes no more output
+    bool is_poll_due = false;        ///< something has changed here of which the session has not heard
+    sync::message_reader inspector;  ///< reads along what is sent
+    std::uint64_t seen_holds = 0;
+    std::optional<hash128> greeted_state;
+};
+
+struct connection {
+    std::size_t over = 0;  ///< a link
+    std::array<endpoint, 2> ends;
+    bool is_broken = false;
+};
+
+}  // namespace anabranch::simulation

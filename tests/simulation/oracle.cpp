@@ -1,0 +1,245 @@
+// Looks at the replicas, and compares with what the history says.
+#include <algorithm>
+
+#include "simulation/world.hpp"
+
+namespace anabranch::simulation {
+cut world::read_progress(const replica& r, std::size_t b) {
+    cut now{};
+    for (const auto& entry : r.shares[b].handle->progress()) {
+        const auto origin =
+            std::ranges::find_if(replicas_, [&](const auto& other) { return other->id == entry.origin; });
+        if (origin == replicas_.end()) violate("progress names an unknown replica");
+        const auto o = (*origin)->index;
+        now[o] = entry.sequence;
+        const auto* last = histories_[b].find(o, entry.sequence);
+        if (last == nullptr) {
+            violate("replica " + std::to_string(r.index) + " has transaction " +
+                    std::to_string(entry.sequence) + " of replica " + std::to_string(o) +
+                    ", which was never committed");
+        }
+        if (last->head != entry.head) violate("two payloads for one dot");
+        trace_ = random_source::scramble(trace_ ^ entry.head[0] ^ entry.sequence << 8);
+    }
+    return now;
+}
+
+void world::observe(replica& r, std::size_t b, const cut& allowed) {
+    auto& s = r.shares[b];
+    if (!s.handle) return;
+    ++checks_;
+    const auto now = read_progress(r, b);
+    if (!covers(now, s.has)) violate("progress of replica " + std::to_string(r.index) + " went back");
+    if (!covers(allowed, now)) {
+        violate("replica " + std::to_string(r.index) + " has " + to_string(now) + ", which goes beyond " +
+                to_string(allowed));
+    }
+    std::uint64_t touched = 0;
+    for (std::size_t o = 0; o < now.size(); ++o) {
+        for (auto sequence = s.has[o] + 1; sequence <= now[o]; ++sequence) {
+            const auto& t = *histories_[b].find(o, sequence);
+            if (!covers(now, t.context)) violate("a transaction arrived before one that it has seen");
+            if (o != r.index && t.at > horizon(r)) violate("a transaction from beyond the horizon was taken");
+            touched |= histories_[b].touched_by(t);
+            if (o != r.index) counts_.count(covered::transactions_delivered);
+        }
+    }
+    if (now != s.has) {
+        s.has = s.may_have = now;
+        s.marks.push_back({r.storage->last_log_write(), now});
+    }
+    check_durable(r, b);
+    if (touched != 0) check_values(r, b, touched);
+}
+
+void world::observe(replica& r) {
+    for (std::size_t b = 0; b < buckets_; ++b) observe(r, b, r.shares[b].has);
+}
+
+/// Durable is what a loss of power now would leave, and nothing more is called durable.
+void world::check_durable(replica& r, std::size_t b) {
+    auto& s = r.shares[b];
+    while (!s.marks.empty() && s.marks.front().writes <= r.storage->synced()) {
+        s.durable = s.marks.front().has;
+        s.marks.pop_front();
+    }
+    for (const auto& entry : s.handle->durable_progress()) {
+        const auto origin =
+            std::ranges::find_if(replicas_, [&](const auto& other) { return other->id == entry.origin; });
+        if (origin == replicas_.end() || entry.sequence > s.durable[(*origin)->index]) {
+            violate("replica " + std::to_string(r.index) + " calls durable what is not");
+        }
+    }
+}
+
+void world::check_values(replica& r, std::size_t b, std::uint64_t leaves) {
+    const auto& s = r.shares[b];
+    const auto done = s.handle->read([&](const map_view& root) {
+        for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
+            if ((leaves >> leaf & 1) == 0) continue;
+            check_leaf(root, b, leaf, evaluate(histories_[b], leaf, s.has), "in the store");
+        }
+    });
+    if (done) return;
+    if (!storage_has_failed_) violate("a read failed: " + done.error().message);
+    r.broken = done.error().message;
+}
+
+void world::check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& expected,
+                       const char* where) {
+    ++checks_;
+    const auto& l = fields_.leaves[leaf];
+    const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
+    const auto map = find_map(fields_, root, n.parent);
+    field_value found;
+    found.exists = expected.exists;  // where the type does not say
+    const auto value_of = [&](auto outcome) {
+        if (!outcome) violate("a read of " + fields_.describe(l) + " failed: " + outcome.error().message);
+        return *std::move(outcome);
+    };
+    switch (l.type) {
+        case field_type::counter:
+            found.sum = value_of(map.counter(n.name).value());
+            break;
+        case field_type::last_writer: {
+            const auto value = value_of(map.last_writer<std::string>(n.name).get());
+            found.exists = value.has_value();
+            // The view does not say whose it is; each value is written once.
+            if (value) found.entries = expected.entries;
+            if (value && !expected.entries.empty() && expected.entries.front().value != *value)
+                found.entries.front().value = *value;
+            break;
+        }
+        case field_type::multi_value:
+            for (auto& c : value_of(map.multi_value<std::string>(n.name).get())) {
+                const auto origin = std::ranges::find_if(
+                    replicas_, [&](const auto& other) { return other->id == c.writer.origin; });
+                if (origin == replicas_.end()) violate("a value was written by an unknown replica");
+                found.entries.push_back({c.at, (*origin)->index, c.writer.sequence, std::move(c.value)});
+            }
+            found.exists = !found.entries.empty();
+            break;
+        case field_type::enable_wins_flag:
+            found.exists = value_of(map.enable_wins_flag(n.name).value());
+            break;
+        case field_type::disable_wins_flag:
+            found.exists = value_of(map.disable_wins_flag(n.name).value());
+            break;
+        case field_type::add_wins_set:
+            found.exists = value_of(map.add_wins_set(n.name).contains(l.element));
+            break;
+        case field_type::remove_wins_set:
+            found.exists = value_of(map.remove_wins_set(n.name).contains(l.element));
+            break;
+        case field_type::map:
+            break;
+    }
+    if (found == expected) return;
+    violate(std::string(bucket_names[b]) + fields_.describe(l) + " shows " + describe(l.type, found) + ' ' +
+            where + ", and is " + describe(l.type, expected));
+}
+
+/// Listings: which fields and elements exist.
+void world::check_scans(const map_view& root, std::size_t b, const cut& of,
+                        const transaction_record* pending) {
+    counts_.count(covered::scans_checked);
+    std::uint64_t existing = 0;  // nodes
+    for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
+        if (evaluate(histories_[b], leaf, of, pending).exists) existing |= fields_.leaves[leaf].above;
+    }
+    const auto value_of = [&](auto outcome) {
+        if (!outcome) violate("a scan failed: " + outcome.error().message);
+        return *std::move(outcome);
+    };
+    scan_range range;
+    if (chance_.chance(30)) range.prefix = "a";
+    if (chance_.chance(30)) range.after = chance_.chance(50) ? std::string(1, '\0') : "a";
+    if (chance_.chance(30)) range.limit = 1 + chance_.below(2);
+    const auto is_in_range = [&](const std::string& name) {
+        return name.starts_with(range.prefix) && (!range.after || name > *range.after);
+    };
+    for (const int at : fields_.maps) {
+        ++checks_;
+        const auto map = find_map(fields_, root, at);
+        if (value_of(map.exists()) != ((existing >> at & 1) != 0))
+            violate("a map exists, or does not, against the history");
+        std::vector<field> expected;
+        for (std::size_t i = 1; i < fields_.nodes.size(); ++i) {
+            const auto& n = fields_.nodes[i];
+            if (n.parent == at && (existing >> i & 1) != 0 && is_in_range(n.name))
+                expected.push_back({n.name, n.type});
+        }
+        std::ranges::sort(expected, [](const field& x, const field& y) {
+            return std::pair(std::string_view(x.name), static_cast<char>(x.type)) <
+                   std::pair(std::string_view(y.name), static_cast<char>(y.type));
+        });
+        if (expected.size() > range.limit) expected.resize(range.limit);
+        if (value_of(map.fields(range)) != expected)
+            violate("the fields of " + fields_.describe(at) + " are listed wrongly");
+    }
+    for (std::size_t i = 0; i < fields_.nodes.size(); ++i) {
+        const auto& n = fields_.nodes[i];
+        if (!is_set(n.type)) continue;
+        ++checks_;
+        const auto map = find_map(fields_, root, n.parent);
+        const auto set =
+            n.type == field_type::add_wins_set ? map.add_wins_set(n.name) : map.remove_wins_set(n.name);
+        std::vector<std::string> expected;
+        std::size_t size = 0;
+        for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
+            const auto& l = fields_.leaves[leaf];
+            if (static_cast<std::size_t>(l.at) != i || !evaluate(histories_[b], leaf, of, pending).exists)
+                continue;
+            ++size;
+            if (is_in_range(l.element)) expected.push_back(l.element);
+        }
+        std::ranges::sort(expected);
+        if (expected.size() > range.limit) expected.resize(range.limit);
+        if (value_of(set.elements(range)) != expected)
+            violate("the elements of " + fields_.describe(static_cast<int>(i)) + " are listed wrongly");
+        if (value_of(set.size()) != size) violate("a set's size is wrong");
+    }
+}
+
+void world::check_whole(replica& r) {
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        auto& s = r.shares[b];
+        if (!s.handle) continue;
+        check_values(r, b, all_leaves());
+        if (!r.broken.empty() || !chance_.chance(50)) continue;
+        const auto done = s.handle->read([&](const map_view& root) { check_scans(root, b, s.has); });
+        if (!done) violate("a read failed: " + done.error().message);
+    }
+}
+
+void world::check_snapshot(const held_snapshot& s) {
+    counts_.count(covered::snapshots_checked);
+    for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
+        check_leaf(s.view, s.bucket, leaf, evaluate(histories_[s.bucket], leaf, s.of), "in a snapshot");
+    }
+    check_scans(s.view, s.bucket, s.of);
+}
+
+/// Digests are equal iff what is live is.
+void world::check_digest(replica& r, std::size_t b) {
+    const auto digest = r.shares[b].handle->digest();
+    if (!digest) violate("no digest: " + digest.error().message);
+    counts_.count(covered::digests_compared);
+    ++checks_;
+    const auto state = live_state(histories_[b], r.shares[b].has);
+    for (const auto& [other_state, other_digest] : digests_[b]) {
+        if ((other_state == state) != (other_digest == *digest)) {
+            const auto equal = std::string("equal"), different = std::string("different");
+            violate((other_state == state ? equal : different) + " states have " +
+                    (other_state == state ? different : equal) + " digests: replica " +
+                    std::to_string(r.index) + " at " + to_string(r.shares[b].has) + ' ' +
+                    anabranch::to_string(*digest) + " and " + anabranch::to_string(other_digest) +
+                    ", bucket " + std::to_string(b) + ": " + state);
+        }
+    }
+    if (std::ranges::find(digests_[b], state, &std::pair<std::string, hash128>::first) == digests_[b].end()) {
+        digests_[b].emplace_back(state, *digest);
+    }
+}
+
+}  // namespace anabranch::simulation

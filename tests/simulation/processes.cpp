@@ -1,0 +1,136 @@
+// Replicas that end, in every way, and begin again.
+#include <algorithm>
+
+#include "codec/archive.hpp"
+#include "simulation/world.hpp"
+#include "store/keys.hpp"
+
+namespace anabranch::simulation {
+
+void world::start(replica& r) {
+    if (is_process_dead_) return;
+    auto engine = r.storage->open();
+    if (!engine) violate("the disk cannot be opened: " + engine.error().message);
+    note_replay(**engine, r);
+    auto opened = store::on(std::move(*engine), r.options);
+    trace("start", {{"replica", r.index}, {"ok", opened.has_value()}});
+    if (!opened) {
+        if (!r.storage->is_dead()) violate("the store cannot be opened: " + opened.error().message);
+        counts_.count(covered::crashes_while_opening);
+        if (chance_.chance(50) && !options_.keeps_power) lose_power(r);
+        return;
+    }
+    r.open = std::move(*opened);
+    if (r.id && *r.id != r.open->id()) violate("a replica has another identity than before");
+    r.id = r.open->id();
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        auto& s = r.shares[b];
+        if (!s.is_wanted) continue;
+        auto found = r.open->bucket(bucket_names[b]);
+        if (!found) {
+            if (!r.storage->is_dead()) violate("no bucket: " + found.error().message);
+            return;
+        }
+        s.handle = std::move(*found);
+    }
+    recovered(r);
+}
+
+void world::note_replay(const storage::engine& engine, const replica& r) {
+    std::uint64_t in_rows = 0;
+    for (const auto at = engine.scan(storage::space::meta, {&store_keys::watermark_prefix, 1}); at->valid();
+         at->next()) {
+        if (at->key().front() != store_keys::watermark_prefix) break;
+        version_vector applied;
+        codec::input in(at->value());
+        in(applied);
+        for (const auto& [writer, sequence] : applied) in_rows += sequence;
+    }
+    std::uint64_t known = 0;
+    for (const auto& s : r.shares) {
+        for (const auto sequence : s.durable) known += sequence;
+    }
+    if (known > in_rows) counts_.count(covered::replays_on_open);
+}
+
+void world::end(replica& r, ending how) {
+    if (options_.keeps_power && how == ending::power_loss) how = ending::kill;
+    constexpr const char* names[] = {"kill process", "lose power", "close"};
+    trace(names[static_cast<std::size_t>(how)], {{"replica", r.index}});
+    constexpr covered counted[] = {covered::process_kills, covered::power_losses, covered::clean_closes};
+    counts_.count(counted[static_cast<std::size_t>(how)]);
+    for (auto& c : connections_) {
+        const bool is_its = c.ends[0].replica == r.index || c.ends[1].replica == r.index;
+        if (is_its && !c.is_broken) break_up(c, chance_.chance(50));
+    }
+    for (auto& c : connections_) {
+        for (auto& e : c.ends) {
+            if (e.replica == r.index) e.machine.reset();
+        }
+    }
+    if (how != ending::clean) r.storage->kill();
+    r.snapshots.clear();
+    for (auto& s : r.shares) s.handle.reset();
+    r.open.reset();
+    r.storage->kill();
+    r.dies_in.reset();
+    r.broken.clear();
+    if (how == ending::power_loss) lose_power(r);
+}
+
+void world::lose_power(replica& r) {
+    counts_.count(covered::writes_lost, r.storage->lose_power(chance_));
+    for (auto& s : r.shares) {
+        while (!s.marks.empty() && s.marks.back().writes > r.storage->writes()) {
+            s.may_have = s.marks.back().has;
+            s.marks.pop_back();
+        }
+    }
+}
+
+/// What came back is what had to, and what did not come back nobody else has seen.
+void world::recovered(replica& r) {
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        auto& s = r.shares[b];
+        if (!s.handle) continue;
+        auto& h = histories_[b];
+        const auto progress = s.handle->progress();
+        const auto mine = std::ranges::find(progress, *r.id, &progress_entry::origin);
+        const auto own = mine == progress.end() ? 0 : mine->sequence;
+        if (r.unconfirmed && r.unconfirmed->first == b && own == r.unconfirmed->second.sequence) {
+            counts_.count(covered::commits_durability_unknown);
+            r.unconfirmed->second.head = mine->head;
+            h.append(std::move(r.unconfirmed->second));
+        } else if (own < h.everything()[r.index]) {
+            counts_.count(covered::own_transactions_lost);
+            for (const auto& other : replicas_) {
+                if (other->index != r.index && other->shares[b].has[r.index] > own) {
+                    violate("a lost transaction of replica " + std::to_string(r.index) +
+                            " is known to replica " + std::to_string(other->index));
+                }
+            }
+            h.retire(r.index, own);
+        }
+        const auto now = read_progress(r, b);
+        const auto& least = s.marks.empty() ? s.durable : s.marks.back().has;
+        trace("recovered", {{"replica", r.index}, {"bucket", b}, {"own", own}});
+        if (!covers(now, least))
+            violate("after a crash there is " + to_string(now) + " and had to be " + to_string(least));
+        if (!covers(s.may_have, now))
+            violate("after a crash there is " + to_string(now) + ", more than " + to_string(s.may_have));
+        if (!covers(now, s.has))
+            counts_.count(covered::foreign_transactions_lost, now[r.index] >= s.has[r.index]);
+        for (std::size_t o = 0; o < now.size(); ++o) {
+            const auto* last = h.find(o, now[o]);
+            if (last != nullptr && !covers(now, last->context))
+                violate("what came back after a crash is not causally closed");
+        }
+        s.has = s.may_have = s.durable = now;
+        s.marks.clear();
+        check_durable(r, b);
+        check_values(r, b, all_leaves());
+    }
+    r.unconfirmed.reset();
+}
+
+}  // namespace anabranch::simulation

@@ -1,0 +1,249 @@
+// Sessions as a driver runs them, and the bytes between them.
+#include <zstd.h>
+
+#include <algorithm>
+
+#include "codec/archive.hpp"
+#include "oplog/chunk.hpp"
+#include "simulation/world.hpp"
+
+namespace anabranch::simulation {
+namespace {
+
+constexpr std::size_t chunk_sizes[] = {1, 60, 200, 500, 4096, 256 * 1024};
+constexpr std::size_t windows[] = {1, 100, 1000, 4 * 1024 * 1024};
+
+std::optional<oplog::chunk> unpack(const sync::records& m) {
+    if (m.raw_size == 0) return codec::decode<oplog::chunk>(m.body);
+    std::string raw(m.raw_size, '\0');
+    if (ZSTD_decompress(raw.data(), raw.size(), m.body.data(), m.body.size()) != raw.size())
+        return std::nullopt;
+    return codec::decode<oplog::chunk>(raw);
+}
+
+}  // namespace
+
+void world::connect(std::size_t over, bool is_generous) {
+    auto& c = connections_.emplace_back();
+    c.over = over;
+    counts_.count(covered::connections);
+    for (std::size_t side = 0; side < 2; ++side) {
+        auto& e = c.ends[side];
+        e.replica = links_[over].ends[side];
+        if (!is_generous) {
+            e.options.chunk_bytes = chance_.pick(chunk_sizes);
+            e.options.window_bytes = chance_.pick(windows);
+        }
+        e.machine.emplace(*replicas_[e.replica]->open, e.options, steady_time{now_});
+    }
+    trace("connect", {{"between", c.ends[0].replica},
+                      {"and", c.ends[1].replica},
+                      {"chunk", c.ends[0].options.chunk_bytes},
+                      {"chunk", c.ends[1].options.chunk_bytes},
+                      {"window", c.ends[0].options.window_bytes},
+                      {"window", c.ends[1].options.window_bytes}});
+    transmit(c, 0);
+    transmit(c, 1);
+}
+
+/// The driver sends what there is, when its last write is done.
+void world::transmit(connection& c, std::size_t side) {
+    auto& e = c.ends[side];
+    if (c.is_broken || e.is_writing || replicas_[e.replica]->storage->is_dead()) return;
+    const auto bytes = e.machine->take_output();
+    if (bytes.empty()) return;
+    inspect(c, side, bytes);
+    e.wire += bytes;
+    e.is_writing = true;
+}
+
+/// Nothing is sent, advertised or acknowledged that a loss of power could take back.
+void world::inspect(connection& c, std::size_t side, std::string_view bytes) {
+    auto& e = c.ends[side];
+    const auto& r = *replicas_[e.replica];
+    const auto& receiver = *replicas_[c.ends[1 - side].replica];
+    const auto bucket_of = [&](const std::string& name) {
+        for (std::size_t b = 0; b < buckets_; ++b) {
+            if (name == bucket_names[b]) return b;
+        }
+        violate("a message is about an unknown bucket");
+    };
+    const auto origin_of = [&](const replica_id& id) {
+        for (const auto& other : replicas_) {
+            if (other->id == id) return other->index;
+        }
+        violate("a message is about an unknown replica");
+    };
+    const auto check = [&](const char* what, std::size_t b, std::size_t o, std::uint64_t sequence) {
+        ++checks_;
+        if (sequence > r.shares[b].durable[o]) {
+            violate("replica " + std::to_string(r.index) + ' ' + what + " transaction " +
+                    std::to_string(sequence) + " of replica " + std::to_string(o) +
+                    ", which is not on its disk");
+        }
+    };
+    e.inspector.feed(bytes);
+    while (true) {
+        auto next = e.inspector.next();
+        if (!next) violate("a session sends what its peer cannot read: " + next.error().message);
+        if (!*next) break;
+        if (const auto* hello = std::get_if<sync::greeting>(&**next)) {
+            e.greeted_state = hello->state;
+            if (c.ends[1 - side].greeted_state == hello->state) counts_.count(covered::greetings_equal);
+        } else if (const auto* m = std::get_if<sync::have>(&**next)) {
+            if (m->epoch > 0) counts_.count(covered::streams_begun_anew);
+            const auto b = bucket_of(m->bucket);
+            for (const auto& entry : m->known)
+                check("advertises", b, origin_of(entry.origin), entry.sequence);
+        } else if (const auto* a = std::get_if<sync::acknowledgement>(&**next)) {
+            const auto b = bucket_of(a->bucket);
+            for (const auto& entry : a->known)
+                check("acknowledges", b, origin_of(entry.origin), entry.sequence);
+        } else if (const auto* sent = std::get_if<sync::records>(&**next)) {
+            counts_.count(covered::records_messages);
+            if (sent->raw_size > 0) counts_.count(covered::compressed_messages);
+            if (sent->body.size() > limits::frame) counts_.count(covered::multi_frame_messages);
+            const auto b = bucket_of(sent->bucket);
+            const auto chunk = unpack(*sent);
+            if (!chunk) violate("a session sends records that cannot be decoded");
+            for (const auto& range : chunk->ranges) {
+                const auto o = origin_of(range.origin);
+                check("sends", b, o, range.last);
+                if (o != r.index) counts_.count(covered::relayed);
+                const auto has = receiver.shares[b].has[o];
+                if (has >= range.first)
+                    counts_.count(covered::duplicates_sent, std::min(has, range.last) - range.first + 1);
+            }
+        }
+    }
+}
+
+void world::deliver(connection& c, std::size_t from, std::size_t bytes) {
+    auto& source = c.ends[from];
+    auto& to = c.ends[1 - from];
+    auto& r = *replicas_[to.replica];
+    if (c.is_broken || r.storage->is_dead()) return;
+    trace("deliver", {{"from", source.replica}, {"to", to.replica}, {"bytes", bytes}});
+    const auto piece = source.wire.substr(0, bytes);
+    source.wire.erase(0, bytes);
+    if (source.wire.empty()) source.is_writing = false;
+
+    const auto before = r.storage->last_log_write();
+    const auto held_before = to.machine->held();
+    to.machine->receive(piece, steady_time{now_});
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        auto& s = r.shares[b];
+        if (!s.handle) continue;
+        const auto allowed = joined(s.has, replicas_[source.replica]->shares[b].durable);
+        if (r.storage->is_dead()) {
+            s.may_have = allowed;
+        } else {
+            observe(r, b, allowed);
+        }
+    }
+    if (r.storage->is_dead()) return;
+    if (r.storage->last_log_write() != before) wake(r);
+    const auto holds = to.machine->progress().holds;
+    if (holds > to.seen_holds) {
+        counts_.count(covered::holds, holds - to.seen_holds);
+        trace("held", {{"by", to.replica}});
+        for (const auto& now : to.machine->held()) {
+            const auto is_same = [&](const held_transaction& h) {
+                return h.bucket == now.bucket && h.id == now.id;
+            };
+            if (buckets_ == 1 && std::ranges::any_of(held_before, is_same)) {
+                violate("a transaction that is held was sent again");
+            }
+        }
+    }
+    to.seen_holds = holds;
+    if (judge_failure(c, 1 - from)) return;
+    transmit(c, 1 - from);
+    if (!replicas_[source.replica]->storage->is_dead()) transmit(c, from);
+}
+
+void world::poll(connection& c, std::size_t side) {
+    auto& e = c.ends[side];
+    auto& r = *replicas_[e.replica];
+    if (c.is_broken || r.storage->is_dead()) return;
+    e.is_poll_due = false;
+    const bool had_held = !e.machine->held().empty();
+    e.machine->poll(steady_time{now_});
+    if (had_held && e.machine->held().empty()) {
+        counts_.count(r.accepted.value > 0 ? covered::held_accepted : covered::held_released_by_clock);
+    }
+    if (judge_failure(c, side)) return;
+    transmit(c, side);
+    if (e.machine->in_sync() && buckets_ == 1 && r.shares[0].handle) {
+        const auto& peer = *replicas_[c.ends[1 - side].replica];
+        ++checks_;
+        for (const auto& entry : r.shares[0].handle->durable_progress()) {
+            const auto origin =
+                std::ranges::find_if(replicas_, [&](const auto& x) { return x->id == entry.origin; });
+            if (entry.sequence > peer.shares[0].durable[(*origin)->index])
+                violate("a session is in sync, and its peer lacks something");
+        }
+    }
+    if (e.wire.empty() && e.machine->progress().transactions_to_send > 0)
+        counts_.count(covered::full_windows);
+    observe(r);
+}
+
+/// A session may end for time, or for a disk that failed; for nothing else.
+bool world::judge_failure(connection& c, std::size_t side) {
+    const auto& failure = c.ends[side].machine->failure();
+    if (!failure) return false;
+    trace("session failed",
+          {{"replica", c.ends[side].replica}, {"code", static_cast<std::uint64_t>(failure->code)}});
+    const auto code = failure->code;
+    const bool is_storage = code == errc::storage_failure || code == errc::storage_full;
+    if (code == errc::timed_out) {
+        counts_.count(covered::sessions_timed_out);
+    } else if (!is_storage || !storage_has_failed_) {
+        violate("a session of replica " + std::to_string(c.ends[side].replica) +
+                " failed: " + failure->message);
+    }
+    transmit(c, side);
+    break_up(c, chance_.chance(50));
+    return true;
+}
+
+void world::break_up(connection& c, bool some_arrives) {
+    if (c.is_broken) return;
+    counts_.count(covered::connections_broken);
+    for (std::size_t side = 0; side < 2 && some_arrives; ++side) {
+        const auto there = c.ends[side].wire.size();
+        if (there > 0 && !c.is_broken) deliver(c, side, 1 + chance_.below(there));
+    }
+    c.is_broken = true;
+    counts_.count(covered::bytes_lost, c.ends[0].wire.size() + c.ends[1].wire.size());
+}
+
+void world::sync(replica& r) {
+    const auto done = r.open->sync();
+    trace("sync", {{"replica", r.index}, {"ok", done.has_value()}});
+    if (r.storage->is_dead()) return;
+    counts_.count(done ? covered::store_syncs : covered::failed_syncs);
+    if (!done && !r.storage->is_full()) violate("a sync failed: " + done.error().message);
+    observe(r);
+    for (std::size_t b = 0; b < buckets_ && done; ++b) {
+        const auto& s = r.shares[b];
+        if (s.handle && s.durable != s.has) violate("after a sync something is not on disk");
+        if (s.handle && s.handle->durable_progress() != s.handle->progress())
+            violate("after a sync something is not called durable");
+    }
+    wake(r);
+}
+
+/// Its sessions hear that something has changed, now or later.
+void world::wake(const replica& r) {
+    for (auto& c : connections_) {
+        for (std::size_t side = 0; side < 2; ++side) {
+            if (c.ends[side].replica != r.index || c.is_broken) continue;
+            c.ends[side].is_poll_due = true;
+            if (chance_.chance(50)) poll(c, side);
+        }
+    }
+}
+
+}  // namespace anabranch::simulation

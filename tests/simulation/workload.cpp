@@ -1,0 +1,221 @@
+// Random transactions, done through the public handles and recorded for the oracle as they were asked for.
+#include <algorithm>
+#include <anabranch/limits.hpp>
+
+#include "simulation/world.hpp"
+
+namespace anabranch::simulation {
+namespace {
+
+action draw_action(field_type type, random_source& draw) {
+    switch (type) {
+        case field_type::counter:
+            return draw.chance(75) ? action::add : action::reset;
+        case field_type::last_writer:
+        case field_type::multi_value:
+            return draw.chance(75) ? action::assign : action::erase;
+        default:
+            return draw.chance(60) ? action::insert : action::remove;
+    }
+}
+
+std::string random_bytes(std::size_t n, random_source& draw) {
+    std::string bytes(n, '\0');
+    for (std::size_t i = 0; i + 8 <= n; i += 8) {
+        const auto word = draw.next();
+        for (std::size_t k = 0; k < 8; ++k) bytes[i + k] = static_cast<char>(word >> k * 8);
+    }
+    return bytes;
+}
+
+flag_ref flag(const map_ref& map, const node& n) {
+    return n.type == field_type::enable_wins_flag ? map.enable_wins_flag(n.name)
+                                                  : map.disable_wins_flag(n.name);
+}
+
+set_ref set(const map_ref& map, const node& n) {
+    return n.type == field_type::add_wins_set ? map.add_wins_set(n.name) : map.remove_wins_set(n.name);
+}
+
+}  // namespace
+
+operation world::draw_operation(random_source& draw) {
+    if (draw.chance(9)) return {action::clear, static_cast<int>(draw.below(fields_.nodes.size())), 0, {}};
+    const auto target = draw.below(fields_.leaves.size());
+    operation op{draw_action(fields_.leaves[target].type, draw), static_cast<int>(target), 0, {}};
+    if (op.what == action::add) op.amount = draw.between(-3, 9);
+    if (op.what == action::assign) {
+        op.value = "v" + std::to_string(++values_);
+        if (draw.one_in(50)) op.value += std::string(static_cast<std::size_t>(draw.between(400, 900)), 'x');
+        if (draw.one_in(6000)) op.value += random_bytes(limits::frame + draw.below(1000), draw);
+        if (op.value.size() > limits::frame) counts_.count(covered::large_commits);
+    }
+    return op;
+}
+
+void world::apply(const transaction& tx, const operation& op) {
+    const auto target = static_cast<std::size_t>(op.target);
+    if (op.what == action::clear) {
+        const auto& n = fields_.nodes[target];
+        // A map inside another one can be emptied or removed from it; that is the same.
+        if (n.type == field_type::map && (n.parent < 0 || op.target % 2 == 0)) {
+            find_map(fields_, tx, op.target).clear();
+        } else {
+            find_map(fields_, tx, n.parent).remove(n.name, n.type);
+        }
+        return;
+    }
+    const auto& l = fields_.leaves[target];
+    const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
+    const auto map = find_map(fields_, static_cast<const map_ref&>(tx), n.parent);
+    switch (l.type) {
+        case field_type::counter:
+            op.what == action::add ? map.counter(n.name).add(op.amount) : map.counter(n.name).reset();
+            break;
+        case field_type::last_writer: {
+            const auto field = map.last_writer<std::string>(n.name);
+            op.what == action::assign ? field.set(op.value) : field.clear();
+            break;
+        }
+        case field_type::multi_value: {
+            const auto field = map.multi_value<std::string>(n.name);
+            op.what == action::assign ? field.set(op.value) : field.clear();
+            break;
+        }
+        case field_type::enable_wins_flag:
+        case field_type::disable_wins_flag:
+            op.what == action::insert ? flag(map, n).enable() : flag(map, n).disable();
+            break;
+        case field_type::add_wins_set:
+        case field_type::remove_wins_set:
+            op.what == action::insert ? set(map, n).add(l.element) : set(map, n).remove(l.element);
+            break;
+        case field_type::map:
+            break;
+    }
+}
+
+void world::commit(replica& r, std::size_t b) {
+    auto& s = r.shares[b];
+    const auto wait_for = chance_.chance(25) ? durability::disk : durability::os;
+    const bool is_refused = chance_.one_in(25);
+    const bool passes_limit = chance_.one_in(40);
+    const auto reads_at_all = chance_.chance(30);
+    // A listing in a transaction writes the waiting rows first, so it needs a disk that works.
+    const bool has_good_disk =
+        !r.dies_in && !options_.dies_at && !r.storage->is_full() && !r.storage->is_filling();
+    const bool lists = chance_.chance(20) && has_good_disk;
+    const auto draw_from = chance_.split();
+    const auto size = 1 + (chance_.chance(40) ? 0 : chance_.below(largest_transaction_));
+
+    transaction_record record;
+    record.origin = r.index;
+    record.sequence = s.has[r.index] + 1;
+    record.context = s.has;
+    const auto done = s.handle->commit(
+        [&](transaction& tx) -> result<void> {
+            auto draw = draw_from;
+            record.operations.clear();
+            record.at = tx.at();
+            if (tx.id() != transaction_id{*r.id, record.sequence}) violate("a transaction has the wrong dot");
+            for (std::size_t i = 0; i < size; ++i) {
+                auto op = draw_operation(draw);
+                apply(tx, op);
+                record.operations.push_back(std::move(op));
+                // Where the disk has failed the transaction may have, too, and does nothing any more.
+                if (!reads_at_all || !draw.chance(50) || r.storage->is_dead() || r.storage->is_full())
+                    continue;
+                counts_.count(covered::own_writes_read);
+                const auto leaf = draw.below(fields_.leaves.size());
+                check_leaf(tx, b, leaf, evaluate(histories_[b], leaf, s.has, &record), "in a transaction");
+                if (lists && i + 1 == size) check_scans(tx, b, s.has, &record);
+            }
+            if (passes_limit) tx.counter(std::string(limits::name + 1, 'n')).add(1);
+            if (is_refused) return fail(errc::refused, "as the history wants it");
+            return {};
+        },
+        wait_for);
+
+    const bool is_dead = r.storage->is_dead();
+    trace("commit", {{"replica", r.index},
+                     {"bucket", b},
+                     {"sequence", record.sequence},
+                     {"operations", size},
+                     {"at", record.at.value},
+                     {"disk", wait_for == durability::disk},
+                     {"ok", done.has_value()},
+                     {"dead", is_dead}});
+    if (options_.is_traced) {
+        for (const auto& op : record.operations) {
+            std::printf("%21s%s %s %lld %s\n", "", std::to_string(static_cast<int>(op.what)).c_str(),
+                        (op.what == action::clear
+                             ? fields_.describe(op.target)
+                             : fields_.describe(fields_.leaves[static_cast<std::size_t>(op.target)]))
+                            .c_str(),
+                        static_cast<long long>(op.amount), op.value.substr(0, 12).c_str());
+        }
+        if (!done) std::printf("%21s%s\n", "", done.error().message.c_str());
+    }
+    if (is_dead) {
+        s.may_have[r.index] = record.sequence;
+        r.unconfirmed = std::pair(b, std::move(record));
+        return;
+    }
+
+    const auto now = s.handle->progress();
+    const auto mine = std::ranges::find(now, *r.id, &progress_entry::origin);
+    const bool is_committed = mine != now.end() && mine->sequence == record.sequence;
+    if (!done) {
+        const auto code = done.error().code;
+        const bool is_storage = code == errc::storage_full || code == errc::storage_failure;
+        if (is_storage && r.storage->is_full()) {
+            counts_.count(covered::failed_writes);
+        } else if (is_storage && storage_has_failed_) {
+            r.broken = done.error().message;
+        } else if (passes_limit && code == errc::limit_exceeded) {
+            counts_.count(covered::limits_passed);
+        } else if (is_refused && code == errc::refused) {
+            counts_.count(covered::refused_closures);
+        } else {
+            violate("a commit failed: " + done.error().message);
+        }
+        // Only waiting for the disk can fail after the transaction has been taken.
+        if (is_committed && !(is_storage && wait_for == durability::disk))
+            violate("a commit failed and left something");
+    } else if (is_refused || passes_limit) {
+        violate("a commit succeeded that had to fail");
+    }
+    if (is_committed) {
+        counts_.count(covered::commits);
+        if (done && wait_for == durability::disk) counts_.count(covered::commits_to_disk);
+        for (std::size_t o = 0; o < replicas_.size(); ++o) {
+            const auto* before = histories_[b].find(o, s.has[o]);
+            if (before != nullptr && before->at >= record.at)
+                violate("a transaction is not later than what it has seen");
+        }
+        record.head = mine->head;
+        histories_[b].append(record);
+        auto allowed = s.has;
+        allowed[r.index] = record.sequence;
+        observe(r, b, allowed);
+        if (s.has != allowed) violate("a commit is missing from its own replica's progress");
+        if (done && wait_for == durability::disk && !covers(s.durable, s.has))
+            violate("a commit to disk is not on disk");
+    } else {
+        observe(r, b, s.has);
+        if (done) {
+            counts_.count(covered::commits_without_effect);
+            for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
+                if ((histories_[b].touched_by(record) >> leaf & 1) == 0) continue;
+                if (evaluate(histories_[b], leaf, s.has) != evaluate(histories_[b], leaf, s.has, &record)) {
+                    violate("a transaction with an effect left no trace");
+                }
+            }
+        }
+        if (r.broken.empty()) check_values(r, b, histories_[b].touched_by(record));
+    }
+    observe(r);  // the other bucket may have become durable, too
+    wake(r);
+}
+
+}  // namespace anabranch::simulation

@@ -1,0 +1,197 @@
+#include "simulation/world.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace anabranch::simulation {
+namespace {
+
+constexpr std::int64_t drifts[] = {0, 50, 1000, 60'000};
+constexpr std::size_t budgets[] = {0, 300, 1000, 2000, 8 * 1024 * 1024};
+
+bool is_connected(const std::vector<link>& links, std::size_t replicas) {
+    std::vector<std::size_t> group(replicas);
+    for (std::size_t i = 0; i < replicas; ++i) group[i] = i;
+    for (std::size_t round = 0; round < replicas; ++round) {
+        for (const auto& l : links) {
+            const auto least = std::min(group[l.ends[0]], group[l.ends[1]]);
+            group[l.ends[0]] = group[l.ends[1]] = least;
+        }
+    }
+    return std::ranges::all_of(group, [](std::size_t g) { return g == 0; });
+}
+
+std::vector<link> draw_topology(std::size_t replicas, random_source& chance) {
+    std::vector<link> links;
+    const auto shape = chance.below(4);
+    for (std::size_t a = 0; a < replicas; ++a) {
+        for (std::size_t b = a + 1; b < replicas; ++b) {
+            const bool is_star = a == 0;
+            const bool is_chain = b == a + 1;
+            const bool is_there = shape == 0   ? is_star
+                                  : shape == 1 ? is_chain
+                                               : shape == 2 || chance.chance(60);
+            if (is_there) links.push_back({{a, b}});
+        }
+    }
+    return is_connected(links, replicas) ? links : draw_topology(replicas, chance);
+}
+
+}  // namespace
+
+world::world(std::uint64_t seed, world_options options)
+    : options_(std::move(options)),
+      chance_(random_source::scramble(seed ^ 0x616e6162)),
+      fields_(schema::random(chance_)),
+      histories_{history(fields_), history(fields_)},
+      trace_(seed) {}
+
+void world::set_up() {
+    const auto replicas =
+        static_cast<std::size_t>(chance_.between(2, most_replicas - (chance_.chance(60) ? 2 : 0)));
+    links_ = draw_topology(replicas, chance_);
+    buckets_ = chance_.chance(25) ? 2 : 1;
+    largest_transaction_ = chance_.chance(50) ? 3 : 8;
+    uses_generous_sessions_ = chance_.chance(25);
+    has_wild_clocks_ = chance_.chance(20);
+    const auto drift = chance_.pick(drifts);
+    for (std::size_t i = 0; i < replicas; ++i) {
+        auto& r = *replicas_.emplace_back(std::make_unique<replica>(chance_.split()));
+        r.index = i;
+        const auto fates = [this, &r] { return fate_of(r); };
+        r.storage = options_.directory.empty()
+                        ? std::make_unique<disk>(fates)
+                        : std::make_unique<disk>(fates, options_.directory / std::to_string(i));
+        r.skew = chance_.chance(50) ? 0 : chance_.between(-500, 500);
+        r.options.max_clock_drift = std::chrono::milliseconds{drift};
+        r.options.write_behind_bytes = chance_.pick(budgets);
+        r.options.env.now = [this, &r] { return std::chrono::milliseconds{wall(r)}; };
+        r.options.env.random = [&r] {
+            // Identities sort as the replicas are numbered here, and so do equal timestamps.
+            const auto bits = r.entropy.next();
+            return r.draws++ == 0 ? (bits & ~std::uint64_t{0xff}) | r.index : bits;
+        };
+        for (std::size_t b = 0; b < buckets_; ++b)
+            r.shares[b].is_wanted = buckets_ == 1 || chance_.chance(75);
+    }
+    for (auto& r : replicas_) start(*r);
+    settle();
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+        const bool is_possible = replicas_[links_[i].ends[0]]->open && replicas_[links_[i].ends[1]]->open;
+        if (chance_.chance(80) && is_possible) connect(i, uses_generous_sessions_);
+    }
+}
+
+world_outcome world::run() {
+    set_up();
+    while (event_ < options_.events) step();
+    const auto calls = disk_calls_;
+    heal();
+    for (std::size_t b = 0; b < buckets_; ++b) count_conflicts(histories_[b], counts_);
+    connections_.clear();
+    for (const auto& r : replicas_) counts_.count(covered::flushes, r->storage->row_writes());
+    return {trace_, event_, checks_, calls, counts_};
+}
+
+void world::step() {
+    struct choice {
+        std::size_t weight;
+        bool (world::*happen)();
+    };
+    static constexpr choice choices[] = {
+        {300, &world::commit_somewhere}, {420, &world::deliver_something},
+        {130, &world::sync_somewhere},   {60, &world::poll_somewhere},
+        {40, &world::finish_write},      {60, &world::connect_somewhere},
+        {18, &world::cut_or_heal_link},  {20, &world::break_connection},
+        {22, &world::end_some_process},  {50, &world::restart_somewhere},
+        {20, &world::change_clock},      {8, &world::fill_or_empty_disk},
+        {12, &world::arm_death},         {6, &world::take_snapshot},
+        {8, &world::check_snapshot},     {10, &world::check_something_whole},
+        {4, &world::compare_digests},    {2, &world::create_bucket},
+        {3, &world::accept_future},      {20, &world::let_time_pass},
+    };
+    static constexpr std::size_t sum = [] {
+        std::size_t n = 0;
+        for (const auto& c : choices) n += c.weight;
+        return n;
+    }();
+    for (auto& r : replicas_) {
+        if ((r->storage->is_full() || r->storage->is_filling()) && chance_.one_in(20))
+            r->storage->set_full(false);
+    }
+    while (true) {
+        auto at = chance_.below(sum);
+        const auto* c = choices;
+        while (at >= c->weight) at -= (c++)->weight;
+        if ((this->*c->happen)()) break;
+    }
+    now_ += chance_.between(0, 20);
+    settle();
+    ++event_;
+    if (options_.after_event) options_.after_event(event_, trace_);
+}
+
+/// Ends the processes that have died in the middle of what they did.
+void world::settle() {
+    if (is_process_dead_) {
+        // From here on the replicas live on what the dead process left on its real disks.
+        is_process_dead_ = false;
+        for (auto& c : connections_) c.is_broken = true;
+        for (auto& r : replicas_) {
+            if (r->open) end(*r, ending::kill);
+        }
+        for (auto& r : replicas_) {
+            if (options_.survivors.empty()) continue;
+            r->storage = std::make_unique<disk>([this, &r = *r] { return fate_of(r); },
+                                                options_.survivors / std::to_string(r->index));
+        }
+    }
+    for (bool again = true; again;) {
+        again = false;
+        for (auto& r : replicas_) {
+            if (!r->open) continue;
+            if (r->storage->is_dead()) {
+                counts_.count(covered::crashes_inside_calls);
+                end(*r, chance_.chance(50) ? ending::kill : ending::power_loss);
+                again = true;
+            } else if (!r->broken.empty() && !r->storage->is_full()) {
+                counts_.count(covered::bucket_broken);
+                end(*r, ending::kill);
+                again = true;
+            }
+        }
+    }
+    std::erase_if(connections_, [](const connection& c) { return c.is_broken; });
+}
+
+fate world::fate_of(replica& r) {
+    const auto call = disk_calls_++;
+    if (options_.dies_at == call) {
+        is_process_dead_ = true;
+        for (auto& other : replicas_) other->storage->kill();
+        if (options_.on_death) options_.on_death();
+        return fate::dies_before;
+    }
+    if (!r.dies_in || (*r.dies_in)-- > 0) return fate::done;
+    r.dies_in.reset();
+    return r.dies_after ? fate::dies_after : fate::dies_before;
+}
+
+timestamp world::horizon(const replica& r) const {
+    const auto at = std::max(std::chrono::milliseconds{wall(r)}, r.accepted.wall());
+    return timestamp::from(at + r.options.max_clock_drift, UINT16_MAX);
+}
+
+void world::trace(const char* what, std::initializer_list<std::pair<const char*, std::uint64_t>> details) {
+    for (const char* c = what; *c != '\0'; ++c)
+        trace_ = random_source::scramble(trace_ + static_cast<unsigned char>(*c));
+    for (const auto& [name, value] : details) trace_ = random_source::scramble(trace_ ^ value);
+    if (!options_.is_traced) return;
+    std::printf("%5llu %8lld ms  %-22s", static_cast<unsigned long long>(event_),
+                static_cast<long long>(now_), what);
+    for (const auto& [name, value] : details)
+        std::printf(" %s=%llu", name, static_cast<unsigned long long>(value));
+    std::printf("\n");
+}
+
+}  // namespace anabranch::simulation

@@ -1,0 +1,204 @@
+// One history: a few replicas, a network, disks, clocks, and everything that goes wrong with them, from one
+// seed.
+#pragma once
+
+#include <anabranch/store.hpp>
+#include <deque>
+#include <filesystem>
+#include <initializer_list>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "simulation/coverage.hpp"
+#include "simulation/disk.hpp"
+#include "simulation/history.hpp"
+#include "simulation/network.hpp"
+#include "simulation/random.hpp"
+#include "simulation/specification.hpp"
+#include "simulation/violation.hpp"
+
+namespace anabranch::simulation {
+
+struct world_options {
+    std::size_t events = 200;
+    bool is_traced = false;  ///< to standard output, for people
+    /// RocksDB in folders below; empty: in memory.
+    std::filesystem::path directory;
+    /// Power losses become kills of the process: for traces that run on RocksDB, too.
+    bool keeps_power = false;
+    /// All replicas, as one process, die at that write or sync, counted over all of them.
+    std::optional<std::uint64_t> dies_at;
+    /// Called at that moment. Where it returns, the replicas are opened again from `survivors`.
+    std::function<void()> on_death;
+    std::filesystem::path survivors;
+    /// After every event: its number, and the hash of the trace so far.
+    std::function<void(std::uint64_t, std::uint64_t)> after_event;
+};
+
+struct world_outcome {
+    std::uint64_t trace = 0;  ///< equal iff the same happened
+    std::uint64_t events = 0;
+    std::uint64_t checks = 0;
+    std::uint64_t disk_calls = 0;  ///< writes and syncs before it was healed
+    coverage counts;
+};
+
+inline constexpr std::size_t most_buckets = 2;
+inline constexpr std::array<const char*, most_buckets> bucket_names = {"orders", "stock"};
+
+/// run() throws a violation when something does not hold.
+class world {
+  public:
+    world(std::uint64_t seed, world_options options);
+    world(const world&) = delete;
+    world& operator=(const world&) = delete;
+
+    world_outcome run();
+
+  private:
+    enum class ending { kill, power_loss, clean };
+
+    /// What the oracle knows of one bucket at one replica.
+    struct share {
+        bool is_wanted = false;
+        std::optional<bucket> handle;
+        cut has{};       ///< by the last look
+        cut may_have{};  ///< a call that died in the middle may have got that far
+        cut durable{};   ///< survives whatever happens
+        struct mark {
+            std::size_t writes;  ///< of the disk, when `has` was reached
+            cut has;
+        };
+        std::deque<mark> marks;  ///< of what may not be durable yet
+    };
+    struct held_snapshot {
+        std::size_t bucket;
+        cut of;
+        snapshot view;
+    };
+    struct replica {
+        explicit replica(random_source chance) : entropy(chance) {}
+
+        std::size_t index = 0;
+        std::unique_ptr<disk> storage;
+        random_source entropy;
+        std::size_t draws = 0;
+        std::int64_t skew = 0;
+        store_options options;
+        timestamp accepted;
+        std::optional<store> open;
+        std::optional<replica_id> id;
+        std::array<share, most_buckets> shares;
+        std::vector<held_snapshot> snapshots;
+        /// A commit of which nobody knows whether it happened: the process died in it.
+        std::optional<std::pair<std::size_t, transaction_record>> unconfirmed;
+        std::optional<std::uint64_t> dies_in;  ///< writes and syncs
+        bool dies_after = false;
+        std::string broken;  ///< the error of a bucket that has to be opened again
+    };
+
+    // world.cpp: setting up and running
+    void set_up();
+    void step();
+    void settle();
+    std::int64_t wall(const replica& r) const { return start_of_time + now_ + r.skew; }
+    timestamp horizon(const replica& r) const;
+    fate fate_of(replica& r);
+    void trace(const char* what, std::initializer_list<std::pair<const char*, std::uint64_t>> details = {});
+
+    // events.cpp: what can happen; false: it cannot happen now
+    bool commit_somewhere();
+    bool deliver_something();
+    bool sync_somewhere();
+    bool poll_somewhere();
+    bool finish_write();
+    bool connect_somewhere();
+    bool cut_or_heal_link();
+    bool break_connection();
+    bool end_some_process();
+    bool restart_somewhere();
+    bool change_clock();
+    bool fill_or_empty_disk();
+    bool arm_death();
+    bool take_snapshot();
+    bool check_snapshot();
+    bool check_something_whole();
+    bool compare_digests();
+    bool create_bucket();
+    bool accept_future();
+    bool let_time_pass();
+
+    // workload.cpp: transactions
+    operation draw_operation(random_source& draw);
+    void apply(const transaction& tx, const operation& op);
+    void commit(replica& r, std::size_t b);
+
+    // processes.cpp: replicas that end and begin
+    void start(replica& r);
+    void end(replica& r, ending how);
+    void recovered(replica& r);
+    void lose_power(replica& r);
+    void note_replay(const storage::engine& engine, const replica& r);
+
+    // wires.cpp: sessions and bytes
+    void connect(std::size_t over, bool is_generous);
+    void transmit(connection& c, std::size_t side);
+    void inspect(connection& c, std::size_t side, std::string_view bytes);
+    void deliver(connection& c, std::size_t from, std::size_t bytes);
+    void poll(connection& c, std::size_t side);
+    void break_up(connection& c, bool some_arrives);
+    bool judge_failure(connection& c, std::size_t side);
+    void sync(replica& r);
+    void wake(const replica& r);
+
+    // oracle.cpp: looks
+    cut read_progress(const replica& r, std::size_t b);
+    void observe(replica& r, std::size_t b, const cut& allowed);
+    void observe(replica& r);
+    void check_durable(replica& r, std::size_t b);
+    void check_values(replica& r, std::size_t b, std::uint64_t leaves);
+    void check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& expected,
+                    const char* where);
+    void check_scans(const map_view& root, std::size_t b, const cut& of,
+                     const transaction_record* pending = nullptr);
+    void check_whole(replica& r);
+    void check_snapshot(const held_snapshot& s);
+    void check_digest(replica& r, std::size_t b);
+    std::uint64_t all_leaves() const { return ~std::uint64_t{0} >> (64 - fields_.leaves.size()); }
+
+    // healing.cpp: the end of every history
+    void heal();
+    std::size_t run_to_rest(std::size_t most_rounds);
+    void check_convergence();
+    std::vector<std::vector<std::size_t>> holders(std::size_t b) const;
+
+    static constexpr std::int64_t start_of_time = 1'700'000'000'000;
+
+    const world_options options_;
+    random_source chance_;
+    coverage counts_;
+    schema fields_;
+    std::vector<std::unique_ptr<replica>> replicas_;
+    std::vector<link> links_;
+    std::list<connection> connections_;
+    std::array<history, most_buckets> histories_;
+    std::array<std::vector<std::pair<std::string, hash128>>, most_buckets>
+        digests_;  // live state and its digest
+    std::size_t buckets_ = 1;
+    std::size_t largest_transaction_ = 3;
+    bool uses_generous_sessions_ = false;
+    bool has_wild_clocks_ = false;
+    std::int64_t now_ = 0;
+    std::uint64_t values_ = 0;
+    std::uint64_t disk_calls_ = 0;
+    bool is_process_dead_ = false;
+    bool storage_has_failed_ = false;
+    std::uint64_t checks_ = 0;
+    std::uint64_t event_ = 0;
+    std::uint64_t trace_ = 0;
+};
+
+}  // namespace anabranch::simulation

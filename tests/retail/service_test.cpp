@@ -1,0 +1,156 @@
+// The service as a process: bad bytes on its port, bad directories, orderly and disorderly ends.
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/json.hpp>
+#include <thread>
+
+#include "demo/side.hpp"
+#include "programs.hpp"
+#include "support/catch.hpp"
+
+using namespace retail;
+using retail::test::temporary_directory;
+
+namespace {
+
+const std::string service = RETAIL_SERVICE;
+const std::string product = R"({"name":"LANTERN","price":"3.39","stock":5})";
+
+/// Sends bytes as they are; everything that comes back until the service closes.
+std::string talk(std::uint16_t port, const std::string& bytes) {
+    namespace asio = boost::asio;
+    asio::io_context context;
+    asio::ip::tcp::socket socket(context);
+    socket.connect({asio::ip::address_v4::loopback(), port});
+    boost::system::error_code failure;
+    asio::write(socket, asio::buffer(bytes), failure);
+    socket.shutdown(asio::ip::tcp::socket::shutdown_send, failure);
+    std::string answer;
+    asio::read(socket, asio::dynamic_buffer(answer), failure);
+    return answer;
+}
+
+std::string status_line(const std::string& answer) { return answer.substr(0, answer.find("\r\n")); }
+
+std::size_t count(const std::string& text, const std::string& part) {
+    std::size_t found = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("bad requests get an answer, and the service goes on") {
+    const temporary_directory directory;
+    side shop("shop", {service, "--data", directory.path() / "data"});
+    shop.start();
+    const auto port = shop.http_port();
+
+    CHECK(status_line(talk(port, "GARBAGE\r\n\r\n")) == "HTTP/1.1 400 Bad Request");
+    CHECK(status_line(talk(port, std::string(100'000, 'x'))).starts_with("HTTP/1.1 4"));
+    CHECK(status_line(talk(port, "GET / HTTP/1.1\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n")) ==
+          "HTTP/1.1 431 Request Header Fields Too Large");
+    CHECK(talk(port, "").empty());
+    CHECK(talk(port, "GET /rea").empty());
+    const std::string large = std::string(1'048'577, ' ');
+    const auto post = [](const std::string& body) {
+        return "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) +
+               "\r\n\r\n" + body;
+    };
+    const auto refusal = talk(port, post(large));
+    CHECK(status_line(refusal) == "HTTP/1.1 413 Payload Too Large");
+    CHECK(refusal.find("\"code\":\"too_large\"") != std::string::npos);
+    CHECK(status_line(talk(port, "POST /orders HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n"))
+              .starts_with("HTTP/1.1 4"));
+    CHECK(status_line(talk(port, post("{"))) == "HTTP/1.1 400 Bad Request");
+    CHECK(talk(port, "PATCH /orders HTTP/1.1\r\n\r\n").find("Allow: GET, POST\r\n") != std::string::npos);
+    const auto head = talk(port, "HEAD /ready HTTP/1.1\r\n\r\n");
+    CHECK(status_line(head) == "HTTP/1.1 200 OK");
+    CHECK(head.ends_with("\r\n\r\n"));
+
+    // Pipelined requests are answered in their order, each once.
+    std::string pipelined;
+    for (int i = 0; i < 50; ++i) pipelined += "GET /ready HTTP/1.1\r\n\r\nGET /nowhere HTTP/1.1\r\n\r\n";
+    const auto answers = talk(port, pipelined);
+    CHECK(count(answers, "HTTP/1.1 200") == 50);
+    CHECK(count(answers, "HTTP/1.1 404") == 50);
+    CHECK(answers.find("HTTP/1.1 200") < answers.find("HTTP/1.1 404"));
+
+    http_client client(port);
+    CHECK(client.request("PUT", "/products/1", product).status == 201);
+    CHECK(shop.stop());
+}
+
+TEST_CASE("what was answered survives SIGKILL and SIGTERM") {
+    const temporary_directory directory;
+    for (const char* durability : {"os", "disk"}) {
+        side shop("shop", {service, "--data", directory.path() / durability, "--durability", durability});
+        shop.start();
+        CHECK(http_client(shop.http_port()).request("PUT", "/products/1", product).status == 201);
+        shop.kill();
+        shop.start();
+        CHECK(http_client(shop.http_port()).request("POST", "/products/1/stock", R"({"add":2})").status ==
+              200);
+        CHECK(shop.stop());
+        shop.start();
+        const auto found = boost::json::parse(http_client(shop.http_port()).get("/products/1").body);
+        CHECK(found.at("stock") == 7);
+        CHECK(shop.stop());
+    }
+}
+
+TEST_CASE("the service says what stands in its way") {
+    const temporary_directory directory;
+    const auto fails = [&](const std::string& arguments, int exit_code) {
+        const auto ended = test::run(directory.path(), "timeout 20 " + service + " " + arguments);
+        INFO(arguments << "\n" << ended.out << ended.err);
+        CHECK(ended.exit_code == exit_code);
+        CHECK_FALSE(ended.err.empty());
+        CHECK(ended.out.find("listening") == std::string::npos);
+        return ended.err;
+    };
+    fails("", 2);
+    fails("--data x --unknown", 2);
+    fails("--data x --http 127.0.0.1:70000", 2);
+    fails("--data x --listen nonsense", 2);
+    fails("--data x --durability later", 2);
+    fails("--data x --cert a.pem", 2);
+    fails("--data x --http 127.0.0.1:0 --listen 127.0.0.1:0 --cert a --key b --ca c", 1);
+    fails("--data x --http 192.0.2.1:0", 1);
+
+    test::write_file(directory.path() / "file", "not a directory");
+    fails("--data file --http 127.0.0.1:0", 1);
+    std::filesystem::create_directory(directory.path() / "foreign");
+    test::write_file(directory.path() / "foreign" / "thesis.txt", "precious");
+    fails("--data foreign --http 127.0.0.1:0", 1);
+    CHECK(test::read_file(directory.path() / "foreign" / "thesis.txt") == "precious");
+
+    side shop("shop", {service, "--data", directory.path() / "used", "--listen", "127.0.0.1:0"});
+    shop.start();
+    fails("--data used --http 127.0.0.1:0", 1);
+    fails("--data y --http 127.0.0.1:" + std::to_string(shop.http_port()), 1);
+    fails("--data y --http 127.0.0.1:0 --listen 127.0.0.1:" + std::to_string(shop.sync_port()), 1);
+    CHECK(http_client(shop.http_port()).get("/ready").status == 200);
+}
+
+TEST_CASE("three services in a chain hold the same") {
+    const temporary_directory directory;
+    side first("first", {service, "--data", directory.path() / "1", "--listen", "127.0.0.1:0"});
+    first.start();
+    const auto peer = [](const side& s) { return "127.0.0.1:" + std::to_string(s.sync_port()); };
+    side second("second", {service, "--data", directory.path() / "2", "--listen", "127.0.0.1:0", "--peer",
+                           peer(first)});
+    second.start();
+    side third("third", {service, "--data", directory.path() / "3", "--peer", peer(second)});
+    third.start();
+
+    CHECK(http_client(first.http_port()).request("PUT", "/products/1", product).status == 201);
+    http_client client(third.http_port());
+    for (int i = 0; i < 1000 && client.get("/products/1").status != 200; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    CHECK(client.get("/products/1").body == http_client(second.http_port()).get("/products/1").body);
+    CHECK(client.get("/digest").body == http_client(first.http_port()).get("/digest").body);
+}

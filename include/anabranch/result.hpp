@@ -15,8 +15,8 @@ enum class errc {
     nested_transaction,    ///< commit() called on a bucket from inside one of its own closures
     undecodable,           ///< stored bytes are not a value of the type asked for
     closed,                ///< the store, replica or session has been closed
-    storage_failure,       ///< the disk or the storage engine failed; reads may still work
-    storage_full,          ///< no space left; nothing of the failed call was applied
+    storage_failure,       ///< the disk failed; reads go on, writes after opening anew, which may show that the failed one was kept
+    storage_full,          ///< too little space left; nothing of the failed call was applied
     corrupt,               ///< bytes on disk are not what this library wrote
     locked,                ///< another process has the directory open
     foreign_directory,     ///< the directory holds something that is not an anabranch store

@@ -32,7 +32,7 @@ class batch {
         add({kind::put, where, std::move(key), std::move(value)});
     }
     void erase(space where, std::string key) { add({kind::erase, where, std::move(key), {}}); }
-    /// Every key in [from, to).
+    /// Every key in [from, to); none where `to` is not greater.
     void erase_range(space where, std::string from, std::string to) {
         add({kind::erase_range, where, std::move(from), std::move(to)});
     }
@@ -63,7 +63,7 @@ class snapshot {
     virtual ~snapshot() = default;
 };
 
-/// Walks keys upwards. The views are valid until the next call. One thread at a time.
+/// Walks keys upwards. Must not outlive its snapshot or engine. The views are valid until the next call. One thread at a time.
 class cursor {
   public:
     virtual ~cursor() = default;
@@ -77,7 +77,8 @@ class cursor {
     virtual result<void> status() const = 0;
 };
 
-/// All members may be called from several threads at once.
+/// All members may be called from several threads at once. After errc::storage_full a write may be tried again;
+/// after any other failure of a write or sync both fail until the store is opened anew, and reads go on.
 class engine {
   public:
     virtual ~engine() = default;

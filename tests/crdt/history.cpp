@@ -148,8 +148,14 @@ void history::deliver_all() {
     }
 }
 
-void history::duplicate(std::size_t replica) {
-    for (const auto t : std::vector(replicas_[replica].applied)) apply(replicas_[replica], log_[t]);
+bool history::duplicates_change_nothing(std::size_t replica) {
+    auto& r = replicas_[replica];
+    const auto before = r.row;
+    for (const auto t : r.applied) {
+        apply(r, log_[t]);
+        if (r.row != before) return false;
+    }
+    return true;
 }
 
 void history::replay(std::size_t replica, std::size_t from) {

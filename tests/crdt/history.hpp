@@ -55,8 +55,8 @@ class history {
     std::string shown(std::size_t replica) const;
     std::string demanded(std::size_t replica) const;
     hash128 fingerprint(std::size_t replica) const;
-    /// Delivers everything that the replica has once more.
-    void duplicate(std::size_t replica);
+    /// Delivers everything that the replica has once more. Did each leave the row as it was?
+    bool duplicates_change_nothing(std::size_t replica);
     /// What a crash does: rows are as they are, and every transaction from the n-th on is applied again.
     void replay(std::size_t replica, std::size_t from);
     /// Two concurrent transactions of others applied to the replica's row in both orders: the same?

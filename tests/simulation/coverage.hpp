@@ -7,29 +7,24 @@
 
 namespace anabranch::simulation {
 
-#define ANABRANCH_SIMULATION_EVENTS(X)                                                                       \
-    X(commits)                                                                                               \
-    X(commits_to_disk) X(commits_without_effect) X(refused_closures) X(limits_passed) X(own_writes_read)     \
-        X(large_commits) X(store_syncs) X(failed_syncs) X(failed_writes) X(commits_durability_unknown) X(    \
-            process_kills) X(power_losses) X(clean_closes) X(crashes_inside_calls) X(crashes_while_opening)  \
-            X(own_transactions_lost) X(foreign_transactions_lost) X(writes_lost) X(replays_on_open)          \
-                X(flushes) X(bucket_broken) X(connections) X(connections_broken) X(links_cut)                \
-                    X(sessions_timed_out) X(bytes_lost) X(greetings_equal) X(records_messages)               \
-                        X(compressed_messages) X(multi_frame_messages) X(transactions_delivered)             \
-                            X(duplicates_sent) X(relayed) X(holds) X(held_released_by_clock)                 \
-                                X(held_accepted) X(streams_begun_anew) X(full_windows) X(clock_jumps)        \
-                                    X(far_future_clocks) X(disks_full) X(snapshots_checked)                  \
-                                        X(digests_compared) X(buckets_created_late) X(scans_checked)         \
-                                            X(conflicts_counter) X(conflicts_last_writer)                    \
-                                                X(conflicts_multi_value) X(conflicts_enable_wins)            \
-                                                    X(conflicts_disable_wins) X(conflicts_add_wins)          \
-                                                        X(conflicts_remove_wins) X(prefix_conflicts_counter) \
-                                                            X(prefix_conflicts_register)                     \
-                                                                X(prefix_conflicts_add_wins)                 \
-                                                                    X(prefix_conflicts_remove_wins)          \
-                                                                        X(counters_begun_anew)               \
-                                                                            X(repeated_with_equal_trace)     \
-                                                                                X(disks_filled_inside_calls)
+// clang-format off
+#define ANABRANCH_SIMULATION_EVENTS(X)                                                                      \
+    X(commits) X(commits_to_disk) X(commits_without_effect) X(refused_closures) X(limits_passed)            \
+    X(own_writes_read) X(large_commits) X(store_syncs) X(failed_syncs) X(failed_writes)                     \
+    X(commits_durability_unknown) X(process_kills) X(power_losses) X(clean_closes)                          \
+    X(crashes_inside_calls) X(crashes_while_opening) X(own_transactions_lost)                               \
+    X(foreign_transactions_lost) X(writes_lost) X(replays_on_open) X(flushes) X(bucket_broken)              \
+    X(connections) X(connections_broken) X(links_cut) X(sessions_timed_out) X(bytes_lost)                   \
+    X(greetings_equal) X(records_messages) X(compressed_messages) X(multi_frame_messages)                   \
+    X(transactions_delivered) X(duplicates_sent) X(relayed) X(holds) X(held_released_by_clock)              \
+    X(held_accepted) X(streams_begun_anew) X(full_windows) X(clock_jumps) X(far_future_clocks)              \
+    X(disks_full) X(snapshots_checked) X(digests_compared) X(buckets_created_late) X(scans_checked)         \
+    X(conflicts_counter) X(conflicts_last_writer) X(conflicts_multi_value) X(conflicts_enable_wins)         \
+    X(conflicts_disable_wins) X(conflicts_add_wins) X(conflicts_remove_wins)                                \
+    X(prefix_conflicts_counter) X(prefix_conflicts_register) X(prefix_conflicts_add_wins)                   \
+    X(prefix_conflicts_remove_wins) X(counters_begun_anew) X(repeated_with_equal_trace)                     \
+    X(disks_filled_inside_calls)
+// clang-format on
 
 enum class covered : std::size_t {
 #define X(name) name,

@@ -3,8 +3,8 @@
 #
 #   find_faults.sh SOURCE_DIR BUILD_DIR [NAME_CONTAINS]
 #
-# BUILD_DIR is a Ninja build with the target anabranch_sim up to date. Only the faulty file is compiled, into a scratch
-# folder, and linked in front of the libraries, so the sources and the build stay as they are.
+# BUILD_DIR is a Ninja build with the target anabranch_sim up to date. Only the faulty file is compiled, into a
+# scratch folder, and linked in front of the libraries, so the sources and the build stay as they are.
 set -euo pipefail
 
 source_dir="$(realpath "$1")"
@@ -37,7 +37,7 @@ try_fault() { # number, name, file, old, new
     command="$(compile_command "$3")"
     [[ -n $command ]] || { echo "FAIL  $2: $3 is not built"; return 1; }
     # Warnings of a fault are no news.
-    command="$(sed -E "s| -o [^ ]+| -o $dir/faulty.o|; s| -MF [^ ]+| -MF $dir/faulty.d|; s| -MT [^ ]+||" <<<"$command")"
+    command="$(sed -E "s| -o [^ ]+| -o $dir/faulty.o|; s| -M[DFT]( [^- ][^ ]*)?||g" <<<"$command")"
     command="${command/ -c $source_dir\/$3/ -w -Wno-error -O1 -g0 -c $dir/faulty.cpp}"
     if ! eval "$command" >"$dir/log" 2>&1; then
         echo "FAIL  $2: does not compile"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <anabranch/ids.hpp>
+#include <algorithm>
 #include <atomic>
 #include <functional>
 
@@ -18,7 +19,7 @@ class hybrid_clock {
     /// The next timestamp. Where the wall clock stands still or goes back the counter counts on, and
     /// carries into the milliseconds when it is full: the 64 bits are one number.
     timestamp next() {
-        const auto wall = timestamp::from(wall_()).value;
+        const auto wall = timestamp::from(std::max(wall_(), std::chrono::milliseconds{0})).value;
         auto last = last_.load(std::memory_order_relaxed);
         std::uint64_t next = 0;
         do {

@@ -37,7 +37,7 @@ bool edit::add(const dot& me, std::int64_t amount) {
     if (const auto* current = find_writer(mine.totals, me.writer)) {
         next = *current;
     } else if (const auto* old = find_writer(before.totals, me.writer);
-               old != nullptr && counted(before, *old) && find_writer(mine.resets, me.writer) == nullptr) {
+               old != nullptr && taken(before, *old) && find_writer(mine.resets, me.writer) == nullptr) {
         next.start = old->start;
         next.sum = old->sum;
     }
@@ -53,7 +53,7 @@ void edit::reset() {
     const auto& before = as<counter_row>(before_);
     mine = {};
     for (const auto& total : before.totals) {
-        if (counted(before, total)) mine.resets.push_back({total.writer, total.sequence, total.sum});
+        if (taken(before, total)) mine.resets.push_back({total.writer, total.sequence, total.sum});
     }
     update();
 }
@@ -118,7 +118,9 @@ void edit::clear(const version_vector& covered) {
 std::optional<std::int64_t> counter_value(const counter_row& r) {
     // Wide enough for any number of replicas: whether the sum overflows must not depend on their order.
     __extension__ __int128 sum = 0;
-    for (const auto& total : r.totals) sum += counted(r, total).value_or(0);
+    for (const auto& total : r.totals) {
+        if (const auto gone = taken(r, total)) sum += static_cast<decltype(sum)>(total.sum) - *gone;
+    }
     if (sum < std::numeric_limits<std::int64_t>::min() || sum > std::numeric_limits<std::int64_t>::max()) return std::nullopt;
     return static_cast<std::int64_t>(sum);
 }

@@ -113,7 +113,11 @@ auto by_identity(const Items& items, const origin_table& origins, Projection id)
 void write_live(identity_output& out, const counter_row& r, const origin_table& origins) {
     const auto id = [](const counter_row::total& total) { return dot{total.writer, total.sequence}; };
     for (const auto* total : by_identity(r.totals, origins, id)) {
-        if (const auto sum = counted(r, *total)) out(id(*total), *sum);
+        // What is left, modulo 2^64: it may be out of range.
+        if (const auto gone = taken(r, *total)) {
+            const auto left = static_cast<std::uint64_t>(total->sum) - static_cast<std::uint64_t>(*gone);
+            out(id(*total), static_cast<std::int64_t>(left));
+        }
     }
 }
 
@@ -178,7 +182,7 @@ bool is_bottom(const row& r) {
 bool is_live(const row& r) {
     struct visitor {
         bool operator()(const counter_row& c) const {
-            return std::ranges::any_of(c.totals, [&](const auto& total) { return counted(c, total).has_value(); });
+            return std::ranges::any_of(c.totals, [&](const auto& total) { return taken(c, total).has_value(); });
         }
         bool operator()(const entries_row& e) const { return !e.entries.empty(); }
         bool operator()(const dots_row& d) const { return !d.adds.empty(); }
@@ -187,12 +191,11 @@ bool is_live(const row& r) {
     return std::visit(visitor{}, r);
 }
 
-std::optional<std::int64_t> counted(const counter_row& r, const counter_row::total& total) {
+std::optional<std::int64_t> taken(const counter_row& r, const counter_row::total& total) {
     const auto* reset = find_reset(r, total.writer);
-    if (reset == nullptr || reset->sequence <= total.start) return total.sum;
+    if (reset == nullptr || reset->sequence <= total.start) return 0;
     if (reset->sequence >= total.sequence) return std::nullopt;
-    // Modulo 2^64, so that a hostile pair of sums cannot overflow; within the documented range it is exact.
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(total.sum) - static_cast<std::uint64_t>(reset->sum));
+    return reset->sum;
 }
 
 hash128 fingerprint(std::string_view key, const row& r, const origin_table& origins) {

@@ -171,7 +171,7 @@ void add_fingerprint(hash128& sum, const hash128& fingerprint);
 std::string encode_row(const row& r);
 std::optional<row> decode_row(std::string_view bytes);
 
-/// The total that counts for `writer`: its sum without what was reset. Nothing where all of it was reset.
-std::optional<std::int64_t> counted(const counter_row& r, const counter_row::total& total);
+/// What resets took of a total; nothing where they took all of it, so that its writer no longer counts.
+std::optional<std::int64_t> taken(const counter_row& r, const counter_row::total& total);
 
 }  // namespace anabranch::crdt

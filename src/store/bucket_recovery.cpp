@@ -67,9 +67,8 @@ result<void> bucket_state::replay(const version_vector& from) {
         const auto record = oplog::decode_record(top->body());
         std::optional<crdt::changes> changes;
         if (record) {
-            const auto mentioned = meet_all(record->mentioned);
-            if (!mentioned) return fail(mentioned.error());
-            changes = crdt::decode_changes(record->payload, writer, *mentioned);
+            const auto mentioned = find_mentioned(record->mentioned);
+            if (mentioned) changes = crdt::decode_changes(record->payload, writer, *mentioned);
         }
         if (!changes) {
             return fail(errc::corrupt, "record " + std::to_string(top->sequence()) + " of replica " +

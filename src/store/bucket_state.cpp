@@ -3,6 +3,7 @@
 #include <anabranch/limits.hpp>
 
 #include "codec/archive.hpp"
+#include "store/field_kind.hpp"
 #include "store/latest_access.hpp"
 #include "store/log_stream.hpp"
 #include "store/store_state.hpp"
@@ -191,12 +192,15 @@ result<crdt::changes> bucket_state::examine_record(const transaction_id& id, ori
     const auto record = oplog::decode_record(body);
     if (!record || body.size() > limits::transaction) return malformed("cannot be decoded");
     if (record->at <= previous) return malformed("is not later than the one before");
-    const auto mentioned = meet_all(record->mentioned);
-    if (!mentioned) return fail(mentioned.error());
+    // It can only have seen transactions that come before it, here and in the chunk.
+    const auto mentioned = find_mentioned(record->mentioned);
+    if (!mentioned) return malformed("mentions replicas that it cannot have met");
     auto changes = crdt::decode_changes(record->payload, writer, *mentioned);
     if (!changes || !crdt::is_own_work(*changes, {writer, id.sequence})) return malformed("holds changes that cannot be its own");
     for (const auto& [path, change] : changes->rows) {
         if (!store_keys::is_path(path)) return malformed("changes a row at an impossible path");
+        const auto kind = row_kind_at(path);
+        if (kind && *kind != crdt::kind_of(change.change)) return malformed("changes a row of another kind than its type");
         // Brings the row into memory, so that joining cannot fail after the log is written.
         auto row = rows_.load(path, crdt::kind_of(change.change));
         if (!row) return fail(row.error());
@@ -241,18 +245,19 @@ result<origin> bucket_state::meet(const replica_id& id) {
     return store_.origins().intern(id);
 }
 
-result<std::vector<origin>> bucket_state::meet_all(const std::vector<replica_id>& ids) {
-    std::vector<origin> met;
+std::optional<std::vector<origin>> bucket_state::find_mentioned(const std::vector<replica_id>& ids) const {
+    std::vector<origin> found;
     for (const auto& id : ids) {
-        const auto one = meet(id);
-        if (!one) return fail(one.error());
-        met.push_back(*one);
+        const auto one = store_.origins().find(id);
+        if (!one) return std::nullopt;
+        found.push_back(*one);
     }
-    return met;
+    return found;
 }
 
 result<void> bucket_state::flush_locked() const {
     if (broken_) return fail(*broken_);
+    if (lag_bytes_ == 0) return {};  // the rows are all written, and the watermark with them
     auto flushed = rows_.flush(watermark_key_, codec::encode(watermark{have_, store_.clock().last()}));
     if (flushed) lag_bytes_ = 0;
     return flushed;

@@ -92,7 +92,8 @@ class bucket_state {
     result<void> make_room();
     /// The replica's number; errc::limit_exceeded where it is one too many.
     result<origin> meet(const replica_id& id);
-    result<std::vector<origin>> meet_all(const std::vector<replica_id>& ids);
+    /// Their numbers; nothing where one is unknown.
+    std::optional<std::vector<origin>> find_mentioned(const std::vector<replica_id>& ids) const;
 
     store_state& store_;
     const store_keys::bucket_number number_;

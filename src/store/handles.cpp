@@ -3,6 +3,7 @@
 #include <anabranch/transaction.hpp>
 
 #include "store/access.hpp"
+#include "store/field_kind.hpp"
 #include "store/keys.hpp"
 
 namespace anabranch {
@@ -19,22 +20,10 @@ result<bool> is_shown(access& source, std::string_view path, row_kind kind) {
     return source.read(path, kind).map([](const crdt::row& row) { return crdt::is_live(row); });
 }
 
-row_kind kind_of(field_type type) {
-    switch (type) {
-        case field_type::counter: return row_kind::counter;
-        case field_type::last_writer:
-        case field_type::multi_value: return row_kind::entries;
-        case field_type::enable_wins_flag:
-        case field_type::add_wins_set: return row_kind::dots;
-        case field_type::disable_wins_flag:
-        case field_type::remove_wins_set: return row_kind::removals;
-        case field_type::map: break;
-    }
-    return {};
-}
-
 /// Flags and sets are rows of dots or of removals, as their path's type says.
-field_type type_at_end(std::string_view path) { return static_cast<field_type>(path.back()); }
+row_kind kind_at_end(std::string_view path) {
+    return row_kind_of(static_cast<field_type>(path.back())).value_or(row_kind::dots);
+}
 
 void set_shown(access& source, std::string_view path, row_kind kind, bool shown) {
     source.edit(path, kind, [&](crdt::edit& e, const dot& me, timestamp) {
@@ -142,18 +131,18 @@ void counter_ref::reset() const {
     });
 }
 
-result<bool> flag_view::value() const { return is_shown(*source_, path_, kind_of(type_at_end(path_))); }
-void flag_ref::enable() const { set_shown(*source_, path_, kind_of(type_at_end(path_)), true); }
-void flag_ref::disable() const { set_shown(*source_, path_, kind_of(type_at_end(path_)), false); }
+result<bool> flag_view::value() const { return is_shown(*source_, path_, kind_at_end(path_)); }
+void flag_ref::enable() const { set_shown(*source_, path_, kind_at_end(path_), true); }
+void flag_ref::disable() const { set_shown(*source_, path_, kind_at_end(path_), false); }
 
 result<bool> set_view::contains(std::string_view element) const {
-    return is_shown(*source_, element_path(element), kind_of(type_at_end(path_)));
+    return is_shown(*source_, element_path(element), kind_at_end(path_));
 }
 void set_ref::add(std::string_view element) const {
-    set_shown(*source_, element_path(element), kind_of(type_at_end(path_)), true);
+    set_shown(*source_, element_path(element), kind_at_end(path_), true);
 }
 void set_ref::remove(std::string_view element) const {
-    set_shown(*source_, element_path(element), kind_of(type_at_end(path_)), false);
+    set_shown(*source_, element_path(element), kind_at_end(path_), false);
 }
 
 result<std::vector<std::string>> set_view::elements(const scan_range& range) const {

@@ -81,41 +81,44 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
         if (path.starts_with(prefix) && crdt::cover(s.value, covered)) mark(path, s);
     }
     storage::batch changes;
-    const auto write = [&]() -> result<void> {
-        auto done = changes.empty() ? result<void>{} : engine_.write(changes);
+    std::vector<std::pair<std::string, crdt::row>> written;
+    const auto write = [&] {
+        // Where nothing can be written they wait in memory like all others.
+        if (!changes.empty() && !engine_.write(changes)) {
+            for (auto& [path, row] : written) put(path, std::move(row));
+        }
         changes.clear();
-        return done;
+        written.clear();
     };
     auto cursor = scan(prefix, {});
     for (; cursor.valid(); cursor.next()) {
-        if (slots_.contains(cursor.path())) continue;
+        std::string path(cursor.path());
+        if (slots_.contains(path)) continue;
         auto row = cursor.row();
         if (!row) return fail(row.error());
         if (!crdt::cover(*row, covered)) continue;
-        if (crdt::is_bottom(*row)) {
-            changes.erase(space::rows, store_keys::row_key(bucket_, cursor.path()));
-        } else {
-            changes.put(space::rows, store_keys::row_key(bucket_, cursor.path()), crdt::encode_row(*row));
-        }
-        if (changes.bytes() < write_piece) continue;
-        if (auto written = write(); !written) return written;
+        add_to(changes, path, *row);
+        written.emplace_back(std::move(path), std::move(*row));
+        if (changes.bytes() >= write_piece) write();
     }
-    if (auto status = cursor.status(); !status) return status;
-    return write();
+    write();
+    return cursor.status();
+}
+
+void row_table::add_to(storage::batch& changes, std::string_view path, const crdt::row& row) const {
+    auto key = store_keys::row_key(bucket_, path);
+    if (crdt::is_bottom(row)) {
+        changes.erase(space::rows, std::move(key));
+    } else {
+        changes.put(space::rows, std::move(key), crdt::encode_row(row));
+    }
 }
 
 result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark) const {
     const std::lock_guard lock(flush_mutex_);
-    if (dirty_.empty()) return {};
     storage::batch changes;
     for (const auto& path : dirty_) {
-        const auto& value = slots_.find(path)->second.value;
-        auto key = store_keys::row_key(bucket_, path);
-        if (crdt::is_bottom(value)) {
-            changes.erase(space::rows, std::move(key));
-        } else {
-            changes.put(space::rows, std::move(key), crdt::encode_row(value));
-        }
+        add_to(changes, path, slots_.find(path)->second.value);
         if (changes.bytes() < write_piece) continue;
         if (auto written = engine_.write(changes); !written) return written;
         changes.clear();

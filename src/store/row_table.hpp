@@ -55,7 +55,7 @@ class row_table {
     void put(std::string_view path, crdt::row value);
     /// The row that load() returned has been changed.
     void touch(std::string_view path);
-    /// Takes what `covered` covers away from every row whose path begins with `prefix`.
+    /// Takes what `covered` covers away from every row whose path begins with `prefix`. Fails only where rows cannot be read.
     result<void> cover_prefix(std::string_view prefix, const version_vector& covered);
 
     /// Enough is in memory that flush() and trim() should be called; twice as much: they must succeed first.
@@ -63,7 +63,6 @@ class row_table {
     bool is_overdue() const { return bytes_ / 2 >= budget_; }
     /// Writes the changed rows, and `watermark` with the last of them. Several threads may call it.
     result<void> flush(std::string_view watermark_key, const std::string& watermark) const;
-    bool needs_flush() const { return !dirty_.empty(); }
     /// Copies of the changed rows below a prefix: for readers while flush() fails.
     using rows = std::map<std::string, crdt::row, std::less<>>;
     rows waiting(std::string_view prefix) const;
@@ -86,6 +85,7 @@ class row_table {
 
     slots::iterator insert(std::string_view path, slot s);
     void mark(const std::string& path, slot& s);
+    void add_to(storage::batch& changes, std::string_view path, const crdt::row& row) const;
 
     storage::engine& engine_;
     store_keys::bucket_number bucket_;

@@ -57,6 +57,7 @@ result<void> store_state::load() {
             const auto number = parse_number(cursor->value());
             if (!number) return unusable();
             found.emplace(key.substr(1), store_keys::bucket_number{*number});
+            next_bucket_ = std::max(next_bucket_, *number + 1);
         }
     }
     if (auto status = cursor->status(); !status) return status;
@@ -109,7 +110,7 @@ result<std::shared_ptr<bucket_state>> store_state::bucket(std::string_view name)
         if (buckets_.size() == limits::buckets) {
             return fail(errc::limit_exceeded, "a store has at most " + std::to_string(limits::buckets) + " buckets");
         }
-        const auto number = static_cast<std::uint32_t>(buckets_.size());
+        const auto number = next_bucket_++;
         storage::batch batch;
         batch.put(space::meta, store_keys::bucket_prefix + std::string(name), store_keys::big_endian32(number));
         if (auto written = engine_->write(batch); !written) return fail(written.error());
@@ -134,7 +135,8 @@ std::vector<std::string> store_state::bucket_names() const {
 }
 
 timestamp store_state::horizon() const {
-    constexpr timestamp end_of_time{UINT64_MAX};
+    // Half of what the clock can count, so that nobody can make it run over.
+    constexpr timestamp end_of_time{UINT64_MAX / 2};
     const auto wall = std::max(options_.env.now(), timestamp{accepted_.load()}.wall());
     if (wall > end_of_time.wall() - options_.max_clock_drift) return end_of_time;
     return timestamp::from(wall + options_.max_clock_drift, UINT16_MAX);

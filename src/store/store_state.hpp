@@ -76,6 +76,7 @@ class store_state : public std::enable_shared_from_this<store_state> {
 
     mutable std::shared_mutex buckets_mutex_;
     std::map<std::string, std::unique_ptr<bucket_state>, std::less<>> buckets_;
+    std::uint32_t next_bucket_ = 0;  // never one that a name has, or had, even if opening that bucket failed
 
     mutable std::shared_mutex subscribers_mutex_;
     std::map<std::uint64_t, std::function<void()>> subscribers_;

@@ -90,7 +90,7 @@ awaitable<result<std::unique_ptr<byte_stream>>> make_stream(tcp::socket socket,
     if (role == tls_role::client) {
         if (auto demanded = demand_host(stream->socket(), host); !demanded) co_return fail(demanded.error());
     }
-    asio::steady_timer deadline(stream->socket().get_executor(), timeout);
+    asio::steady_timer deadline(stream->socket().get_executor(), bounded(timeout));
     const auto side =
         role == tls_role::client ? asio::ssl::stream_base::client : asio::ssl::stream_base::server;
     const auto outcome =

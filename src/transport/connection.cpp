@@ -99,14 +99,15 @@ awaitable<void> connection::timer_loop() {
 steady_clock::time_point connection::next_deadline() const {
     if (ending_since_) return *ending_since_ + linger;
     // At least 1 ms ahead, so that no session can make this loop spin.
-    auto next = std::max(steady_clock::time_point(session_.next_poll()), steady_clock::now() + 1ms);
-    if (is_writing_) next = std::min(next, last_written_ + options_.timeout);
+    const auto now = now_of_session();
+    auto next = steady_clock::time_point(now + std::max(bounded(session_.next_poll() - now), 1ms));
+    if (is_writing_) next = std::min(next, last_written_ + bounded(options_.timeout));
     return next;
 }
 
 bool connection::is_overdue(steady_clock::time_point now) {
     if (ending_since_) return now >= *ending_since_ + linger;
-    if (!is_writing_ || now < last_written_ + options_.timeout) return false;
+    if (!is_writing_ || now < last_written_ + bounded(options_.timeout)) return false;
     failure_ = error{errc::timed_out, name_ + ": the peer takes no bytes"};
     return true;
 }
@@ -136,7 +137,7 @@ void connection::changed() {
             deadline_.cancel();
         }
     } else {
-        if (steady_clock::time_point(session_.next_poll()) < deadline_.expiry()) deadline_.cancel();
+        if (next_deadline() < deadline_.expiry()) deadline_.cancel();
         if (session_.wants_sync()) events_.sync_wanted();
     }
     events_.changed();

@@ -1,6 +1,7 @@
 // What the sources of this folder use of Boost.Asio, and how: coroutines that return errors as values.
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -29,6 +30,13 @@ using transferred = std::tuple<error_code, std::size_t>;
 
 /// "10.0.0.1:7400", "[::1]:7400".
 std::string to_string(const tcp::endpoint& endpoint);
+
+/// A time from an option, cut to what can be added to any point in time: who asks for the greatest means no
+/// limit.
+inline std::chrono::milliseconds bounded(std::chrono::milliseconds time) {
+    return std::clamp(time, std::chrono::milliseconds{0},
+                      std::chrono::milliseconds{std::chrono::hours{24 * 365}});
+}
 
 /// From here on only cancel() ends waits for the timer, however many there are.
 inline void never(asio::steady_timer& timer) { timer.expires_at(steady_clock::time_point::max()); }

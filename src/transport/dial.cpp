@@ -1,6 +1,7 @@
 #include "transport/dial.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <stdexcept>
 #include <vector>
 
 namespace anabranch::transport {
@@ -38,14 +39,18 @@ awaitable<result<std::vector<tcp::endpoint>>> addresses_of(const endpoint& to,
 
     auto query = std::make_shared<look_up>(co_await asio::this_coro::executor);
     query->finished.expires_after(timeout);
-    query->resolver.async_resolve(
-        to.host, std::to_string(to.port), tcp::resolver::numeric_service,
-        [query](const error_code& problem, const tcp::resolver::results_type& results) {
-            query->is_finished = true;
-            query->problem = problem;
-            for (const auto& entry : results) query->addresses.push_back(entry.endpoint());
-            query->finished.cancel();
-        });
+    auto finish = [query](const error_code& problem, const tcp::resolver::results_type& results) {
+        query->is_finished = true;
+        query->problem = problem;
+        for (const auto& entry : results) query->addresses.push_back(entry.endpoint());
+        query->finished.cancel();
+    };
+    try {
+        query->resolver.async_resolve(to.host, std::to_string(to.port), tcp::resolver::numeric_service,
+                                      std::move(finish));
+    } catch (const std::runtime_error& exhausted) {  // the first look-up starts Asio's thread
+        co_return fail(errc::network, name_of(to) + ": " + exhausted.what());
+    }
     co_await query->finished.async_wait(as_values);
     if (!query->is_finished)
         co_return fail(errc::timed_out, name_of(to) + ": the name could not be looked up in time");
@@ -57,6 +62,7 @@ awaitable<result<std::vector<tcp::endpoint>>> addresses_of(const endpoint& to,
 
 awaitable<result<std::unique_ptr<byte_stream>>> dial(endpoint to, std::shared_ptr<asio::ssl::context> tls,
                                                      std::chrono::milliseconds timeout) {
+    timeout = bounded(timeout);
     const auto name = name_of(to);
     auto addresses = co_await addresses_of(to, timeout);
     if (co_await is_cancelled()) co_return fail(errc::cancelled, name + ": stopped");

@@ -52,10 +52,10 @@ class exchange {
         co_await asio::this_coro::throw_if_cancelled(false);
         asio::steady_timer timer(co_await asio::this_coro::executor);
         for (;;) {
-            timer.expires_at(last_progress_ + request_.timeout);
+            timer.expires_at(last_progress_ + bounded(request_.timeout));
             const auto [cancelled] = co_await timer.async_wait(as_values);
             if (cancelled) co_return;
-            if (steady_clock::now() < last_progress_ + request_.timeout) continue;
+            if (steady_clock::now() < last_progress_ + bounded(request_.timeout)) continue;
             talking_->close({errc::timed_out, request_.name + ": no progress in time, with " + remaining()});
             co_return;
         }

@@ -13,7 +13,7 @@ namespace anabranch::simulation {
     X(own_writes_read) X(large_commits) X(store_syncs) X(failed_syncs) X(failed_writes)                     \
     X(commits_durability_unknown) X(process_kills) X(power_losses) X(clean_closes)                          \
     X(crashes_inside_calls) X(crashes_while_opening) X(own_transactions_lost)                               \
-    X(foreign_transactions_lost) X(writes_lost) X(replays_on_open) X(flushes) X(bucket_broken)              \
+    X(foreign_transactions_lost) X(writes_lost) X(replays_on_open) X(flushes)                               \
     X(connections) X(connections_broken) X(links_cut) X(sessions_timed_out) X(bytes_lost)                   \
     X(greetings_equal) X(records_messages) X(compressed_messages) X(multi_frame_messages)                   \
     X(transactions_delivered) X(duplicates_sent) X(relayed) X(holds) X(held_released_by_clock)              \

@@ -13,7 +13,7 @@ constexpr std::size_t most_snapshots = 2;
 bool world::commit_somewhere() {
     auto& r = *chance_.pick(replicas_);
     const auto b = chance_.below(buckets_);
-    if (!r.open || !r.shares[b].handle || !r.broken.empty()) return false;
+    if (!r.open || !r.shares[b].handle) return false;
     commit(r, b);
     return true;
 }
@@ -158,7 +158,7 @@ bool world::arm_death() {
 bool world::take_snapshot() {
     auto& r = *chance_.pick(replicas_);
     const auto b = chance_.below(buckets_);
-    if (!r.open || !r.shares[b].handle || r.snapshots.size() == most_snapshots || !r.broken.empty())
+    if (!r.open || !r.shares[b].handle || r.snapshots.size() == most_snapshots)
         return false;
     auto taken = r.shares[b].handle->snapshot();
     trace("take snapshot", {{"replica", r.index}, {"bucket", b}, {"ok", taken.has_value()}});
@@ -181,7 +181,7 @@ bool world::check_snapshot() {
 
 bool world::check_something_whole() {
     auto& r = *chance_.pick(replicas_);
-    if (!r.open || !r.broken.empty()) return false;
+    if (!r.open) return false;
     trace("check", {{"replica", r.index}});
     check_whole(r);
     return true;
@@ -189,7 +189,7 @@ bool world::check_something_whole() {
 
 bool world::compare_digests() {
     auto& r = *chance_.pick(replicas_);
-    if (!r.open || !r.broken.empty()) return false;
+    if (!r.open) return false;
     trace("digest", {{"replica", r.index}});
     for (std::size_t b = 0; b < buckets_; ++b) {
         if (r.shares[b].handle) check_digest(r, b);

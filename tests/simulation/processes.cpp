@@ -74,7 +74,6 @@ void world::end(replica& r, ending how) {
     r.open.reset();
     r.storage->kill();
     r.dies_in.reset();
-    r.broken.clear();
     if (how == ending::power_loss) lose_power(r);
 }
 

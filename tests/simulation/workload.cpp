@@ -170,8 +170,6 @@ void world::commit(replica& r, std::size_t b) {
         const bool is_storage = code == errc::storage_full || code == errc::storage_failure;
         if (is_storage && r.storage->is_full()) {
             counts_.count(covered::failed_writes);
-        } else if (is_storage && storage_has_failed_) {
-            r.broken = done.error().message;
         } else if (passes_limit && code == errc::limit_exceeded) {
             counts_.count(covered::limits_passed);
         } else if (is_refused && code == errc::refused) {
@@ -212,7 +210,7 @@ void world::commit(replica& r, std::size_t b) {
                 }
             }
         }
-        if (r.broken.empty()) check_values(r, b, histories_[b].touched_by(record));
+        check_values(r, b, histories_[b].touched_by(record));
     }
     observe(r);  // the other bucket may have become durable, too
     wake(r);

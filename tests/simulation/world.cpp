@@ -154,10 +154,6 @@ void world::settle() {
                 counts_.count(covered::crashes_inside_calls);
                 end(*r, chance_.chance(50) ? ending::kill : ending::power_loss);
                 again = true;
-            } else if (!r->broken.empty() && !r->storage->is_full()) {
-                counts_.count(covered::bucket_broken);
-                end(*r, ending::kill);
-                again = true;
             }
         }
     }

@@ -97,7 +97,6 @@ class world {
         std::optional<std::pair<std::size_t, transaction_record>> unconfirmed;
         std::optional<std::uint64_t> dies_in;  ///< writes and syncs
         bool dies_after = false;
-        std::string broken;  ///< the error of a bucket that has to be opened again
     };
 
     // world.cpp: setting up and running

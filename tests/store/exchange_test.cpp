@@ -1,3 +1,4 @@
+#include <anabranch/limits.hpp>
 // What a bucket takes from peers: order, holds, divergence, its own past, and bytes that no honest peer sends.
 #include "codec/archive.hpp"
 #include "crdt/changes.hpp"
@@ -93,6 +94,29 @@ TEST_CASE("a row keeps its kind") {
     std::vector<origin> mentioned;
     const auto body = oplog::encode_record({{11}, {}, crdt::encode_changes(other_kind, origin{0}, mentioned)});
     CHECK(apply(b, chunk_of(stranger(), {body}, 2, b.progress()[0].head)) == errc::malformed);
+    CHECK(count(b) == 5);
+}
+
+TEST_CASE("a path's type says which kind of row stands there, also within one chunk") {
+    auto s = test::memory_store();
+    auto b = s.bucket("b").value();
+    const crdt::changes other_kind{{}, {{std::string("c\0\1c", 4), {{}, crdt::dots_row{{{origin{0}, 2}}}}}}};
+    std::vector<origin> mentioned;
+    const auto body = oplog::encode_record({{11}, {}, crdt::encode_changes(other_kind, origin{0}, mentioned)});
+    CHECK(apply(b, chunk_of(stranger(), {add_record(10, 1, 5), body})) == errc::malformed);
+    CHECK(b.progress().empty());
+    CHECK(count(b) == 0);
+}
+
+TEST_CASE("a record that mentions replicas which nobody has met is refused, and they stay unknown") {
+    auto s = test::memory_store();
+    auto b = s.bucket("b").value();
+    std::vector<replica_id> many(limits::origins);
+    for (std::size_t i = 0; i < many.size(); ++i) many[i] = {{}, static_cast<std::uint32_t>(i + 1)};
+    const auto known = s.state()->origins().size();
+    CHECK(apply(b, chunk_of(stranger(), {oplog::encode_record({{10}, many, std::string(2, '\0')})})) == errc::malformed);
+    CHECK(s.state()->origins().size() == known + 1);  // the writer itself
+    CHECK(apply(b, chunk_of(stranger(2), {add_record(10, 1, 5)})) == errc{});
     CHECK(count(b) == 5);
 }
 

@@ -376,5 +376,6 @@ TEST_CASE("an operator may accept any timestamp, once and for all") {
     REQUIRE(s.accept_until({0}));
     CHECK(s.state()->horizon().value == now.value + 60'001ULL * 65'536);
     REQUIRE(s.accept_until({UINT64_MAX}));
-    CHECK(s.state()->horizon().value == UINT64_MAX);
+    // As far as a clock can go without running over later.
+    CHECK(s.state()->horizon().value == UINT64_MAX / 2);
 }

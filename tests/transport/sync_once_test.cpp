@@ -34,7 +34,7 @@ TEST_CASE("sync_once exchanges everything, reports, and leaves no connection") {
     CHECK(eventually([&] { return cloud.replica().peers().empty(); }));
     CHECK(edge.replica().peers().empty());
 
-    const auto again = edge.replica().sync_once(cloud.endpoint());
+    const auto again = edge.replica().sync_once(cloud.endpoint(), {}, std::chrono::milliseconds::max());
     REQUIRE(again);
     CHECK(again->totals.transactions_sent == 0);
     CHECK(again->totals.transactions_received == 0);

@@ -78,6 +78,10 @@ session::session(local_replica& local, session_options options, steady_time now)
     : local_(local), options_(options), last_sent_(now), last_received_(now), now_(now) {
     options_.chunk_bytes = std::max<std::size_t>(options_.chunk_bytes, 1);
     options_.window_bytes = std::max<std::size_t>(options_.window_bytes, 1);
+    // Who asks for the greatest time there is means no limit; it is added to others.
+    constexpr std::chrono::milliseconds year = std::chrono::hours{24 * 365};
+    options_.heartbeat = std::min(options_.heartbeat, year);
+    options_.timeout = std::min(options_.timeout, year);
     greeted_state_ = fingerprint_state();
     send(greeting{protocol_version, protocol_version, local_.id(), greeted_state_});
 }

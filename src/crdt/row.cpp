@@ -12,9 +12,9 @@ namespace {
 
 template <class Items, class Predicate>
 bool erase_where(Items& items, Predicate predicate) {
-    const auto removed = std::ranges::remove_if(items, predicate);
-    const bool any = !removed.empty();
-    items.erase(removed.begin(), removed.end());
+    const auto kept = std::remove_if(items.begin(), items.end(), predicate);
+    const bool any = kept != items.end();
+    items.erase(kept, items.end());
     return any;
 }
 

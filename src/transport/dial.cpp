@@ -2,6 +2,7 @@
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 namespace anabranch::transport {
@@ -45,8 +46,10 @@ awaitable<result<std::vector<tcp::endpoint>>> addresses_of(const endpoint& to,
         for (const auto& entry : results) query->addresses.push_back(entry.endpoint());
         query->finished.cancel();
     };
+    // RFC 6761, 6.3: this name is the loopback address also where nothing says so. Without a host that is what is found.
+    const std::string_view host = to.host == "localhost" ? std::string_view{} : std::string_view{to.host};
     try {
-        query->resolver.async_resolve(to.host, std::to_string(to.port), tcp::resolver::numeric_service,
+        query->resolver.async_resolve(host, std::to_string(to.port), tcp::resolver::numeric_service,
                                       std::move(finish));
     } catch (const std::runtime_error& exhausted) {  // the first look-up starts Asio's thread
         co_return fail(errc::network, name_of(to) + ": " + exhausted.what());

@@ -29,6 +29,11 @@ enum class errc {
     network,               ///< the operating system's or TLS's network error, named in the message
     cancelled,             ///< stop() was called meanwhile
     refused,               ///< for user closures that want to leave without committing
+    not_a_member,          ///< only members write in a bucket: this replica has not met one yet that lets it in, or it has left
+    not_the_authority,     ///< only the member that bucket::authority() names may do this
+    retired,               ///< the replica was retired from the bucket: what it wrote since does not count
+    foreign_bucket,        ///< the peer has another bucket of that name, with another founder
+    behind_cut,            ///< who was away has missed more than the log still holds
 };
 
 std::error_code make_error_code(errc code) noexcept;

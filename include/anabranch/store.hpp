@@ -31,6 +31,34 @@ enum class durability {
     disk,  ///< on disk: survives the loss of power. Commits of several threads share one sync.
 };
 
+/// How a replica takes part in a bucket.
+enum class participation : std::uint8_t {
+    member = 1,  ///< reads and writes; asks the first member that it meets to be let in
+    reader = 2,  ///< reads only: nobody keeps anything for it
+};
+
+enum class member_stage : std::uint8_t {
+    joined = 1,
+    retiring = 2,  ///< the others have begun to do without it
+    left = 3,
+    retired = 4,
+};
+
+/// A member of a bucket, as this replica knows it. A member that lags keeps every other from cutting its log and from
+/// forgetting removals: retire one that is not coming back.
+struct member_status {
+    replica_id id;
+    member_stage stage = member_stage::joined;
+    bool is_self = false;
+    bool is_authority = false;
+    /// So far behind that the others cut their logs without waiting for it (store_options::log_limit_bytes).
+    bool is_laggard = false;
+    /// Transactions that are here and of which the member has not been heard to have them on disk.
+    std::uint64_t lag = 0;
+    /// Since when the first of them has been waiting; zero where there is none.
+    std::chrono::milliseconds age{0};
+};
+
 struct store_options {
     environment env = environment::system();
     /// A transaction of another replica whose timestamp is further ahead of this clock is held until
@@ -39,6 +67,14 @@ struct store_options {
     /// Bytes of changed rows that may wait in memory, per bucket, before they are written behind the log.
     /// Bounds what is replayed after a crash. Larger: fewer writes of hot rows.
     std::size_t write_behind_bytes = 8 * 1024 * 1024;
+    /// Bytes of log that stay, per bucket, though every member has what is in them: for readers, and for replicas that
+    /// join later, which have to find the whole log as long as nothing has been cut. 0: none.
+    std::uint64_t log_retain_bytes = 16 * 1024 * 1024;
+    /// Bytes of log, per bucket, that wait for members that lag; and how long they wait, 0 being for ever. Beyond either
+    /// the bucket's authority names the laggards, and the log is cut without them. They are told when they come back:
+    /// errc::behind_cut.
+    std::uint64_t log_limit_bytes = 1024 * 1024 * 1024;
+    std::chrono::milliseconds log_limit_age{0};
 };
 
 /// A consistent state of one bucket that stays as it is. Movable; reads from any one thread at a time.
@@ -61,6 +97,22 @@ class bucket {
     explicit bucket(std::shared_ptr<detail::bucket_state> state) : state_(std::move(state)) {}
 
     const std::string& name() const;
+
+    // Membership. docs/membership.md explains it. These write a transaction of their own to the log.
+    /// Who takes part, whoever has left included; sorted by id.
+    std::vector<member_status> members() const;
+    /// This replica may write here.
+    bool is_member() const;
+    /// The one member that may retire others; the bucket's creator at first.
+    std::optional<replica_id> authority() const;
+    /// Gives up writing here, for good. errc::not_a_member.
+    result<void> leave();
+    /// Begins to retire a member that is not coming back: once every other member has said what it has of it, it no longer
+    /// counts. What it wrote and nobody has then is not accepted any more. errc::not_the_authority, not_a_member.
+    result<void> retire(const replica_id& who);
+    /// Makes this member the authority: for when the last one is dead. The operator sees to it that two members do
+    /// not take it at the same time. errc::not_a_member.
+    result<void> take_authority();
 
     /// Runs `fn(transaction&)` and commits what it did as one atomic transaction. `fn` returns nothing, a
     /// value, or a result; an error from it, or from any of its writes, commits nothing. Transactions of
@@ -142,8 +194,13 @@ class store {
     /// On a storage engine of one's own.
     static result<store> on(std::unique_ptr<storage::engine> engine, store_options options = {});
 
-    /// The bucket of that name, created where there is none.
-    result<anabranch::bucket> bucket(std::string_view name);
+    /// Creates the bucket; this replica is its first member, and its authority. Where it is here already, and not
+    /// without a founder, it is opened. Replicas that each create one of the same name have two different buckets
+    /// (errc::foreign_bucket when they meet): create it at one and open it at the others.
+    result<anabranch::bucket> create_bucket(std::string_view name);
+    /// The bucket of that name. One that is not here yet begins empty; it fills, and becomes writable, when this replica
+    /// meets a member of it. Until then commits are errc::not_a_member.
+    result<anabranch::bucket> bucket(std::string_view name, participation as = participation::member);
     /// Names of the buckets here, sorted.
     std::vector<std::string> buckets() const;
 

@@ -17,6 +17,12 @@ struct session_options {
     std::chrono::milliseconds heartbeat{10'000};
     /// A session that hears nothing for this long ends with errc::timed_out.
     std::chrono::milliseconds timeout{30'000};
+    /// How often a session tells what members have on disk, where that has changed: what is stable, and may be cut from
+    /// the log, is known about this late.
+    std::chrono::milliseconds adverts{1'000};
+    /// A peer that lacks more transactions of a bucket than this gets them folded: one entry for each row that they changed,
+    /// instead of one for each change. UINT64_MAX: never.
+    std::uint64_t fold_above = 32;
     /// Uncompressed bytes of transactions in one chunk (a larger transaction is a chunk of its own).
     std::size_t chunk_bytes = 256 * 1024;
     /// Bytes that may be sent and not yet acknowledged as durable, per bucket: bounds the memory that a slow peer costs.

@@ -28,6 +28,11 @@ class category final : public std::error_category {
             case errc::network: return "network failure";
             case errc::cancelled: return "cancelled";
             case errc::refused: return "refused";
+            case errc::not_a_member: return "not a member of the bucket";
+            case errc::not_the_authority: return "not the bucket's authority";
+            case errc::retired: return "replica was retired from the bucket";
+            case errc::foreign_bucket: return "another bucket of the same name";
+            case errc::behind_cut: return "behind the log's cut";
         }
         return "unknown error";
     }

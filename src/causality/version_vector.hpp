@@ -54,6 +54,22 @@ class version_vector {
         for (const auto& [writer, sequence] : other.entries_) join(dot{writer, sequence});
     }
 
+    /// What both cover.
+    version_vector meet(const version_vector& other) const {
+        version_vector both;
+        for (const auto& [writer, sequence] : entries_) both.join(dot{writer, std::min(sequence, other.at(writer))});
+        return both;
+    }
+
+    /// What this covers beyond `other`.
+    version_vector beyond(const version_vector& other) const {
+        version_vector rest;
+        for (const auto& e : entries_) {
+            if (e.second > other.at(e.first)) rest.entries_.push_back(e);
+        }
+        return rest;
+    }
+
     bool empty() const { return entries_.empty(); }
     auto begin() const { return entries_.begin(); }
     auto end() const { return entries_.end(); }

@@ -9,6 +9,7 @@
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -104,6 +105,14 @@ class basic_output {
     template <class T, std::size_t N>
     void put(const std::array<T, N>& v) {
         for (const auto& element : v) put(element);
+    }
+    template <class Key, class T>
+    void put(const std::map<Key, T>& v) {
+        varint(v.size());
+        for (const auto& [key, element] : v) {
+            put(key);
+            put(element);
+        }
     }
     template <class T>
     void put(const std::optional<T>& v) {
@@ -233,6 +242,19 @@ class basic_input {
     template <class T, std::size_t N>
     void get(std::array<T, N>& v) {
         for (auto& element : v) get(element);
+    }
+    template <class Key, class T>
+    void get(std::map<Key, T>& v) {
+        v.clear();
+        for (std::size_t n = count(); n > 0 && ok_; --n) {
+            Key key{};
+            get(key);
+            // One map has one encoding.
+            if (!v.empty() && !(v.rbegin()->first < key)) fail();
+            T element{};
+            get(element);
+            if (ok_) v.emplace_hint(v.end(), std::move(key), std::move(element));
+        }
     }
     template <class T>
     void get(std::optional<T>& v) {

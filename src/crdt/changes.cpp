@@ -69,6 +69,8 @@ std::string encode_changes(const changes& c, origin own, std::vector<origin>& me
         std::visit([&](const auto& alternative) { body(alternative); }, change.change);
         out(key, kind_of(change.change), nested);
     }
+    // At the end and mostly not there: hardly any transaction is about members.
+    if (!c.members.empty()) out(c.members);
     return bytes;
 }
 
@@ -95,6 +97,10 @@ std::optional<changes> decode_changes(std::string_view payload, origin own, std:
             r.change.change);
         if (!sound) return std::nullopt;
         c.rows.push_back(std::move(r));
+    }
+    if (in.remaining() > 0) {
+        in(c.members);
+        if (c.members.empty() || !is_sound(c.members)) return std::nullopt;
     }
     if (!in.complete()) return std::nullopt;
     return c;

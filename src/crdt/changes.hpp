@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "crdt/roster.hpp"
 #include "crdt/row.hpp"
 
 namespace anabranch::crdt {
@@ -34,8 +35,10 @@ struct row_change {
 struct changes {
     std::vector<prefix_removal> removals;
     std::vector<row_change> rows;
+    /// What is joined into the bucket's roster.
+    roster members;
 
-    bool empty() const { return removals.empty() && rows.empty(); }
+    bool empty() const { return removals.empty() && rows.empty() && members.empty(); }
     bool operator==(const changes&) const = default;
 };
 

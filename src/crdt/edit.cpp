@@ -85,11 +85,11 @@ void edit::remove() {
     update();
 }
 
-void edit::insert_seeing_removals(const dot& me) {
+void edit::insert_seeing_removals(const dot& me, const version_vector& have) {
     const auto& before = as<removals_row>(before_);
     auto& mine = as<removals_row>(change_.change);
     change_.covers = dots_of(before.adds, &removals_row::add::id);
-    removals_row::add add{me, before.removals};
+    removals_row::add add{me, have};
     add.seen.join(mine.removals);
     mine.adds.assign(1, add);
     update();

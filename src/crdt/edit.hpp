@@ -31,7 +31,8 @@ class edit {
     void remove();
 
     // Remove-wins elements, disable-wins flags.
-    void insert_seeing_removals(const dot& me);
+    /// `have`: all that the transaction has seen, as removals that are stable no longer stand in the row.
+    void insert_seeing_removals(const dot& me, const version_vector& have);
     void remove_for_good(const dot& me);
 
     /// The transaction removed a prefix above this row.

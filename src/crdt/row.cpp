@@ -76,7 +76,10 @@ void join_into(dots_row& state, const delta& d, const version_vector& have) {
 void join_into(removals_row& state, const delta& d, const version_vector& have) {
     const auto& change = std::get<removals_row>(d.change);
     erase_where(state.adds, [&](const auto& add) { return d.covers.covers(add.id); });
-    state.removals.join(change.removals);
+    for (const auto& [writer, sequence] : change.removals) {
+        // One that is covered and not here has been replaced by a later one, or is stable and forgotten.
+        if (!have.covers(dot{writer, sequence})) state.removals.join(dot{writer, sequence});
+    }
     for (const auto& add : change.adds) {
         if (!have.covers(add.id)) insert_by_dot(state.adds, add, &removals_row::add::id);
     }
@@ -167,6 +170,37 @@ bool cover(row& state, const version_vector& covered) {
         bool operator()(removals_row& r) const { return erase_covered(r.adds, covered, &removals_row::add::id); }
     };
     return std::visit(visitor{covered}, state);
+}
+
+bool has_leftovers(const row& r) {
+    struct visitor {
+        bool operator()(const counter_row& c) const {
+            return std::ranges::any_of(c.totals, [&](const auto& total) { return !taken(c, total); }) ||
+                   std::ranges::any_of(c.resets, [&](const auto& reset) { return find_total(c, reset.writer) == nullptr; });
+        }
+        bool operator()(const entries_row&) const { return false; }
+        bool operator()(const dots_row&) const { return false; }
+        bool operator()(const removals_row& m) const { return !m.removals.empty() || std::ranges::any_of(m.adds, [](const auto& add) { return !add.seen.empty(); }); }
+    };
+    return std::visit(visitor{}, r);
+}
+
+void prune(row& r, const version_vector& stable) {
+    struct visitor {
+        const version_vector& stable;
+        void operator()(counter_row& c) const {
+            // The writer has seen the reset, and begins a new total when it adds again.
+            erase_where(c.totals, [&](const auto& total) { return !taken(c, total); });
+            erase_where(c.resets, [&](const auto& reset) { return find_total(c, reset.writer) == nullptr; });
+        }
+        void operator()(entries_row&) const {}
+        void operator()(dots_row&) const {}
+        void operator()(removals_row& m) const {
+            m.removals = m.removals.beyond(stable);
+            for (auto& add : m.adds) add.seen = add.seen.beyond(stable);
+        }
+    };
+    std::visit(visitor{stable}, r);
 }
 
 bool is_bottom(const row& r) {

@@ -99,7 +99,7 @@ struct dots_row {
     }
 };
 
-/// Remove-wins elements and disable-wins flags. An addition carries the removals that it has seen, and
+/// Remove-wins elements and disable-wins flags. An addition carries what its transaction has seen, and
 /// lives iff it has seen every removal.
 struct removals_row {
     static constexpr row_kind kind = row_kind::removals;
@@ -154,6 +154,12 @@ bool join(row& state, const delta& d, const version_vector& have);
 /// carry what was observed; removal dots stay, or a concurrent addition would come back.
 /// Returns whether anything changed.
 bool cover(row& state, const version_vector& covered);
+
+/// Holds what goes once it is stable: removals that additions must have seen, spent totals and resets.
+bool has_leftovers(const row& r);
+/// Lets go of what nobody will ever need again. All that was ever done to the row must be in `stable`: every
+/// member has it, and does nothing any more that has not seen it.
+void prune(row& r, const version_vector& stable);
 
 /// Holds nothing at all: need not be stored.
 bool is_bottom(const row& r);

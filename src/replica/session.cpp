@@ -16,15 +16,29 @@ class store_port final : public sync::local_replica {
     frontier durable(std::string_view name) const override { return bucket(name)->durable_progress(); }
     std::uint64_t revision(std::string_view name) const override { return bucket(name)->durable_revision(); }
     bool has_undurable() const override { return local_.state()->has_undurable(); }
+    bool has_duties() const override { return local_.state()->has_duties(); }
     timestamp horizon() const override { return local_.state()->horizon(); }
     result<void> compare(std::string_view name, const frontier& peer) override { return bucket(name)->compare(peer); }
     result<oplog::chunk> read(std::string_view name, const sync::positions& after, timestamp ceiling,
                               std::size_t max_bytes) override {
         return bucket(name)->read_log(after, ceiling, max_bytes);
     }
-    result<oplog::applied> apply(std::string_view name, const oplog::chunk& chunk) override {
-        return bucket(name)->apply(chunk, horizon());
+    result<oplog::applied> apply(std::string_view name, const oplog::chunk& chunk, const replica_id& peer) override {
+        return bucket(name)->apply(chunk, horizon(), peer);
     }
+
+    sync::role role_in(std::string_view name) const override {
+        const auto b = bucket(name);
+        if (b->is_member()) return sync::role::member;
+        return b->is_joining() ? sync::role::joining : sync::role::reader;
+    }
+    std::optional<replica_id> founder(std::string_view name) const override { return bucket(name)->roster().founder; }
+    result<void> sponsor(std::string_view name, const replica_id& joiner) override { return bucket(name)->sponsor(joiner); }
+    void learn(std::string_view name, const replica_id& member, const sync::positions& has) override {
+        bucket(name)->learn(member, has);
+    }
+    std::map<replica_id, sync::positions> adverts(std::string_view name) const override { return bucket(name)->adverts(); }
+    std::uint64_t advert_revision(std::string_view name) const override { return bucket(name)->advert_revision(); }
 
   private:
     /// Sessions ask for buckets that buckets() named, and buckets stay.

@@ -17,7 +17,13 @@ struct scan_step {
     std::optional<std::string> seek;
 };
 using row_visitor = std::function<scan_step(std::string_view path, const crdt::row& row)>;
-using row_edit = std::function<result<void>(crdt::edit&, const dot& me, timestamp at)>;
+/// Who writes: the transaction's dot and time, and all that it has seen.
+struct writer {
+    dot me;
+    timestamp at;
+    const version_vector& have;
+};
+using row_edit = std::function<result<void>(crdt::edit&, const writer&)>;
 
 class access {
   public:

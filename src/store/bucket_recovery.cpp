@@ -7,7 +7,6 @@
 namespace anabranch::detail {
 
 result<void> bucket_state::recover() {
-    if (auto found = find_tails(); !found) return found;
     auto stored = store_.engine().get(storage::space::meta, watermark_key_);
     if (!stored) return fail(stored.error());
     watermark mark;
@@ -17,6 +16,12 @@ result<void> bucket_state::recover() {
         mark = std::move(*decoded);
     }
     store_.clock().observe(mark.clock);
+    floor_ = {mark.floor.begin(), mark.floor.end()};
+    advance({floor_.begin(), floor_.end()});
+    if (auto found = find_tails(); !found) return found;
+    members_ = mark.members;
+    extent_.grow(mark.log_bytes, mark.applied, store_.options().env.now());
+    has_duties_ = true;
     for (const auto& [writer, sequence] : mark.applied) {
         if (tail_of(writer).sequence < sequence) {
             return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" ends before record " + std::to_string(sequence) +
@@ -77,6 +82,7 @@ result<void> bucket_state::replay(const version_vector& from) {
         if (auto joined = join_rows(*changes); !joined) return joined;
         have_.join(dot{writer, top->sequence()});
         lag_bytes_ += top->body().size();
+        extent_.grow(top->body().size(), have_, store_.options().env.now());
         merged.next();
         after_write();
     }

@@ -29,12 +29,22 @@ class inside_guard {
 
 }  // namespace
 
-bucket_state::bucket_state(store_state& store, store_keys::bucket_number number, std::string name)
+/// How finely the log's length is remembered: what is cut by bytes is exact to about a sixteenth.
+std::uint64_t extent_step(const store_options& options) {
+    constexpr std::uint64_t least = 256;
+    const auto shortest = options.log_retain_bytes == 0 ? options.log_limit_bytes
+                                                        : std::min(options.log_retain_bytes, options.log_limit_bytes);
+    return std::max<std::uint64_t>(shortest / 16, least);
+}
+
+bucket_state::bucket_state(store_state& store, store_keys::bucket_number number, std::string name, participation as)
     : store_(store),
       number_(number),
       name_(std::move(name)),
       watermark_key_(store_keys::watermark_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
-      rows_(store.engine(), number, store.options().write_behind_bytes) {}
+      rows_(store.engine(), number, store.options().write_behind_bytes),
+      extent_(extent_step(store.options())),
+      participation_(as) {}
 
 // --- writing -------------------------------------------------------------------------------------------
 
@@ -53,10 +63,10 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
     {
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return usable;
+        if (auto member = check_member(); !member) return member;
         if (auto room = make_room(); !room) return room;
         const auto writer = store_.self();
-        const auto last = tail_of(writer);
-        const dot me{writer, last.sequence + 1};
+        const dot me{writer, tail_of(writer).sequence + 1};
         const auto at = store_.clock().next();
         transaction_access access(rows_, store_.origins(), have_, me, at, [this] { return flush_locked(); });
         {
@@ -67,30 +77,12 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
         if (!access.status()) return access.status();
         const auto changes = access.changes();
         if (changes.empty()) return {};
-
-        std::vector<origin> mentioned;
-        const auto payload = crdt::encode_changes(changes, writer, mentioned);
-        oplog::record record{at, {}, payload};
-        for (const auto o : mentioned) record.mentioned.push_back(store_.origins().id(o));
-        const auto body = oplog::encode_record(record);
-        if (body.size() > limits::transaction) {
-            return fail(errc::limit_exceeded, "a transaction of " + std::to_string(body.size()) + " bytes; the limit is " +
-                                                  std::to_string(limits::transaction));
-        }
-        const tail next{me.sequence, oplog::chain_next(last.sequence == 0 ? oplog::chain_start(name_, store_.origins().id(writer)) : last.head, body), at};
-        storage::batch log;
-        log.put(space::log, store_keys::log_key(number_, writer, me.sequence), log_value(next.head, body));
-        // From here on it is committed, or it never was.
-        if (auto written = store_.engine().write(log); !written) return written;
+        if (auto logged = append(me, at, changes); !logged) return logged;
 
         for (const auto& removal : changes.removals) {
             if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered); !covered) broken_ = covered.error();
         }
         access.take_rows([&](std::string_view path, crdt::row row) { rows_.put(path, std::move(row)); });
-        have_.join(me);
-        advance({{writer, next}});
-        lag_bytes_ += body.size();
-        store_.wrote();
         after_write();
     }
     store_.notify();
@@ -98,7 +90,39 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
     return {};
 }
 
-result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp horizon) {
+result<void> bucket_state::append(const dot& me, timestamp at, const crdt::changes& changes) {
+    const auto last = tail_of(me.writer);
+    const auto& id = store_.origins().id(me.writer);
+    std::vector<origin> mentioned;
+    const auto payload = crdt::encode_changes(changes, me.writer, mentioned);
+    oplog::record record{at, {}, payload};
+    for (const auto o : mentioned) record.mentioned.push_back(store_.origins().id(o));
+    const auto body = oplog::encode_record(record);
+    if (body.size() > limits::transaction) {
+        return fail(errc::limit_exceeded, "a transaction of " + std::to_string(body.size()) + " bytes; the limit is " +
+                                              std::to_string(limits::transaction));
+    }
+    const auto head = last.sequence == 0 ? oplog::chain_start(name_, id) : last.head;
+    const tail next{me.sequence, oplog::chain_next(head, body), at};
+    storage::batch log;
+    log.put(space::log, store_keys::log_key(number_, me.writer, me.sequence), log_value(next.head, body));
+    // From here on it is committed, or it never was.
+    if (auto written = store_.engine().write(log); !written) return written;
+
+    have_.join(me);
+    advance({{me.writer, next}});
+    join_members(changes.members);
+    logged(body.size());
+    return {};
+}
+
+void bucket_state::logged(std::size_t bytes) {
+    lag_bytes_ += bytes;
+    extent_.grow(bytes, have_, store_.options().env.now());
+    store_.wrote();
+}
+
+result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp horizon, const replica_id& source) {
     oplog::applied outcome;
     {
         const std::unique_lock lock(mutex_);
@@ -106,7 +130,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         if (auto room = make_room(); !room) return fail(room.error());
 
         // Everything is looked at before anything is written.
-        auto found = examine(chunk, horizon);
+        auto found = examine(chunk, horizon, source);
         if (!found) return fail(found.error());
         outcome.held = found->held;
         if (found->news.empty()) return outcome;
@@ -125,16 +149,24 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         }
         advance(found->tails);
         outcome.transactions = found->news.size();
-        lag_bytes_ += found->log.bytes();
-        store_.wrote();
+        logged(found->log.bytes());
         after_write();
     }
     store_.notify();
     return outcome;
 }
 
-result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, timestamp horizon) {
+result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, timestamp horizon,
+                                                     const replica_id& source) {
     examined found;
+    const auto* members = &members_.roster();
+    std::optional<crdt::roster> ahead;  // with what the chunk itself says of members
+    const auto join_members = [&](const crdt::roster& change) {
+        if (change.empty()) return;
+        if (!ahead) ahead = *members;
+        ahead->join(change);
+        members = &*ahead;
+    };
     // One origin's way through the chunk.
     struct lane {
         origin writer;
@@ -166,6 +198,10 @@ result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, 
         }
         auto changes = examine_record(id, lane.writer, lane.last.at, entry.body);
         if (!changes) return fail(changes.error());
+        // Its founder's first transaction makes a bucket; everybody else has been let in by a member before.
+        if (!members->founder) join_members(changes->members);
+        if (auto allowed = check_writer(*members, id, source); !allowed) return fail(allowed.error());
+        join_members(changes->members);
         lane.last = {sequence, oplog::chain_next(lane.last.head, entry.body), at};
         found.is_own_past = found.is_own_past || lane.writer == store_.self();
         found.log.put(space::log, store_keys::log_key(number_, lane.writer, sequence), log_value(lane.last.head, entry.body));
@@ -209,6 +245,24 @@ result<crdt::changes> bucket_state::examine_record(const transaction_id& id, ori
     return std::move(*changes);
 }
 
+result<void> bucket_state::check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const {
+    using stage = crdt::roster::stage;
+    const auto* m = members.find(id.origin);
+    const auto who = [&] { return "replica " + to_string(id.origin) + " in bucket \"" + name_ + '"'; };
+    if (m == nullptr) return fail(errc::malformed, "transactions of " + who() + ", which no member has let in");
+    if (m->at == stage::retired && id.sequence > m->last) {
+        return fail(errc::retired, who() + " was retired after its transaction " + std::to_string(m->last) +
+                                       "; what it did since does not count");
+    }
+    // What it has given to another member still counts, and comes from there: the last of it that anybody has reported.
+    const auto* sender = members.find(source);
+    if (m->at == stage::retiring && (sender == nullptr || sender->at != stage::joined)) {
+        return fail(errc::retired, who() + " is being retired; its transaction " + std::to_string(id.sequence) +
+                                       " comes too late");
+    }
+    return {};
+}
+
 result<void> bucket_state::join_rows(const crdt::changes& changes) {
     for (const auto& removal : changes.removals) {
         if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered); !covered) return covered;
@@ -219,6 +273,7 @@ result<void> bucket_state::join_rows(const crdt::changes& changes) {
         crdt::join(**row, change, have_);
         rows_.touch(path);
     }
+    join_members(changes.members);
     return {};
 }
 
@@ -258,7 +313,8 @@ std::optional<std::vector<origin>> bucket_state::find_mentioned(const std::vecto
 result<void> bucket_state::flush_locked() const {
     if (broken_) return fail(*broken_);
     if (lag_bytes_ == 0) return {};  // the rows are all written, and the watermark with them
-    auto flushed = rows_.flush(watermark_key_, codec::encode(watermark{have_, store_.clock().last()}));
+    const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes()};
+    auto flushed = rows_.flush(watermark_key_, codec::encode(mark), have_);
     if (flushed) lag_bytes_ = 0;
     return flushed;
 }
@@ -303,7 +359,7 @@ result<hash128> bucket_state::digest() const {
     return sum;
 }
 
-bucket_state::tail bucket_state::tail_of(origin writer) const {
+tail bucket_state::tail_of(origin writer) const {
     const std::lock_guard lock(tails_mutex_);
     const auto it = tails_.find(writer);
     return it == tails_.end() ? tail{} : it->second;
@@ -340,6 +396,13 @@ void bucket_state::publish(tails durable) {
     if (is_same) return;
     durable_ = std::move(durable);
     durable_revision_.fetch_add(1);
+    has_duties_ = true;
+}
+
+version_vector bucket_state::to_vector(const tails& t) const {
+    version_vector v;
+    for (const auto& [writer, last] : t) v.join(dot{writer, last.sequence});
+    return v;
 }
 
 result<oplog::chunk> bucket_state::read_log(const positions& after, timestamp ceiling, std::size_t max_bytes) const {
@@ -348,12 +411,18 @@ result<oplog::chunk> bucket_state::read_log(const positions& after, timestamp ce
         const std::lock_guard lock(durable_mutex_);
         durable = durable_;
     }
+    const std::shared_lock uncut(cut_mutex_);
     std::vector<std::unique_ptr<oplog::record_stream>> streams;
     for (const auto& [writer, last] : durable) {
         const auto& id = store_.origins().id(writer);
         const auto it = after.find(id);
         const auto known = it == after.end() ? 0 : it->second;
         if (known >= last.sequence) continue;
+        if (const auto floor = floor_.find(writer); floor != floor_.end() && known < floor->second.sequence) {
+            return fail(errc::behind_cut, "the log of bucket \"" + name_ + "\" has been cut up to transaction " +
+                                              std::to_string(floor->second.sequence) + " of replica " + to_string(id) +
+                                              ", the peer has no more than " + std::to_string(known));
+        }
         streams.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, id, known + 1, last.sequence));
     }
     oplog::merged_stream merged(std::move(streams));
@@ -367,10 +436,17 @@ result<void> bucket_state::compare(const frontier& peer) const {
         tail ours = tail_of(*writer);
         if (ours.sequence < theirs.sequence) continue;  // theirs to compare
         if (ours.sequence > theirs.sequence) {
-            auto value = store_.engine().get(space::log, store_keys::log_key(number_, *writer, theirs.sequence));
-            if (!value) return fail(value.error());
-            if (!*value || (*value)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
-            ours.head = head_of(**value);
+            const std::shared_lock uncut(cut_mutex_);
+            const auto floor = floor_.find(*writer);
+            if (floor != floor_.end() && theirs.sequence < floor->second.sequence) continue;  // forgotten here
+            if (floor != floor_.end() && theirs.sequence == floor->second.sequence) {
+                ours.head = floor->second.head;
+            } else {
+                auto value = store_.engine().get(space::log, store_keys::log_key(number_, *writer, theirs.sequence));
+                if (!value) return fail(value.error());
+                if (!*value || (*value)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
+                ours.head = head_of(**value);
+            }
         }
         if (ours.head != theirs.head) {
             return fail(errc::diverged, "two histories of replica " + to_string(theirs.origin) + " in bucket \"" + name_ +

@@ -10,8 +10,10 @@
 #include "crdt/changes.hpp"
 #include "oplog/chunk.hpp"
 #include "store/access.hpp"
+#include "store/log_extent.hpp"
 #include "store/row_table.hpp"
 #include "store/snapshot_access.hpp"
+#include "store/watermark.hpp"
 
 namespace anabranch::detail {
 
@@ -23,12 +25,14 @@ using positions = std::map<replica_id, std::uint64_t>;
 /// Thread-safe. One writer at a time, and readers beside each other; no lock is held over a sync to disk.
 class bucket_state {
   public:
-    bucket_state(store_state& store, store_keys::bucket_number number, std::string name);
+    bucket_state(store_state& store, store_keys::bucket_number number, std::string name, participation as);
 
     /// Finds the log's tails and applies what the rows lack. Called once, before anything else.
     result<void> recover();
 
     const std::string& name() const { return name_; }
+    store_keys::bucket_number number() const { return number_; }
+    participation participates() const { return participation_; }
     result<void> commit(const std::function<result<void>(transaction&)>& fn, durability wait_for);
     result<void> read(const std::function<void(const map_view&)>& fn) const;
     result<std::unique_ptr<snapshot_access>> take_snapshot() const;
@@ -41,9 +45,10 @@ class bucket_state {
     /// Applies what is new of the chunk, all or nothing, up to the first transaction beyond `horizon`. The
     /// chunk must be sound, and hold everything from here to its end in causal order.
     /// errc::malformed: there is a gap, or a record that cannot be read. errc::diverged: it does not
-    /// continue the chains that are here.
-    result<oplog::applied> apply(const oplog::chunk& chunk, timestamp horizon);
+    /// continue the chains that are here. errc::retired: `source` brings what a retired replica wrote since.
+    result<oplog::applied> apply(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
     /// Durable records above `after` and below `ceiling`, in an order in which they may be applied.
+    /// errc::behind_cut: the log does not reach back to `after`.
     result<oplog::chunk> read_log(const positions& after, timestamp ceiling, std::size_t max_bytes) const;
     /// errc::diverged where a peer's chain has another head than ours at the same place.
     result<void> compare(const frontier& peer) const;
@@ -51,12 +56,31 @@ class bucket_state {
     /// For clean closing: afterwards nothing is left to replay.
     result<void> flush() const;
 
+    // Members: bucket_members.cpp.
+    /// The first member is whoever creates the bucket. Nothing where it is created already.
+    result<void> found();
+    /// Lets a replica in. What it writes then has seen all that is here.
+    result<void> sponsor(const replica_id& joiner);
+    result<void> leave();
+    result<void> retire(const replica_id& who);
+    result<void> take_authority();
+    crdt::roster roster() const;
+    std::vector<member_status> members() const;
+    bool is_member() const;
+    /// Wants to be a member, and is none yet.
+    bool is_joining() const;
+    void participate(participation as) { participation_ = as; }
+    /// A member has told that it has all of this on disk.
+    void learn(const replica_id& member, const positions& has);
+    /// The last that is known of each member, this one included.
+    std::map<replica_id, positions> adverts() const;
+    std::uint64_t advert_revision() const { return advert_revision_.load(); }
+    bool has_duties() const { return has_duties_.load(); }
+    /// Cuts the log, lets go of what is stable, does this member's part in retiring another. What fails is tried
+    /// again when there is more to do.
+    void perform_duties();
+
     // For the store's sync to disk: take() before it, publish() after.
-    struct tail {
-        std::uint64_t sequence = 0;
-        hash128 head{};
-        timestamp at;
-    };
     using tails = boost::container::flat_map<origin, tail>;
     tails capture() const;
     void publish(tails durable);
@@ -75,8 +99,15 @@ class bucket_state {
         std::optional<oplog::applied::held_record> held;
         bool is_own_past = false;  ///< it holds records of this very replica that are not here
     };
-    result<examined> examine(const oplog::chunk& chunk, timestamp horizon);
+    result<examined> examine(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
     result<crdt::changes> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body);
+    result<void> check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const;
+    result<void> check_member() const;
+    /// Logs a transaction of this replica; from then on it is committed. The rows are the caller's.
+    result<void> append(const dot& me, timestamp at, const crdt::changes& changes);
+    void logged(std::size_t bytes);
+    void join_members(const crdt::roster& change);
+    result<void> change_roster(const std::function<result<crdt::roster>()>& draw_up);
 
     tail tail_of(origin writer) const;
     void advance(const std::vector<std::pair<origin, tail>>& to);
@@ -94,6 +125,13 @@ class bucket_state {
     result<origin> meet(const replica_id& id);
     /// Their numbers; nothing where one is unknown.
     std::optional<std::vector<origin>> find_mentioned(const std::vector<replica_id>& ids) const;
+    version_vector to_vector(const tails& t) const;
+
+    crdt::roster duties_of_a_member();
+    const version_vector* too_long_ago() const;
+    std::optional<timestamp> time_after(origin writer, std::uint64_t sequence) const;
+    result<void> cut_log();
+    result<void> prune();
 
     store_state& store_;
     const store_keys::bucket_number number_;
@@ -103,6 +141,9 @@ class bucket_state {
     mutable std::shared_mutex mutex_;
     row_table rows_;
     version_vector have_;
+    membership members_;
+    version_vector prunable_;  // once this is stable there is something to prune
+    log_extent extent_;
     mutable std::atomic<std::size_t> lag_bytes_ = 0;  // of records logged since the watermark was written
     // Rows are not what log and vector say, because the engine failed in the middle. The log has it all: opening again heals.
     std::optional<error> broken_;
@@ -112,9 +153,17 @@ class bucket_state {
     mutable std::mutex tails_mutex_;
     tails tails_;
 
+    // Held shared while the log is read, so that what is read is not cut away. After mutex_.
+    mutable std::shared_mutex cut_mutex_;
+    tails floor_;
+
     mutable std::mutex durable_mutex_;
     tails durable_;
     std::atomic<std::uint64_t> durable_revision_ = 0;
+
+    std::atomic<participation> participation_;
+    std::atomic<bool> has_duties_ = false;
+    std::atomic<std::uint64_t> advert_revision_ = 1;
 };
 
 }  // namespace anabranch::detail

@@ -26,11 +26,11 @@ row_kind kind_at_end(std::string_view path) {
 }
 
 void set_shown(access& source, std::string_view path, row_kind kind, bool shown) {
-    source.edit(path, kind, [&](crdt::edit& e, const dot& me, timestamp) {
+    source.edit(path, kind, [&](crdt::edit& e, const detail::writer& w) {
         if (kind == row_kind::dots) {
-            shown ? e.insert(me) : e.remove();
+            shown ? e.insert(w.me) : e.remove();
         } else {
-            shown ? e.insert_seeing_removals(me) : e.remove_for_good(me);
+            shown ? e.insert_seeing_removals(w.me, w.have) : e.remove_for_good(w.me);
         }
         return done();
     });
@@ -94,14 +94,14 @@ void register_handle::assign(std::string value) const {
         return source_->reject({errc::limit_exceeded, "a value of " + std::to_string(value.size()) + " bytes; the limit is " +
                                                           std::to_string(limits::value)});
     }
-    source_->edit(path_, row_kind::entries, [&](crdt::edit& e, const dot& me, timestamp at) {
-        e.assign(me, at, std::move(value));
+    source_->edit(path_, row_kind::entries, [&](crdt::edit& e, const detail::writer& w) {
+        e.assign(w.me, w.at, std::move(value));
         return done();
     });
 }
 
 void register_handle::erase() const {
-    source_->edit(path_, row_kind::entries, [](crdt::edit& e, const dot&, timestamp) {
+    source_->edit(path_, row_kind::entries, [](crdt::edit& e, const detail::writer&) {
         e.erase();
         return done();
     });
@@ -118,14 +118,14 @@ result<std::int64_t> counter_view::value() const {
 }
 
 void counter_ref::add(std::int64_t amount) const {
-    source_->edit(path_, row_kind::counter, [&](crdt::edit& e, const dot& me, timestamp) -> result<void> {
-        if (e.add(me, amount)) return {};
+    source_->edit(path_, row_kind::counter, [&](crdt::edit& e, const detail::writer& w) -> result<void> {
+        if (e.add(w.me, amount)) return {};
         return fail(errc::overflow, "adding " + std::to_string(amount) + " to a counter leaves 64 bits");
     });
 }
 
 void counter_ref::reset() const {
-    source_->edit(path_, row_kind::counter, [](crdt::edit& e, const dot&, timestamp) {
+    source_->edit(path_, row_kind::counter, [](crdt::edit& e, const detail::writer&) {
         e.reset();
         return done();
     });

@@ -104,6 +104,11 @@ std::string row_key(bucket_number bucket, std::string_view path) {
     return key;
 }
 
+std::string leftover_key(bucket_number bucket, std::string_view path) {
+    constexpr std::uint32_t beside_rows = 0x8000'0000;
+    return row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, path);
+}
+
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence) {
     std::string key;
     key.reserve(16);

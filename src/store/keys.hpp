@@ -38,6 +38,8 @@ enum class bucket_number : std::uint32_t {};
 std::string big_endian32(std::uint32_t v);
 std::string row_key(bucket_number bucket, std::string_view path);
 inline constexpr std::size_t row_key_prefix = 4;
+/// Names a row that holds something that goes once it is stable. Beside the rows, outside every bucket's.
+std::string leftover_key(bucket_number bucket, std::string_view path);
 
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence);
 struct log_position {

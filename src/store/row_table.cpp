@@ -1,5 +1,7 @@
 #include "store/row_table.hpp"
 
+#include "codec/archive.hpp"
+
 namespace anabranch::detail {
 namespace {
 
@@ -114,11 +116,46 @@ void row_table::add_to(storage::batch& changes, std::string_view path, const crd
     }
 }
 
-result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark) const {
+void row_table::add_leftover(storage::batch& changes, std::string_view path, const crdt::row& row,
+                             const version_vector& have) const {
+    if (!crdt::has_leftovers(row)) return;
+    changes.put(space::rows, store_keys::leftover_key(bucket_, path), codec::encode(have));
+}
+
+result<std::vector<std::string>> row_table::prune(const version_vector& stable) {
+    std::vector<std::string> pruned;
+    const auto prefix = store_keys::leftover_key(bucket_, {});
+    const auto cursor = engine_.scan(space::rows, prefix);
+    for (; cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
+        std::string path(cursor->key().substr(store_keys::row_key_prefix));
+        const auto until = codec::decode<version_vector>(cursor->value());
+        if (!until) return fail(errc::corrupt, "the mark of the row at path \"" + path + "\" cannot be decoded");
+        if (!stable.covers(*until)) continue;
+        auto row = peek(path);
+        if (!row) return fail(row.error());
+        if (*row && crdt::has_leftovers(**row)) {
+            crdt::prune(**row, stable);
+            put(path, std::move(**row));
+        }
+        pruned.push_back(std::move(path));
+    }
+    if (auto status = cursor->status(); !status) return fail(status.error());
+    return pruned;
+}
+
+result<void> row_table::forget_leftovers(const std::vector<std::string>& paths) const {
+    storage::batch changes;
+    for (const auto& path : paths) changes.erase(space::rows, store_keys::leftover_key(bucket_, path));
+    return changes.empty() ? result<void>{} : engine_.write(changes);
+}
+
+result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have) const {
     const std::lock_guard lock(flush_mutex_);
     storage::batch changes;
     for (const auto& path : dirty_) {
-        add_to(changes, path, slots_.find(path)->second.value);
+        const auto& row = slots_.find(path)->second.value;
+        add_to(changes, path, row);
+        add_leftover(changes, path, row, have);
         if (changes.bytes() < write_piece) continue;
         if (auto written = engine_.write(changes); !written) return written;
         changes.clear();

@@ -61,8 +61,13 @@ class row_table {
     /// Enough is in memory that flush() and trim() should be called; twice as much: they must succeed first.
     bool is_full() const { return bytes_ >= budget_; }
     bool is_overdue() const { return bytes_ / 2 >= budget_; }
-    /// Writes the changed rows, and `watermark` with the last of them. Several threads may call it.
-    result<void> flush(std::string_view watermark_key, const std::string& watermark) const;
+    /// Writes the changed rows, and `watermark` with the last of them; `have` covers everything in them. Several threads may
+    /// call it.
+    result<void> flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have) const;
+    /// Lets go of leftovers of rows in which everything is stable, as far as they have been flushed. Flush again, then
+    /// forget_leftovers().
+    result<std::vector<std::string>> prune(const version_vector& stable);
+    result<void> forget_leftovers(const std::vector<std::string>& paths) const;
     /// Copies of the changed rows below a prefix: for readers while flush() fails.
     using rows = std::map<std::string, crdt::row, std::less<>>;
     rows waiting(std::string_view prefix) const;
@@ -86,6 +91,7 @@ class row_table {
     slots::iterator insert(std::string_view path, slot s);
     void mark(const std::string& path, slot& s);
     void add_to(storage::batch& changes, std::string_view path, const crdt::row& row) const;
+    void add_leftover(storage::batch& changes, std::string_view path, const crdt::row& row, const version_vector& have) const;
 
     storage::engine& engine_;
     store_keys::bucket_number bucket_;

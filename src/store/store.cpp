@@ -22,10 +22,17 @@ result<store> store::on(std::unique_ptr<storage::engine> engine, store_options o
     return store(std::move(*state));
 }
 
-result<bucket> store::bucket(std::string_view name) {
-    auto state = state_->bucket(name);
+result<bucket> store::bucket(std::string_view name, participation as) {
+    auto state = state_->bucket(name, as);
     if (!state) return fail(state.error());
     return anabranch::bucket(std::move(*state));
+}
+
+result<bucket> store::create_bucket(std::string_view name) {
+    auto created = bucket(name);
+    if (!created) return created;
+    if (auto founded = created->state()->found(); !founded) return fail(founded.error());
+    return created;
 }
 
 std::vector<std::string> store::buckets() const { return state_->bucket_names(); }
@@ -36,6 +43,15 @@ result<void> store::accept_until(timestamp at) { return state_->accept_until(at)
 const std::string& bucket::name() const { return state_->name(); }
 frontier bucket::progress() const { return state_->progress(); }
 frontier bucket::durable_progress() const { return state_->durable_progress(); }
+std::vector<member_status> bucket::members() const { return state_->members(); }
+bool bucket::is_member() const { return state_->is_member(); }
+std::optional<replica_id> bucket::authority() const {
+    const auto roster = state_->roster();
+    return roster.founder ? std::optional(roster.authority.holder) : std::nullopt;
+}
+result<void> bucket::leave() { return state_->leave(); }
+result<void> bucket::retire(const replica_id& who) { return state_->retire(who); }
+result<void> bucket::take_authority() { return state_->take_authority(); }
 result<hash128> bucket::digest() const { return state_->digest(); }
 
 result<snapshot> bucket::snapshot() const {

@@ -1,6 +1,7 @@
 #include "store/store_state.hpp"
 
 #include <anabranch/limits.hpp>
+#include <algorithm>
 
 #include "codec/archive.hpp"
 
@@ -11,6 +12,10 @@ using storage::space;
 
 std::string origin_key(std::size_t number) {
     return store_keys::origin_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number));
+}
+
+std::string bucket_entry(store_keys::bucket_number number, participation as) {
+    return store_keys::big_endian32(static_cast<std::uint32_t>(number)) + static_cast<char>(as);
 }
 
 std::optional<std::uint32_t> parse_number(std::string_view bytes) {
@@ -38,7 +43,7 @@ result<std::shared_ptr<store_state>> store_state::open(std::unique_ptr<storage::
 
 result<void> store_state::load() {
     std::optional<replica_id> identity;
-    std::map<std::string, store_keys::bucket_number> found;
+    std::map<std::string, std::pair<store_keys::bucket_number, participation>> found;
     auto cursor = engine_->scan(space::meta, {});
     for (; cursor->valid(); cursor->next()) {
         const auto key = cursor->key();
@@ -54,9 +59,10 @@ result<void> store_state::load() {
             const auto id = codec::decode<replica_id>(cursor->value());
             if (!id || key != origin_key(static_cast<std::size_t>(origins_.intern(*id)))) return unusable();
         } else if (key.front() == store_keys::bucket_prefix) {
-            const auto number = parse_number(cursor->value());
-            if (!number) return unusable();
-            found.emplace(key.substr(1), store_keys::bucket_number{*number});
+            const auto number = parse_number(cursor->value().substr(0, 4));
+            if (!number || cursor->value().size() != 5) return unusable();
+            found.emplace(key.substr(1), std::pair(store_keys::bucket_number{*number},
+                                                   static_cast<participation>(cursor->value()[4])));
             next_bucket_ = std::max(next_bucket_, *number + 1);
         }
     }
@@ -67,12 +73,12 @@ result<void> store_state::load() {
     } else if (auto created = create_identity(); !created) {
         return created;
     }
-    for (const auto& [name, number] : found) {
-        if (auto added = add_bucket(name, number); !added) return added;
+    for (const auto& [name, entry] : found) {
+        if (auto added = add_bucket(name, entry.first, entry.second); !added) return added;
     }
     // What the dead process had written may still be in the system's cache only.
     wrote();
-    return sync();
+    return sync_log();
 }
 
 result<void> store_state::create_identity() {
@@ -91,15 +97,23 @@ result<void> store_state::create_identity() {
     return engine_->sync();
 }
 
-result<void> store_state::add_bucket(std::string name, store_keys::bucket_number number) {
-    auto bucket = std::make_unique<bucket_state>(*this, number, name);
+result<void> store_state::add_bucket(std::string name, store_keys::bucket_number number, participation as) {
+    auto bucket = std::make_unique<bucket_state>(*this, number, name, as);
     if (auto recovered = bucket->recover(); !recovered) return recovered;
     buckets_.emplace(std::move(name), std::move(bucket));
     return {};
 }
 
-result<std::shared_ptr<bucket_state>> store_state::bucket(std::string_view name) {
-    if (auto found = find_bucket(name)) return found;
+result<std::shared_ptr<bucket_state>> store_state::bucket(std::string_view name, participation as) {
+    if (auto found = find_bucket(name)) {
+        if (found->participates() == as) return found;
+        storage::batch batch;
+        batch.put(space::meta, store_keys::bucket_prefix + std::string(name), bucket_entry(found->number(), as));
+        if (auto written = engine_->write(batch); !written) return fail(written.error());
+        found->participate(as);
+        notify();
+        return found;
+    }
     if (name.empty() || name.size() > limits::bucket_name) {
         return fail(errc::invalid_argument, "a bucket's name has 1 to " + std::to_string(limits::bucket_name) + " bytes, this one " +
                                                 std::to_string(name.size()));
@@ -110,11 +124,11 @@ result<std::shared_ptr<bucket_state>> store_state::bucket(std::string_view name)
         if (buckets_.size() == limits::buckets) {
             return fail(errc::limit_exceeded, "a store has at most " + std::to_string(limits::buckets) + " buckets");
         }
-        const auto number = next_bucket_++;
+        const store_keys::bucket_number number{next_bucket_++};
         storage::batch batch;
-        batch.put(space::meta, store_keys::bucket_prefix + std::string(name), store_keys::big_endian32(number));
+        batch.put(space::meta, store_keys::bucket_prefix + std::string(name), bucket_entry(number, as));
         if (auto written = engine_->write(batch); !written) return fail(written.error());
-        if (auto added = add_bucket(std::string(name), store_keys::bucket_number{number}); !added) return fail(added.error());
+        if (auto added = add_bucket(std::string(name), number, as); !added) return fail(added.error());
         it = buckets_.find(name);
     }
     return std::shared_ptr<bucket_state>(shared_from_this(), it->second.get());
@@ -160,6 +174,16 @@ void store_state::persist_origins(storage::batch& batch) const {
     }
 }
 
+result<void> store_state::persist_origins() {
+    const auto count = origins_.size();
+    if (persisted_origins_ == count) return {};
+    storage::batch batch;
+    persist_origins(batch);
+    auto written = engine_->write(batch);
+    if (written) origins_persisted(count);
+    return written;
+}
+
 void store_state::origins_persisted(std::size_t count) {
     auto known = persisted_origins_.load();
     while (known < count && !persisted_origins_.compare_exchange_weak(known, count)) {
@@ -192,7 +216,25 @@ void store_state::notify() const {
     for (const auto& [id, woken] : subscribers_) woken();
 }
 
+bool store_state::has_duties() const {
+    const std::shared_lock lock(buckets_mutex_);
+    return std::ranges::any_of(buckets_, [](const auto& entry) { return entry.second->has_duties(); });
+}
+
 result<void> store_state::sync() {
+    // What this sync makes durable may bring more of them: for the next one. What fails of them is not the caller's to mend.
+    if (has_duties()) {
+        std::vector<bucket_state*> all;
+        {
+            const std::shared_lock lock(buckets_mutex_);
+            for (const auto& [name, bucket] : buckets_) all.push_back(bucket.get());
+        }
+        for (auto* bucket : all) bucket->perform_duties();
+    }
+    return sync_log();
+}
+
+result<void> store_state::sync_log() {
     const auto target = written_.load();
     std::unique_lock lock(sync_mutex_);
     while (synced_ < target) {

@@ -22,7 +22,7 @@ class store_state : public std::enable_shared_from_this<store_state> {
     ~store_state();
 
     /// The bucket, created where there is none. Keeps the store open.
-    result<std::shared_ptr<bucket_state>> bucket(std::string_view name);
+    result<std::shared_ptr<bucket_state>> bucket(std::string_view name, participation as);
     /// nullptr where there is none.
     std::shared_ptr<bucket_state> find_bucket(std::string_view name);
     std::vector<std::string> bucket_names() const;
@@ -40,6 +40,8 @@ class store_state : public std::enable_shared_from_this<store_state> {
 
     /// Adds what must be on disk before a record that mentions replicas which this store has not met before.
     void persist_origins(storage::batch& batch) const;
+    /// The same at once, for numbers that are about to be written without a record.
+    result<void> persist_origins();
     /// That batch is written.
     void origins_persisted(std::size_t count);
     /// A peer knows more of this replica than it does itself: from now on it commits as a new incarnation.
@@ -55,14 +57,17 @@ class store_state : public std::enable_shared_from_this<store_state> {
     /// Something was written to the log, and is not on disk yet.
     void wrote() { written_.fetch_add(1); }
     bool has_undurable() const { return synced_.load() != written_.load(); }
-    /// Waits until everything written before the call is on disk. Callers share one sync of the engine.
+    /// Does what members have to do for each other, if there is anything; then waits until everything written before is
+    /// on disk. Callers share one sync of the engine.
     result<void> sync();
+    bool has_duties() const;
 
   private:
     store_state(std::unique_ptr<storage::engine> engine, store_options options);
     result<void> load();
     result<void> create_identity();
-    result<void> add_bucket(std::string name, store_keys::bucket_number number);
+    result<void> add_bucket(std::string name, store_keys::bucket_number number, participation as);
+    result<void> sync_log();
     result<std::uint64_t> sync_engine();
 
     std::unique_ptr<storage::engine> engine_;

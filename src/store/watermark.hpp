@@ -1,18 +1,38 @@
 // How far a bucket's rows are known to reflect its log.
 #pragma once
 
+#include <map>
+
 #include "causality/version_vector.hpp"
+#include "store/membership.hpp"
 
 namespace anabranch::detail {
+
+/// Where an origin's records end: the last one's sequence, the chain's head after it, its timestamp.
+struct tail {
+    std::uint64_t sequence = 0;
+    hash128 head{};
+    timestamp at;
+
+    bool operator==(const tail&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(sequence, head, at.value);
+    }
+};
 
 /// The rows reflect at least these records. Written with them; everything after it is applied again on open.
 struct watermark {
     version_vector applied;
     timestamp clock;
+    membership members;
+    /// Up to here the log has been cut; by origin.
+    std::map<origin, tail> floor;
+    std::uint64_t log_bytes = 0;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(applied, clock.value);
+        archive(applied, clock.value, members, floor, log_bytes);
     }
 };
 

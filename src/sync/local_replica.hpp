@@ -4,6 +4,7 @@
 #include <anabranch/ids.hpp>
 #include <anabranch/result.hpp>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,13 @@
 #include "oplog/chunk.hpp"
 
 namespace anabranch::sync {
+
+/// How a replica stands to a bucket.
+enum class role : std::uint8_t {
+    reader = 1,
+    joining = 2,  ///< asks to be let in
+    member = 3,
+};
 
 /// Sequences by replica: a version vector that can leave the process, without chain heads.
 using positions = std::map<replica_id, std::uint64_t>;
@@ -30,6 +38,8 @@ class local_replica {
     virtual std::uint64_t revision(std::string_view bucket) const = 0;
     /// Something has been written that is not durable yet.
     virtual bool has_undurable() const = 0;
+    /// There is something to do for the other members, which syncing to disk does.
+    virtual bool has_duties() const = 0;
     /// Timestamps above this are too far in the future.
     virtual timestamp horizon() const = 0;
 
@@ -38,8 +48,20 @@ class local_replica {
     /// Durable records above `after` and below `ceiling`, in causal order, about `max_bytes` of them.
     virtual result<oplog::chunk> read(std::string_view bucket, const positions& after, timestamp ceiling,
                                       std::size_t max_bytes) = 0;
-    /// Applies the chunk up to the first record beyond the horizon, all or nothing.
-    virtual result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk) = 0;
+    /// Applies the chunk, which that peer has sent, up to the first record beyond the horizon, all or nothing.
+    virtual result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id& peer) = 0;
+
+    virtual role role_in(std::string_view bucket) const = 0;
+    /// Nothing where the bucket has not met any yet.
+    virtual std::optional<replica_id> founder(std::string_view bucket) const = 0;
+    /// Lets the peer in. Everything that it has must be durable here.
+    virtual result<void> sponsor(std::string_view bucket, const replica_id& joiner) = 0;
+    /// A member has, or had, exactly this on disk.
+    virtual void learn(std::string_view bucket, const replica_id& member, const positions& has) = 0;
+    /// What has been learned of members, this replica excepted.
+    virtual std::map<replica_id, positions> adverts(std::string_view bucket) const = 0;
+    /// Rises whenever adverts() changes.
+    virtual std::uint64_t advert_revision(std::string_view bucket) const = 0;
 };
 
 }  // namespace anabranch::sync

@@ -38,11 +38,13 @@ struct have {
     std::uint64_t epoch = 0;
     /// Send only records with lesser timestamps.
     timestamp ceiling;
+    std::uint8_t role = 0;  ///< a sync::role
+    std::optional<replica_id> founder;
     frontier known;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(bucket, epoch, ceiling.value, known);
+        archive(bucket, epoch, ceiling.value, role, founder, known);
     }
 };
 
@@ -87,6 +89,37 @@ struct acknowledgement {
     }
 };
 
+/// What members have on disk, as far as the sender knows: itself, and others of which it has heard. Each is a state that the
+/// member was in, as a whole.
+struct adverts {
+    struct entry {
+        std::uint32_t place = 0;  ///< in `replicas`
+        std::uint64_t sequence = 0;
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(place, sequence);
+        }
+    };
+    struct advert {
+        std::uint32_t member = 0;  ///< in `replicas`
+        std::vector<entry> known;
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(member, known);
+        }
+    };
+    std::string bucket;
+    std::vector<replica_id> replicas;
+    std::vector<advert> members;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, replicas, members);
+    }
+};
+
 struct heartbeat {
     template <class Archive>
     void serialize(Archive&) {}
@@ -103,8 +136,22 @@ struct goodbye {
     }
 };
 
+/// The sender does without this bucket for the rest of the session, one way: it cannot send what the receiver lacks, or
+/// does not take what the receiver sends.
+struct parting {
+    std::string bucket;
+    bool is_sending = false;  ///< the sender's sending is what ends
+    std::uint32_t code = 0;   ///< an errc
+    std::string reason;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, is_sending, code, reason);
+    }
+};
+
 /// A message's type on the wire is its place here, from 1.
-using message = std::variant<greeting, have, ready, records, acknowledgement, heartbeat, goodbye>;
+using message = std::variant<greeting, have, ready, records, acknowledgement, heartbeat, goodbye, adverts, parting>;
 
 /// Appends the message in as many frames as it takes.
 void append_message(std::string& out, const message& m);

@@ -15,6 +15,11 @@ constexpr timestamp no_ceiling{UINT64_MAX};
 // Below this a frame of zstd costs more than it saves.
 constexpr std::size_t least_compressed = 512;
 constexpr int compression_level = 1;
+constexpr std::size_t longest_reason = 1024;
+
+errc to_errc(std::uint32_t code) {
+    return code >= 1 && code <= static_cast<std::uint32_t>(errc::behind_cut) ? static_cast<errc>(code) : errc::malformed;
+}
 
 std::uint64_t at(const positions& p, const replica_id& id) {
     const auto it = p.find(id);
@@ -75,12 +80,13 @@ result<oplog::chunk> unpack(const records& m) {
 }  // namespace
 
 session::session(local_replica& local, session_options options, steady_time now)
-    : local_(local), options_(options), last_sent_(now), last_received_(now), now_(now) {
+    : local_(local), options_(options), last_adverts_(now), last_sent_(now), last_received_(now), now_(now) {
     options_.chunk_bytes = std::max<std::size_t>(options_.chunk_bytes, 1);
     options_.window_bytes = std::max<std::size_t>(options_.window_bytes, 1);
     // Who asks for the greatest time there is means no limit; it is added to others.
     constexpr std::chrono::milliseconds year = std::chrono::hours{24 * 365};
     options_.heartbeat = std::min(options_.heartbeat, year);
+    options_.adverts = std::min(options_.adverts, year);
     options_.timeout = std::min(options_.timeout, year);
     greeted_state_ = fingerprint_state();
     send(greeting{protocol_version, protocol_version, local_.id(), greeted_state_});
@@ -137,6 +143,8 @@ void session::handle(const greeting& m) {
         for (auto& [bucket, s] : streams_) {
             s.is_told = s.is_remote = true;
             s.advertised = s.peer_durable = s.sent = s.durable;
+            note_advert(s, local_.id(), s.durable);
+            hear_advert(bucket, s, m.id, s.durable);
         }
         is_ready_ = true;
         return;
@@ -157,13 +165,21 @@ void session::handle(const have& m) {
     auto& s = it->second;
     if (s.is_remote && m.epoch <= s.peer_epoch) return end({errc::malformed, "an epoch went back"});
     if (s.is_local) {
+        const auto founder = local_.founder(m.bucket);
+        if (founder && m.founder && *founder != *m.founder) {
+            return end({errc::foreign_bucket, "bucket \"" + m.bucket + "\" was created by replica " + to_string(*founder) +
+                                                  " here and by " + to_string(*m.founder) + " there: two buckets of one name"});
+        }
         if (auto compared = local_.compare(m.bucket, m.known); !compared) return end(compared.error());
     }
     const bool is_first = !s.is_remote;
     s.is_remote = true;
     s.peer_epoch = m.epoch;
     s.peer_ceiling = m.ceiling;
+    s.peer_role = static_cast<role>(m.role);
     s.peer_durable = to_positions(m.known);
+    s.cannot_send.reset();
+    hear_advert(m.bucket, s, *peer_, s.peer_durable);
     if (is_first) {
         s.goal = s.durable;
         for (const auto& [id, sequence] : s.peer_durable) raise(s.goal, id, sequence);
@@ -182,10 +198,13 @@ void session::handle(const records& m) {
     }
     auto& s = it->second;
     // Sent before the peer knew that the stream has to begin anew.
-    if (m.epoch != s.epoch) return;
+    if (m.epoch != s.epoch || s.cannot_receive) return;
     auto chunk = unpack(m);
     if (!chunk) return end(chunk.error());
-    auto applied = local_.apply(m.bucket, *chunk);
+    auto applied = local_.apply(m.bucket, *chunk, *peer_);
+    if (!applied && applied.error().code == errc::retired) {
+        return part(m.bucket, s, false, applied.error());
+    }
     if (!applied) return end(applied.error());
     progress_.transactions_received += applied->transactions;
     // The peer sends only what it has on disk.
@@ -215,11 +234,32 @@ void session::handle(const acknowledgement& m) {
     }
 }
 
+void session::handle(const adverts& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_remote) return end({errc::malformed, "adverts for a bucket that is not shared"});
+    for (const auto& advert : m.members) {
+        positions known;
+        bool is_sound = advert.member < m.replicas.size();
+        for (const auto& entry : advert.known) {
+            is_sound = is_sound && entry.place < m.replicas.size();
+            if (is_sound) known[m.replicas[entry.place]] = entry.sequence;
+        }
+        if (!is_sound) return end({errc::malformed, "adverts that name replicas which they do not list"});
+        hear_advert(m.bucket, it->second, m.replicas[advert.member], known);
+    }
+}
+
 void session::handle(const heartbeat&) {}
 
 void session::handle(const goodbye& m) {
-    const auto code = m.code >= 1 && m.code <= static_cast<std::uint32_t>(errc::refused) ? static_cast<errc>(m.code) : errc::malformed;
-    failure_ = error{code, "the peer ended the session: " + m.reason.substr(0, 1024)};
+    failure_ = error{to_errc(m.code), "the peer ended the session: " + m.reason.substr(0, longest_reason)};
+}
+
+void session::handle(const parting& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end()) return end({errc::malformed, "parting from a bucket that is not shared"});
+    auto& mine = m.is_sending ? it->second.cannot_receive : it->second.cannot_send;
+    if (!mine) mine = error{to_errc(m.code), "the peer says: " + m.reason.substr(0, longest_reason)};
 }
 
 // --- out -------------------------------------------------------------------------------------------------
@@ -230,8 +270,15 @@ void session::send(const message& m) {
 }
 
 void session::end(error why) {
-    send(goodbye{static_cast<std::uint32_t>(why.code), why.message.substr(0, 1024)});
+    send(goodbye{static_cast<std::uint32_t>(why.code), why.message.substr(0, longest_reason)});
     failure_ = std::move(why);
+}
+
+void session::part(const std::string& bucket, stream& s, bool is_sending, error why) {
+    auto& mine = is_sending ? s.cannot_send : s.cannot_receive;
+    if (mine) return;
+    send(parting{bucket, is_sending, static_cast<std::uint32_t>(why.code), why.message.substr(0, longest_reason)});
+    mine = std::move(why);
 }
 
 std::string session::take_output() {
@@ -243,8 +290,9 @@ std::string session::take_output() {
 
 void session::tell(const std::string& bucket, stream& s) {
     const auto known = refresh(bucket, s);
-    send(have{bucket, s.epoch, s.ceiling, known});
+    send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(local_.role_in(bucket)), local_.founder(bucket), known});
     s.is_told = true;
+    note_advert(s, local_.id(), s.durable);
     s.advertised = s.durable;
 }
 
@@ -268,13 +316,45 @@ void session::acknowledge(const std::string& bucket, stream& s) {
 
 void session::pump_all() {
     for (auto& [bucket, s] : streams_) pump(bucket, s);
+    end_if_parted();
+}
+
+/// The peer may have got more by another way than it has said here: what its adverts say it has. True where that is news.
+bool session::catch_up_with_adverts(const std::string& bucket, stream& s) {
+    const auto all = local_.adverts(bucket);
+    const auto known = all.find(*peer_);
+    if (known == all.end() || covers(s.sent, known->second)) return false;
+    for (const auto& [id, sequence] : known->second) {
+        raise(s.peer_durable, id, sequence);
+        raise(s.sent, id, sequence);
+    }
+    return true;
+}
+
+/// Not before all that can be exchanged has been, in other buckets and the other way: what the one who was away has
+/// written is not to be lost.
+void session::end_if_parted() {
+    if (failure_) return;
+    std::optional<error> why;
+    for (const auto& [bucket, s] : streams_) {
+        if (!s.is_local || !s.is_remote) continue;
+        if (!s.cannot_receive && !covers(s.durable, s.peer_durable)) return;
+        if (!s.cannot_send && !covers(s.peer_durable, s.durable)) return;
+        if (s.cannot_receive) why = s.cannot_receive;
+        if (s.cannot_send) why = s.cannot_send;
+    }
+    if (why) end(*why);
 }
 
 void session::pump(const std::string& bucket, stream& s) {
-    if (failure_ || !s.is_local || !s.is_remote) return;
+    if (failure_ || !s.is_local || !s.is_remote || s.cannot_send) return;
     while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes &&
            missing(s.sent, s.durable) > 0) {
         auto chunk = local_.read(bucket, s.sent, s.peer_ceiling, options_.chunk_bytes);
+        if (!chunk && chunk.error().code == errc::behind_cut) {
+            if (catch_up_with_adverts(bucket, s)) continue;
+            return part(bucket, s, true, chunk.error());
+        }
         if (!chunk) return end(chunk.error());
         if (chunk->empty()) return;  // the rest is above the ceiling
         const auto before = output_.size();
@@ -319,7 +399,72 @@ void session::look_for_progress() {
             refresh(bucket, s);
         }
         acknowledge(bucket, s);
+        sponsor(bucket, s);
     }
+    if (now_ - last_adverts_ < options_.adverts) return;
+    for (auto& [bucket, s] : streams_) advertise(bucket, s);
+    last_adverts_ = now_;
+}
+
+// --- members ---------------------------------------------------------------------------------------------
+
+void session::sponsor(const std::string& bucket, stream& s) {
+    if (!s.is_remote || s.peer_role != role::joining || s.has_sponsored || local_.role_in(bucket) != role::member) return;
+    // The newcomer is to have nothing that its sponsor has not.
+    if (!covers(s.durable, s.peer_durable)) return;
+    // Where it cannot be let in now, on a full disk for instance, that is tried again.
+    s.has_sponsored = local_.sponsor(bucket, *peer_).has_value();
+}
+
+void session::note_advert(stream& s, const replica_id& member, const positions& has) { s.advertised_members[member] = has; }
+
+void session::hear_advert(const std::string& bucket, stream& s, const replica_id& member, const positions& has) {
+    if (member == local_.id()) return;
+    auto& known = s.advertised_members[member];
+    if (covers(known, has)) return;
+    known = has;
+    if (s.is_local) local_.learn(bucket, member, has);
+}
+
+bool session::has_adverts_to_send() const {
+    return std::ranges::any_of(streams_, [&](const auto& entry) {
+        const auto& [bucket, s] = entry;
+        if (!s.is_local || !s.is_remote || !s.is_told) return false;
+        if (s.advert_revision != local_.advert_revision(bucket)) return true;
+        const auto told = s.advertised_members.find(local_.id());
+        const bool is_told = told != s.advertised_members.end() && covers(told->second, s.durable);
+        return !is_told && local_.role_in(bucket) == role::member;
+    });
+}
+
+void session::advertise(const std::string& bucket, stream& s) {
+    if (failure_ || !s.is_local || !s.is_remote || !s.is_told) return;
+    std::map<replica_id, positions> news;
+    if (local_.role_in(bucket) == role::member) news[local_.id()] = s.durable;
+    if (const auto revision = local_.advert_revision(bucket); revision != s.advert_revision) {
+        s.advert_revision = revision;
+        news.merge(local_.adverts(bucket));
+    }
+    news.erase(*peer_);
+    std::erase_if(news, [&](const auto& advert) {
+        const auto told = s.advertised_members.find(advert.first);
+        return told != s.advertised_members.end() && covers(told->second, advert.second);
+    });
+    if (news.empty()) return;
+    adverts m{bucket, {}, {}};
+    std::map<replica_id, std::uint32_t> places;
+    const auto place_of = [&](const replica_id& id) {
+        const auto [place, is_new] = places.try_emplace(id, static_cast<std::uint32_t>(m.replicas.size()));
+        if (is_new) m.replicas.push_back(id);
+        return place->second;
+    };
+    for (const auto& [member, known] : news) {
+        adverts::advert advert{place_of(member), {}};
+        for (const auto& [id, sequence] : known) advert.known.push_back({place_of(id), sequence});
+        m.members.push_back(std::move(advert));
+        s.advertised_members[member] = known;
+    }
+    send(m);
 }
 
 void session::count_remaining() {
@@ -350,10 +495,11 @@ bool session::caught_up() const {
     });
 }
 
-bool session::wants_sync() const { return !failure_ && peer_ && local_.has_undurable(); }
+bool session::wants_sync() const { return !failure_ && peer_ && (local_.has_undurable() || local_.has_duties()); }
 
 steady_time session::next_poll() const {
     auto next = std::min(last_sent_ + options_.heartbeat, last_received_ + options_.timeout);
+    if (has_adverts_to_send()) next = std::min(next, last_adverts_ + options_.adverts);
     // A held transaction waits for the wall clock, which this one does not know: look now and then.
     if (std::ranges::any_of(streams_, [](const auto& entry) { return entry.second.held.has_value(); })) {
         next = std::min(next, now_ + std::chrono::seconds{1});

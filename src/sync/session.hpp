@@ -6,7 +6,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "sync/local_replica.hpp"
 #include "sync/message.hpp"
@@ -36,6 +35,12 @@ class session {
   private:
     /// What the two sides know of each other in one bucket.
     struct stream {
+        std::map<replica_id, positions> advertised_members;  ///< what the peer is known to know of members
+        std::uint64_t advert_revision = 0;                   ///< of what was last passed on
+        std::optional<error> cannot_send;                    ///< the log does not reach back to what the peer has
+        std::optional<error> cannot_receive;                 ///< what the peer has does not count any more
+        bool has_sponsored = false;
+
         // This side's.
         bool is_local = false;
         bool is_told = false;  ///< the peer knows that the bucket is here, and from where it is to send
@@ -49,6 +54,7 @@ class session {
 
         // The peer's.
         bool is_remote = false;
+        role peer_role = role::reader;
         std::uint64_t peer_epoch = 0;
         timestamp peer_ceiling{UINT64_MAX};
         positions peer_durable;
@@ -71,6 +77,9 @@ class session {
     void handle(const acknowledgement& m);
     void handle(const heartbeat& m);
     void handle(const goodbye& m);
+    void handle(const adverts& m);
+    void handle(const parting& m);
+    void part(const std::string& bucket, stream& s, bool is_sending, error why);
 
     frontier refresh(const std::string& bucket, stream& s);
     void tell(const std::string& bucket, stream& s);
@@ -79,6 +88,13 @@ class session {
     void pump(const std::string& bucket, stream& s);
     void pump_all();
     void look_for_progress();
+    bool has_adverts_to_send() const;
+    void advertise(const std::string& bucket, stream& s);
+    void sponsor(const std::string& bucket, stream& s);
+    static void note_advert(stream& s, const replica_id& member, const positions& has);
+    void hear_advert(const std::string& bucket, stream& s, const replica_id& member, const positions& has);
+    bool catch_up_with_adverts(const std::string& bucket, stream& s);
+    void end_if_parted();
     void count_remaining();
     hash128 fingerprint_state();
 
@@ -93,6 +109,7 @@ class session {
     hash128 greeted_state_{};
     bool is_ready_ = false;       // the peer has told all its buckets
     bool was_caught_up_ = false;
+    steady_time last_adverts_{};
     steady_time last_sent_{};
     steady_time last_received_{};
     steady_time now_{};

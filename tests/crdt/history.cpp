@@ -22,7 +22,7 @@ void edit_row(crdt::edit& e, type t, const operation& o, const dot& me, timestam
         case type::last_writer:
         case type::multi_value: return put ? e.assign(me, at, std::to_string(o.amount)) : e.erase();
         case type::add_wins: return put ? e.insert(me) : e.remove();
-        case type::remove_wins: return put ? e.insert_seeing_removals(me) : e.remove_for_good(me);
+        case type::remove_wins: return put ? e.insert_seeing_removals(me, have) : e.remove_for_good(me);
     }
 }
 

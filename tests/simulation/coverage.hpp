@@ -23,7 +23,9 @@ namespace anabranch::simulation {
     X(conflicts_disable_wins) X(conflicts_add_wins) X(conflicts_remove_wins)                                \
     X(prefix_conflicts_counter) X(prefix_conflicts_register) X(prefix_conflicts_add_wins)                   \
     X(prefix_conflicts_remove_wins) X(counters_begun_anew) X(repeated_with_equal_trace)                     \
-    X(disks_filled_inside_calls)
+    X(disks_filled_inside_calls) X(duties) X(commits_before_joining) X(commits_after_retirement)            \
+    X(sessions_of_outsiders) X(adverts_messages) X(adverts_relayed) X(retirements_begun)                      \
+    X(retirements_done) X(members_left) X(authorities_changed) X(log_cuts) X(rows_pruned)
 // clang-format on
 
 enum class covered : std::size_t {

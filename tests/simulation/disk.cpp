@@ -71,8 +71,13 @@ result<void> disk::write(const storage::batch& changes) {
     if (auto written = engine_->write(changes); !written) return written;
     if (changes.empty()) return {};
     ++writes_;
+    using kind = storage::batch::kind;
+    for (const auto& c : changes.changes()) {
+        if (c.what == kind::erase_range && c.where == space::log) ++log_cuts_;
+        if (c.what == kind::erase && c.where == space::rows && (c.key.front() & 0x80) != 0) ++rows_pruned_;
+    }
     const auto holds = [&](space where) {
-        return std::ranges::any_of(changes.changes(), [&](const auto& c) { return c.where == where; });
+        return std::ranges::any_of(changes.changes(), [&](const auto& c) { return c.where == where && c.what != kind::erase_range; });
     };
     if (holds(space::log)) last_log_write_ = writes_;
     row_writes_ += holds(space::rows);

@@ -53,6 +53,8 @@ class disk {
     std::size_t synced() const { return synced_; }
     std::size_t last_log_write() const { return last_log_write_; }
     std::size_t row_writes() const { return row_writes_; }
+    std::size_t log_cuts() const { return log_cuts_; }
+    std::size_t rows_pruned() const { return rows_pruned_; }
 
   private:
     class handle;
@@ -71,6 +73,8 @@ class disk {
     std::size_t synced_ = 0;
     std::size_t last_log_write_ = 0;
     std::size_t row_writes_ = 0;
+    std::size_t log_cuts_ = 0;
+    std::size_t rows_pruned_ = 0;
 };
 
 }  // namespace anabranch::simulation

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "simulation/world.hpp"
+#include "store/bucket_state.hpp"
 
 namespace anabranch::simulation {
 namespace {
@@ -200,17 +201,74 @@ bool world::compare_digests() {
 bool world::create_bucket() {
     auto& r = *chance_.pick(replicas_);
     const auto b = chance_.below(buckets_);
-    if (!r.open || r.shares[b].is_wanted || r.storage->is_full() || r.storage->is_filling()) return false;
+    if (!r.open || cuts_logs_ || r.shares[b].is_wanted || r.storage->is_full() || r.storage->is_filling()) return false;
     auto created = r.open->bucket(bucket_names[b]);
     trace("create bucket", {{"replica", r.index}, {"bucket", b}, {"ok", created.has_value()}});
     r.shares[b].is_wanted = true;
     if (created) {
         r.shares[b].handle = std::move(*created);
+        if (!founders_[b]) founders_[b] = r.index;  // when it starts again
         counts_.count(covered::buckets_created_late);
         wake(r);
     } else if (!r.storage->is_dead()) {
         violate("no bucket: " + created.error().message);
     }
+    return true;
+}
+
+bool world::retire_someone() {
+    const auto b = chance_.below(buckets_);
+    auto& by = *chance_.pick(replicas_);
+    auto& who = *chance_.pick(replicas_);
+    if (!by.open || !by.shares[b].handle || !who.shares[b].is_wanted || by.index == who.index || !chance_.chance(30)) return false;
+    const auto done = by.shares[b].handle->retire(*who.id);
+    trace("retire", {{"by", by.index}, {"bucket", b}, {"replica", who.index}, {"ok", done.has_value()}});
+    if (by.storage->is_dead()) {
+        who.shares[b].is_retired = true;
+        return true;
+    }
+    if (done) {
+        who.shares[b].is_retired = true;
+        counts_.count(covered::retirements_begun);
+    }
+    observe(by, b, by.shares[b].has);
+    wake(by);
+    return true;
+}
+
+bool world::leave_somewhere() {
+    const auto b = chance_.below(buckets_);
+    auto& r = *chance_.pick(replicas_);
+    if (!r.open || !r.shares[b].handle || !chance_.chance(30)) return false;
+    // Somebody has to stay.
+    const auto authority = r.shares[b].handle->authority();
+    if (!authority || *authority == *r.id) return false;
+    const auto done = r.shares[b].handle->leave();
+    trace("leave", {{"replica", r.index}, {"bucket", b}, {"ok", done.has_value()}});
+    if (r.storage->is_dead()) return true;
+    if (done) {
+        r.shares[b].has_left = true;
+        counts_.count(covered::members_left);
+    }
+    observe(r, b, r.shares[b].has);
+    wake(r);
+    return true;
+}
+
+/// As an operator would: only where nobody is being retired, and by a member that knows of the last time.
+bool world::change_authority() {
+    const auto b = chance_.below(buckets_);
+    auto& r = *chance_.pick(replicas_);
+    if (!r.open || !r.shares[b].handle || is_anybody_retired() || authority_terms_[b] > 2) return false;
+    const auto roster = r.shares[b].handle->state()->roster();
+    if (roster.authority.number != authority_terms_[b] || roster.authority.holder == *r.id) return false;
+    const auto done = r.shares[b].handle->take_authority();
+    trace("take authority", {{"replica", r.index}, {"bucket", b}, {"ok", done.has_value()}});
+    if (done || r.storage->is_dead()) ++authority_terms_[b];
+    if (r.storage->is_dead()) return true;
+    if (done) counts_.count(covered::authorities_changed);
+    observe(r, b, r.shares[b].has);
+    wake(r);
     return true;
 }
 

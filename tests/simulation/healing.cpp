@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "simulation/world.hpp"
+#include "store/bucket_state.hpp"
 
 namespace anabranch::simulation {
 namespace {
@@ -47,8 +48,12 @@ void world::heal() {
             if (last != nullptr) latest = std::max(latest, last->at);
         }
     }
+    // All clocks agree, so that what members write for each other from now on is nowhere in the future.
+    auto skew = replicas_.front()->skew;
+    for (const auto& r : replicas_) skew = std::max(skew, r->skew);
     const bool by_clock = chance_.chance(50);
     for (auto& r : replicas_) {
+        r->skew = skew;
         if (by_clock) {
             r->skew = std::max(r->skew, latest.wall().count() + 1 - start_of_time - now_);
         } else if (auto done = r->open->accept_until(latest); !done) {
@@ -79,7 +84,7 @@ std::size_t world::run_to_rest(std::size_t most_rounds) {
         bool is_active = false;
         for (auto& r : replicas_) {
             const bool is_wanted = std::ranges::any_of(connections_, [&](const connection& c) {
-                return std::ranges::any_of(c.ends, [&](const endpoint& e) {
+                return !c.is_broken && std::ranges::any_of(c.ends, [&](const endpoint& e) {
                     return e.replica == r->index && e.machine->wants_sync();
                 });
             });
@@ -93,6 +98,7 @@ std::size_t world::run_to_rest(std::size_t most_rounds) {
             }
         }
         for (auto& c : connections_) {
+            if (c.is_broken) continue;
             const auto there = c.ends[0].wire.size();
             const auto back = c.ends[1].wire.size();
             if (there > 0) deliver(c, 0, there);
@@ -104,15 +110,15 @@ std::size_t world::run_to_rest(std::size_t most_rounds) {
     }
 }
 
-/// Groups of replicas that hold the bucket and reach each other through replicas that do.
+/// Groups of replicas that hold the bucket and reach each other over sessions that go on.
 std::vector<std::vector<std::size_t>> world::holders(std::size_t b) const {
     std::vector<std::size_t> group(replicas_.size());
     for (std::size_t i = 0; i < group.size(); ++i) group[i] = i;
     for (std::size_t round = 0; round < group.size(); ++round) {
-        for (const auto& l : links_) {
-            if (!replicas_[l.ends[0]]->shares[b].is_wanted || !replicas_[l.ends[1]]->shares[b].is_wanted)
-                continue;
-            group[l.ends[0]] = group[l.ends[1]] = std::min(group[l.ends[0]], group[l.ends[1]]);
+        for (const auto& c : connections_) {
+            const auto x = c.ends[0].replica, y = c.ends[1].replica;
+            if (c.is_broken || !replicas_[x]->shares[b].is_wanted || !replicas_[y]->shares[b].is_wanted) continue;
+            group[x] = group[y] = std::min(group[x], group[y]);
         }
     }
     std::vector<std::vector<std::size_t>> groups(replicas_.size());
@@ -123,9 +129,21 @@ std::vector<std::vector<std::size_t>> world::holders(std::size_t b) const {
     return groups;
 }
 
+/// All that members of the group ever did, and of whoever is retired what counts.
+cut world::expected_of(const std::vector<std::size_t>& group, std::size_t b) const {
+    cut expected{};
+    for (const auto i : group) {
+        expected = joined(expected, replicas_[i]->shares[b].has);
+        if (!replicas_[i]->shares[b].is_retired)
+            expected[i] = histories_[b].everything()[i];
+    }
+    return expected;
+}
+
 void world::check_convergence() {
     for (const auto& c : connections_) {
         for (const auto& e : c.ends) {
+            if (c.is_broken) continue;
             ++checks_;
             const auto& left = e.machine->progress();
             if (!e.machine->in_sync())
@@ -137,15 +155,20 @@ void world::check_convergence() {
     }
     for (std::size_t b = 0; b < buckets_; ++b) {
         for (const auto& group : holders(b)) {
-            cut expected{};
-            for (const auto i : group) expected[i] = histories_[b].everything()[i];
+            const auto expected = expected_of(group, b);
+            const auto roster = replicas_[group.front()]->shares[b].handle->state()->roster();
             for (const auto i : group) {
                 auto& r = *replicas_[i];
                 if (r.shares[b].has != expected) {
                     violate("after healing replica " + std::to_string(i) + " has " +
                             to_string(r.shares[b].has) + " of " + to_string(expected));
                 }
+                if (r.shares[b].handle->state()->roster() != roster)
+                    violate("after healing replica " + std::to_string(i) + " knows other members");
                 check_digest(r, b);
+            }
+            for (const auto& [id, m] : roster.members) {
+                if (m.at == crdt::roster::stage::retired) counts_.count(covered::retirements_done);
             }
         }
     }

@@ -43,6 +43,10 @@ const transaction_record& history::append(transaction_record transaction) {
     return added;
 }
 
+const transaction_record& history::append_duty(std::size_t origin, const cut& context, timestamp at, hash128 head) {
+    return append({origin, by_origin_[origin].size() + 1, at, context, {}, head});
+}
+
 void history::retire(std::size_t origin, std::uint64_t last) {
     for (auto& operations : of_leaf_) {
         std::erase_if(operations,

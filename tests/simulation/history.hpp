@@ -65,6 +65,8 @@ class history {
     explicit history(const schema& fields) : fields_(fields), of_leaf_(fields.leaves.size()) {}
 
     const transaction_record& append(transaction_record transaction);
+    /// A replica wrote one on its own account, for the bucket's members: it does nothing to any field.
+    const transaction_record& append_duty(std::size_t origin, const cut& context, timestamp at, hash128 head);
     /// Takes the transactions of an origin after `last` back: they never happened.
     void retire(std::size_t origin, std::uint64_t last);
 

@@ -2,8 +2,44 @@
 #include <algorithm>
 
 #include "simulation/world.hpp"
+#include "store/bucket_state.hpp"
+#include "store/log_stream.hpp"
+#include "store/store_state.hpp"
 
 namespace anabranch::simulation {
+
+std::size_t world::index_of(const replica_id& id) const {
+    for (const auto& r : replicas_) {
+        if (r->id == id) return r->index;
+    }
+    violate("an unknown replica");
+}
+
+bool world::is_anybody_retired() const {
+    return std::ranges::any_of(replicas_, [](const auto& r) {
+        return std::ranges::any_of(r->shares, [](const share& s) { return s.is_retired; });
+    });
+}
+
+world::logged_record world::logged(const replica& r, std::size_t b, std::uint64_t sequence) const {
+    const auto& state = *r.shares[b].handle->state();
+    const auto key = store_keys::log_key(state.number(), *r.open->state()->origins().find(*r.id), sequence);
+    const auto value = r.open->state()->engine().get(storage::space::log, key);
+    if (!value || !*value) return {r.open->state()->clock().last(), {}};
+    return {oplog::record_time(detail::body_of(**value)), detail::head_of(**value)};
+}
+
+/// What the replica has written on its own account since the last look: it has seen what was here then.
+void world::note_duties(replica& r, std::size_t b, std::uint64_t upto) {
+    for (auto next = histories_[b].everything()[r.index] + 1; next <= upto; ++next) {
+        auto context = r.shares[b].has;
+        context[r.index] = next - 1;
+        const auto record = logged(r, b, next);
+        histories_[b].append_duty(r.index, context, record.at, record.head);
+        counts_.count(covered::duties);
+    }
+}
+
 cut world::read_progress(const replica& r, std::size_t b) {
     cut now{};
     for (const auto& entry : r.shares[b].handle->progress()) {
@@ -18,16 +54,23 @@ cut world::read_progress(const replica& r, std::size_t b) {
                     std::to_string(entry.sequence) + " of replica " + std::to_string(o) +
                     ", which was never committed");
         }
-        if (last->head != entry.head) violate("two payloads for one dot");
+        if (last->head != hash128{} && last->head != entry.head)
+            violate("two payloads for one dot: transaction " + std::to_string(entry.sequence) + " of replica " + std::to_string(o));
         trace_ = random_source::scramble(trace_ ^ entry.head[0] ^ entry.sequence << 8);
     }
     return now;
 }
 
-void world::observe(replica& r, std::size_t b, const cut& allowed) {
+void world::observe(replica& r, std::size_t b, cut allowed) {
     auto& s = r.shares[b];
     if (!s.handle) return;
     ++checks_;
+    const auto progress = s.handle->progress();
+    const auto own = std::ranges::find(progress, *r.id, &progress_entry::origin);
+    if (own != progress.end()) {
+        note_duties(r, b, own->sequence);
+        allowed[r.index] = std::max(allowed[r.index], own->sequence);
+    }
     const auto now = read_progress(r, b);
     if (!covers(now, s.has)) violate("progress of replica " + std::to_string(r.index) + " went back");
     if (!covers(allowed, now)) {

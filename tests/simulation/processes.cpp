@@ -34,6 +34,14 @@ void world::start(replica& r) {
         s.handle = std::move(*found);
     }
     recovered(r);
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        if (!r.shares[b].handle || founders_[b] != r.index || r.shares[b].is_founded) continue;
+        const auto founded = r.open->create_bucket(bucket_names[b]);
+        if (r.storage->is_dead()) return;
+        if (!founded) violate("a bucket cannot be created: " + founded.error().message);
+        r.shares[b].is_founded = true;
+        observe(r, b, r.shares[b].has);
+    }
 }
 
 void world::note_replay(const storage::engine& engine, const replica& r) {
@@ -96,9 +104,9 @@ void world::recovered(replica& r) {
         const auto progress = s.handle->progress();
         const auto mine = std::ranges::find(progress, *r.id, &progress_entry::origin);
         const auto own = mine == progress.end() ? 0 : mine->sequence;
-        if (r.unconfirmed && r.unconfirmed->first == b && own == r.unconfirmed->second.sequence) {
+        if (r.unconfirmed && r.unconfirmed->first == b && own >= r.unconfirmed->second.sequence) {
             counts_.count(covered::commits_durability_unknown);
-            r.unconfirmed->second.head = mine->head;
+            r.unconfirmed->second.head = logged(r, b, r.unconfirmed->second.sequence).head;
             h.append(std::move(r.unconfirmed->second));
         } else if (own < h.everything()[r.index]) {
             counts_.count(covered::own_transactions_lost);
@@ -110,6 +118,8 @@ void world::recovered(replica& r) {
             }
             h.retire(r.index, own);
         }
+        note_duties(r, b, own);
+        s.may_have[r.index] = std::max(s.may_have[r.index], own);
         const auto now = read_progress(r, b);
         const auto& least = s.marks.empty() ? s.durable : s.marks.back().has;
         trace("recovered", {{"replica", r.index}, {"bucket", b}, {"own", own}});

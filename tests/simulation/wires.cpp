@@ -6,6 +6,7 @@
 #include "codec/archive.hpp"
 #include "oplog/chunk.hpp"
 #include "simulation/world.hpp"
+#include "store/bucket_state.hpp"
 
 namespace anabranch::simulation {
 namespace {
@@ -95,6 +96,20 @@ void world::inspect(connection& c, std::size_t side, std::string_view bytes) {
             const auto b = bucket_of(m->bucket);
             for (const auto& entry : m->known)
                 check("advertises", b, origin_of(entry.origin), entry.sequence);
+        } else if (const auto* told = std::get_if<sync::adverts>(&**next)) {
+            counts_.count(covered::adverts_messages);
+            const auto b = bucket_of(told->bucket);
+            for (const auto& advert : told->members) {
+                const auto& member = *replicas_[origin_of(told->replicas[advert.member])];
+                if (member.index != r.index) counts_.count(covered::adverts_relayed);
+                for (const auto& entry : advert.known) {
+                    if (entry.sequence > member.shares[b].durable[origin_of(told->replicas[entry.place])])
+                        violate("an advert by replica " + std::to_string(r.index) + " says that replica " + std::to_string(member.index) +
+                                " has transaction " + std::to_string(entry.sequence) + " of replica " +
+                                std::to_string(origin_of(told->replicas[entry.place])) + ", and it has " +
+                                to_string(member.shares[b].durable) + " on disk");
+                }
+            }
         } else if (const auto* a = std::get_if<sync::acknowledgement>(&**next)) {
             const auto b = bucket_of(a->bucket);
             for (const auto& entry : a->known)
@@ -189,6 +204,27 @@ void world::poll(connection& c, std::size_t side) {
     observe(r);
 }
 
+/// One of the two has left a bucket or is being retired: the others do not wait for it any more. Or it was let in by one that
+/// was retired before anybody else had heard of it, or took from a retired one what no member has.
+bool world::is_outsider(const connection& c) const {
+    for (std::size_t b = 0; b < buckets_ && is_anybody_retired(); ++b) {
+        for (const auto& e : c.ends) {
+            const auto& other = *replicas_[&e == &c.ends[0] ? c.ends[1].replica : c.ends[0].replica];
+            const auto& s = other.shares[b];
+            if (!s.handle) continue;
+            const auto roster = s.handle->state()->roster();
+            if (roster.find(*replicas_[e.replica]->id) == nullptr) return true;
+            for (const auto& [id, m] : roster.members) {
+                if (m.at == crdt::roster::stage::retired && replicas_[e.replica]->shares[b].has[index_of(id)] > m.last) return true;
+            }
+        }
+    }
+    return std::ranges::any_of(c.ends, [&](const endpoint& e) {
+        return std::ranges::any_of(replicas_[e.replica]->shares,
+                                   [](const share& s) { return s.has_left || s.is_retired; });
+    });
+}
+
 /// A session may end for time, or for a disk that failed; for nothing else.
 bool world::judge_failure(connection& c, std::size_t side) {
     const auto& failure = c.ends[side].machine->failure();
@@ -199,6 +235,8 @@ bool world::judge_failure(connection& c, std::size_t side) {
     const bool is_storage = code == errc::storage_failure || code == errc::storage_full;
     if (code == errc::timed_out) {
         counts_.count(covered::sessions_timed_out);
+    } else if ((code == errc::retired || code == errc::behind_cut) && is_outsider(c)) {
+        counts_.count(covered::sessions_of_outsiders);
     } else if (!is_storage || !storage_has_failed_) {
         violate("a session of replica " + std::to_string(c.ends[side].replica) +
                 " failed: " + failure->message);
@@ -220,6 +258,8 @@ void world::break_up(connection& c, bool some_arrives) {
 }
 
 void world::sync(replica& r) {
+    std::array<cut, most_buckets> before{};
+    for (std::size_t b = 0; b < buckets_; ++b) before[b] = r.shares[b].has;
     const auto done = r.open->sync();
     trace("sync", {{"replica", r.index}, {"ok", done.has_value()}});
     if (r.storage->is_dead()) return;
@@ -228,9 +268,11 @@ void world::sync(replica& r) {
     observe(r);
     for (std::size_t b = 0; b < buckets_ && done; ++b) {
         const auto& s = r.shares[b];
-        if (s.handle && s.durable != s.has) violate("after a sync something is not on disk");
-        if (s.handle && s.handle->durable_progress() != s.handle->progress())
-            violate("after a sync something is not called durable");
+        if (!s.handle) continue;
+        if (!covers(s.durable, before[b])) violate("after a sync something is not on disk");
+        cut called{};
+        for (const auto& entry : s.handle->durable_progress()) called[index_of(entry.origin)] = entry.sequence;
+        if (!covers(called, before[b])) violate("after a sync something is not called durable");
     }
     wake(r);
 }

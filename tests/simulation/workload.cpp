@@ -112,6 +112,7 @@ void world::commit(replica& r, std::size_t b) {
     record.origin = r.index;
     record.sequence = s.has[r.index] + 1;
     record.context = s.has;
+    const bool is_member = s.handle->is_member();
     const auto done = s.handle->commit(
         [&](transaction& tx) -> result<void> {
             auto draw = draw_from;
@@ -164,11 +165,15 @@ void world::commit(replica& r, std::size_t b) {
 
     const auto now = s.handle->progress();
     const auto mine = std::ranges::find(now, *r.id, &progress_entry::origin);
-    const bool is_committed = mine != now.end() && mine->sequence == record.sequence;
+    const bool is_committed = mine != now.end() && mine->sequence >= record.sequence;
     if (!done) {
         const auto code = done.error().code;
         const bool is_storage = code == errc::storage_full || code == errc::storage_failure;
-        if (is_storage && r.storage->is_full()) {
+        if (code == errc::not_a_member && !is_member) {
+            counts_.count(covered::commits_before_joining);
+        } else if (code == errc::retired && s.is_retired) {
+            counts_.count(covered::commits_after_retirement);
+        } else if (is_storage && r.storage->is_full()) {
             counts_.count(covered::failed_writes);
         } else if (passes_limit && code == errc::limit_exceeded) {
             counts_.count(covered::limits_passed);
@@ -191,13 +196,13 @@ void world::commit(replica& r, std::size_t b) {
             if (before != nullptr && before->at >= record.at)
                 violate("a transaction is not later than what it has seen");
         }
-        record.head = mine->head;
+        record.head = logged(r, b, record.sequence).head;
         histories_[b].append(record);
         auto allowed = s.has;
         allowed[r.index] = record.sequence;
         observe(r, b, allowed);
-        if (s.has != allowed) violate("a commit is missing from its own replica's progress");
-        if (done && wait_for == durability::disk && !covers(s.durable, s.has))
+        if (!covers(s.has, allowed)) violate("a commit is missing from its own replica's progress");
+        if (done && wait_for == durability::disk && !covers(s.durable, allowed))
             violate("a commit to disk is not on disk");
     } else {
         observe(r, b, s.has);

@@ -1,4 +1,5 @@
 #include "simulation/world.hpp"
+#include "store/bucket_state.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -54,6 +55,7 @@ void world::set_up() {
     largest_transaction_ = chance_.chance(50) ? 3 : 8;
     uses_generous_sessions_ = chance_.chance(25);
     has_wild_clocks_ = chance_.chance(20);
+    cuts_logs_ = chance_.chance(70);
     const auto drift = chance_.pick(drifts);
     for (std::size_t i = 0; i < replicas; ++i) {
         auto& r = *replicas_.emplace_back(std::make_unique<replica>(chance_.split()));
@@ -62,9 +64,9 @@ void world::set_up() {
         r.storage = options_.directory.empty()
                         ? std::make_unique<disk>(fates)
                         : std::make_unique<disk>(fates, options_.directory / std::to_string(i));
-        r.skew = chance_.chance(50) ? 0 : chance_.between(-500, 500);
         r.options.max_clock_drift = std::chrono::milliseconds{drift};
         r.options.write_behind_bytes = chance_.pick(budgets);
+        r.options.log_retain_bytes = cuts_logs_ ? (chance_.chance(70) ? 0 : 500) : std::uint64_t{1} << 40;
         r.options.env.now = [this, &r] { return std::chrono::milliseconds{wall(r)}; };
         r.options.env.random = [&r] {
             // Identities sort as the replicas are numbered here, and so do equal timestamps.
@@ -74,11 +76,58 @@ void world::set_up() {
         for (std::size_t b = 0; b < buckets_; ++b)
             r.shares[b].is_wanted = buckets_ == 1 || chance_.chance(75);
     }
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        for (const auto& r : replicas_) {
+            if (r->shares[b].is_wanted && !founders_[b]) founders_[b] = r->index;
+        }
+    }
     for (auto& r : replicas_) start(*r);
     settle();
+    found_buckets();
+    for (auto& r : replicas_) r->skew = chance_.chance(50) ? 0 : chance_.between(-500, 500);
     for (std::size_t i = 0; i < links_.size(); ++i) {
         const bool is_possible = replicas_[links_[i].ends[0]]->open && replicas_[links_[i].ends[1]]->open;
         if (chance_.chance(80) && is_possible) connect(i, uses_generous_sessions_);
+    }
+}
+
+/// Whoever holds a bucket at first is a member; whoever opens it later is let in by a session. Where logs are cut
+/// nobody comes later.
+void world::found_buckets() {
+    for (bool again = true; again;) {
+        again = false;
+        for (auto& r : replicas_) {
+            if (!r->open) start(*r);
+        }
+        for (std::size_t b = 0; b < buckets_; ++b) {
+            if (!founders_[b]) continue;
+            auto& first = *replicas_[*founders_[b]];
+            if (!first.open || !first.shares[b].handle) continue;
+            for (auto& r : replicas_) {
+                if (r->index == first.index || !r->open || !r->shares[b].handle) continue;
+                if (r->shares[b].handle->is_member() || (!cuts_logs_ && chance_.chance(30))) continue;
+                (void)first.shares[b].handle->state()->sponsor(*r->id);
+                if (first.storage->is_dead()) continue;
+                observe(first, b, first.shares[b].has);
+                sync(first);
+                if (first.storage->is_dead()) continue;
+                const auto chunk = first.shares[b].handle->state()->read_log({}, {UINT64_MAX}, SIZE_MAX);
+                if (!chunk) violate("the founder's log cannot be read: " + chunk.error().message);
+                const auto applied = r->shares[b].handle->state()->apply(*chunk, {UINT64_MAX}, *first.id);
+                if (r->storage->is_dead()) {
+                    r->shares[b].may_have = first.shares[b].durable;
+                } else {
+                    if (!applied) violate("a new member cannot begin: " + applied.error().message);
+                    observe(*r, b, first.shares[b].durable);
+                }
+            }
+        }
+        settle();
+        for (const auto& r : replicas_) {
+            again = again || !r->open;
+            for (std::size_t b = 0; b < buckets_ && r->open && cuts_logs_; ++b)
+                again = again || (r->shares[b].handle && !r->shares[b].handle->is_member());
+        }
     }
 }
 
@@ -89,7 +138,11 @@ world_outcome world::run() {
     heal();
     for (std::size_t b = 0; b < buckets_; ++b) count_conflicts(histories_[b], counts_);
     connections_.clear();
-    for (const auto& r : replicas_) counts_.count(covered::flushes, r->storage->row_writes());
+    for (const auto& r : replicas_) {
+        counts_.count(covered::flushes, r->storage->row_writes());
+        counts_.count(covered::log_cuts, r->storage->log_cuts());
+        counts_.count(covered::rows_pruned, r->storage->rows_pruned());
+    }
     return {trace_, event_, checks_, calls, counts_};
 }
 
@@ -108,6 +161,8 @@ void world::step() {
         {12, &world::arm_death},         {6, &world::take_snapshot},
         {8, &world::check_snapshot},     {10, &world::check_something_whole},
         {4, &world::compare_digests},    {2, &world::create_bucket},
+        {2, &world::retire_someone},     {1, &world::leave_somewhere},
+        {1, &world::change_authority},
         {3, &world::accept_future},      {20, &world::let_time_pass},
     };
     static constexpr std::size_t sum = [] {

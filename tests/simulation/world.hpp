@@ -64,6 +64,9 @@ class world {
     /// What the oracle knows of one bucket at one replica.
     struct share {
         bool is_wanted = false;
+        bool is_founded = false;  ///< here, by this replica
+        bool has_left = false;
+        bool is_retired = false;  ///< its end has begun: what it does from then on need not count
         std::optional<bucket> handle;
         cut has{};       ///< by the last look
         cut may_have{};  ///< a call that died in the middle may have got that far
@@ -103,6 +106,7 @@ class world {
     void set_up();
     void step();
     void settle();
+    void found_buckets();
     std::int64_t wall(const replica& r) const { return start_of_time + now_ + r.skew; }
     timestamp horizon(const replica& r) const;
     fate fate_of(replica& r);
@@ -127,6 +131,9 @@ class world {
     bool check_something_whole();
     bool compare_digests();
     bool create_bucket();
+    bool retire_someone();
+    bool leave_somewhere();
+    bool change_authority();
     bool accept_future();
     bool let_time_pass();
 
@@ -149,13 +156,22 @@ class world {
     void deliver(connection& c, std::size_t from, std::size_t bytes);
     void poll(connection& c, std::size_t side);
     void break_up(connection& c, bool some_arrives);
+    bool is_outsider(const connection& c) const;
     bool judge_failure(connection& c, std::size_t side);
     void sync(replica& r);
     void wake(const replica& r);
 
     // oracle.cpp: looks
     cut read_progress(const replica& r, std::size_t b);
-    void observe(replica& r, std::size_t b, const cut& allowed);
+    struct logged_record {
+        timestamp at;
+        hash128 head{};  ///< zero where it is cut already
+    };
+    std::size_t index_of(const replica_id& id) const;
+    bool is_anybody_retired() const;
+    logged_record logged(const replica& r, std::size_t b, std::uint64_t sequence) const;
+    void note_duties(replica& r, std::size_t b, std::uint64_t upto);
+    void observe(replica& r, std::size_t b, cut allowed);
     void observe(replica& r);
     void check_durable(replica& r, std::size_t b);
     void check_values(replica& r, std::size_t b, std::uint64_t leaves);
@@ -173,6 +189,7 @@ class world {
     std::size_t run_to_rest(std::size_t most_rounds);
     void check_convergence();
     std::vector<std::vector<std::size_t>> holders(std::size_t b) const;
+    cut expected_of(const std::vector<std::size_t>& group, std::size_t b) const;
 
     static constexpr std::int64_t start_of_time = 1'700'000'000'000;
 
@@ -190,6 +207,9 @@ class world {
     std::size_t largest_transaction_ = 3;
     bool uses_generous_sessions_ = false;
     bool has_wild_clocks_ = false;
+    bool cuts_logs_ = false;
+    std::array<std::uint64_t, most_buckets> authority_terms_{1, 1};
+    std::array<std::optional<std::size_t>, most_buckets> founders_;
     std::int64_t now_ = 0;
     std::uint64_t values_ = 0;
     std::uint64_t disk_calls_ = 0;

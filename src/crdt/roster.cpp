@@ -1,0 +1,45 @@
+#include "crdt/roster.hpp"
+
+#include <algorithm>
+
+namespace anabranch::crdt {
+
+const roster::member* roster::find(const replica_id& id) const {
+    const auto it = members.find(id);
+    return it == members.end() ? nullptr : &it->second;
+}
+
+bool roster::counts(const replica_id& id) const {
+    const auto* m = find(id);
+    return m != nullptr && m->at <= stage::retiring;
+}
+
+bool roster::is_laggard(const replica_id& id) const {
+    const auto* m = find(id);
+    return m != nullptr && m->laggard % 2 == 1;
+}
+
+void roster::join(const roster& other) {
+    if (!founder) founder = other.founder;
+    authority = std::max(authority, other.authority);
+    for (const auto& [id, theirs] : other.members) {
+        auto& mine = members[id];
+        mine.at = std::max(mine.at, theirs.at);
+        mine.last = std::max(mine.last, theirs.last);
+        mine.laggard = std::max(mine.laggard, theirs.laggard);
+        for (const auto& [reporter, sequence] : theirs.reports) {
+            auto& report = mine.reports[reporter];
+            report = std::max(report, sequence);
+        }
+        // They have served; the last transaction that counts is their maximum.
+        if (mine.at >= stage::left) mine.reports.clear();
+    }
+}
+
+bool is_sound(const roster& r) {
+    return std::ranges::all_of(r.members, [](const auto& entry) {
+        return entry.second.at >= roster::stage::joined && entry.second.at <= roster::stage::retired;
+    });
+}
+
+}  // namespace anabranch::crdt

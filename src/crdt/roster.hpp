@@ -1,0 +1,66 @@
+// Who takes part in a bucket: a join-semilattice of its own beside the rows. docs/membership.md tells the story.
+#pragma once
+
+#include <anabranch/ids.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+
+namespace anabranch::crdt {
+
+/// Only ever grows: stages go up, sequences go up. So it joins by maxima, whatever arrives in whatever order.
+struct roster {
+    /// Written as they are, so the numbers stay.
+    enum class stage : std::uint8_t { joined = 1, retiring = 2, left = 3, retired = 4 };
+
+    struct member {
+        stage at = stage::joined;
+        /// Once retired: its last transaction that counts.
+        std::uint64_t last = 0;
+        /// Odd: it is so far behind that the others cut their logs without it. Raised by the authority.
+        std::uint64_t laggard = 0;
+        /// While it is being retired: who refuses further transactions of it, and up to which one they have it.
+        std::map<replica_id, std::uint64_t> reports;
+
+        bool operator==(const member&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(at, last, laggard, reports);
+        }
+    };
+    /// The one member that retires others and names laggards. A greater term replaces a lesser one.
+    struct authority_term {
+        std::uint64_t number = 0;
+        replica_id holder;
+
+        auto operator<=>(const authority_term&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(number, holder);
+        }
+    };
+
+    /// Who created the bucket: tells two buckets of one name apart.
+    std::optional<replica_id> founder;
+    authority_term authority;
+    std::map<replica_id, member> members;
+
+    bool empty() const { return !founder && members.empty() && authority.number == 0; }
+    /// Nothing where the replica never was a member.
+    const member* find(const replica_id& id) const;
+    /// Takes part now: what is stable has to be known to it.
+    bool counts(const replica_id& id) const;
+    bool is_laggard(const replica_id& id) const;
+    void join(const roster& other);
+
+    bool operator==(const roster&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(founder, authority, members);
+    }
+};
+
+/// No stage or other number that this version does not know.
+bool is_sound(const roster& r);
+
+}  // namespace anabranch::crdt

@@ -1,0 +1,322 @@
+// Who takes part in a bucket, and what a member does for the others: cutting the log, forgetting what is stable,
+// retiring the dead. docs/membership.md
+#include <algorithm>
+
+#include "codec/archive.hpp"
+#include "store/bucket_state.hpp"
+#include "store/log_stream.hpp"
+#include "store/store_state.hpp"
+
+namespace anabranch::detail {
+namespace {
+
+using stage = crdt::roster::stage;
+
+crdt::roster change_of(const replica_id& who, crdt::roster::member to) {
+    crdt::roster change;
+    change.members.emplace(who, std::move(to));
+    return change;
+}
+
+}  // namespace
+
+// --- changes of the roster -------------------------------------------------------------------------------
+
+void bucket_state::join_members(const crdt::roster& change) {
+    if (change.empty()) return;
+    members_.join(change);
+    has_duties_ = true;
+}
+
+result<void> bucket_state::check_member() const {
+    const auto& self = store_.origins().id(store_.self());
+    const auto* m = members_.roster().find(self);
+    if (m != nullptr && m->at == stage::joined) return {};
+    if (m != nullptr && m->at != stage::left) {
+        return fail(errc::retired, "replica " + to_string(self) + " was retired from bucket \"" + name_ + '"');
+    }
+    return fail(errc::not_a_member, "replica " + to_string(self) + (m != nullptr ? " has left bucket \"" : " has not yet been let into bucket \"") +
+                                        name_ + '"');
+}
+
+result<void> bucket_state::change_roster(const std::function<result<crdt::roster>()>& draw_up) {
+    {
+        const std::unique_lock lock(mutex_);
+        if (auto usable = check_usable(); !usable) return usable;
+        auto change = draw_up();
+        if (!change) return fail(change.error());
+        if (change->empty()) return {};
+        const auto writer = store_.self();
+        if (auto logged = append({writer, tail_of(writer).sequence + 1}, store_.clock().next(), {{}, {}, *change}); !logged) {
+            return logged;
+        }
+        after_write();
+    }
+    store_.notify();
+    return {};
+}
+
+result<void> bucket_state::found() {
+    return change_roster([&]() -> result<crdt::roster> {
+        if (members_.roster().founder) return crdt::roster{};
+        const auto& self = store_.origins().id(store_.self());
+        auto change = change_of(self, {});
+        change.founder = self;
+        change.authority = {1, self};
+        return change;
+    });
+}
+
+result<void> bucket_state::sponsor(const replica_id& joiner) {
+    return change_roster([&]() -> result<crdt::roster> {
+        if (auto member = check_member(); !member) return fail(member.error());
+        if (members_.roster().find(joiner) != nullptr) return crdt::roster{};
+        return change_of(joiner, {});
+    });
+}
+
+result<void> bucket_state::leave() {
+    return change_roster([&]() -> result<crdt::roster> {
+        if (auto member = check_member(); !member) return fail(member.error());
+        return change_of(store_.origins().id(store_.self()), {stage::left, 0, 0, {}});
+    });
+}
+
+result<void> bucket_state::retire(const replica_id& who) {
+    return change_roster([&]() -> result<crdt::roster> {
+        const auto& self = store_.origins().id(store_.self());
+        if (auto member = check_member(); !member) return fail(member.error());
+        if (members_.roster().authority.holder != self) {
+            return fail(errc::not_the_authority, "replica " + to_string(members_.roster().authority.holder) +
+                                                     " is the authority of bucket \"" + name_ + "\", not this one");
+        }
+        const auto* m = members_.roster().find(who);
+        if (m == nullptr) return fail(errc::not_a_member, "replica " + to_string(who) + " is not in bucket \"" + name_ + '"');
+        if (who == self) return fail(errc::invalid_argument, "a replica cannot retire itself; it can leave");
+        if (m->at != stage::joined) return crdt::roster{};
+        return change_of(who, {stage::retiring, 0, 0, {}});
+    });
+}
+
+result<void> bucket_state::take_authority() {
+    return change_roster([&]() -> result<crdt::roster> {
+        if (auto member = check_member(); !member) return fail(member.error());
+        const auto& current = members_.roster().authority;
+        const auto& self = store_.origins().id(store_.self());
+        crdt::roster change;
+        if (current.holder != self) change.authority = {current.number + 1, self};
+        return change;
+    });
+}
+
+// --- looking at it ---------------------------------------------------------------------------------------
+
+crdt::roster bucket_state::roster() const {
+    const std::shared_lock lock(mutex_);
+    return members_.roster();
+}
+
+bool bucket_state::is_member() const {
+    const std::shared_lock lock(mutex_);
+    return check_member().has_value();
+}
+
+bool bucket_state::is_joining() const {
+    if (participation_ != participation::member) return false;
+    const std::shared_lock lock(mutex_);
+    return members_.roster().find(store_.origins().id(store_.self())) == nullptr;
+}
+
+std::vector<member_status> bucket_state::members() const {
+    const std::shared_lock lock(mutex_);
+    const std::shared_lock uncut(cut_mutex_);
+    const auto now = store_.options().env.now();
+    const auto& self = store_.origins().id(store_.self());
+    const auto& roster = members_.roster();
+    std::vector<member_status> all;
+    for (const auto& [id, m] : roster.members) {
+        member_status s{.id = id, .stage = static_cast<member_stage>(m.at)};
+        s.is_self = id == self;
+        s.is_authority = id == roster.authority.holder;
+        s.is_laggard = roster.is_laggard(id);
+        if (!s.is_self && roster.counts(id)) {
+            const auto has = members_.known(id);
+            for (const auto& [writer, sequence] : have_) {
+                const auto known = std::min(sequence, has.at(writer));
+                s.lag += sequence - known;
+                if (known == sequence) continue;
+                const auto first = time_after(writer, known);
+                if (first) s.age = std::max(s.age, now - first->wall());
+            }
+        }
+        all.push_back(s);
+    }
+    return all;
+}
+
+/// When the record after that one was committed, or the first that is still here.
+std::optional<timestamp> bucket_state::time_after(origin writer, std::uint64_t sequence) const {
+    const auto floor = floor_.find(writer);
+    if (floor != floor_.end() && sequence < floor->second.sequence) return floor->second.at;
+    const auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, writer, sequence + 1));
+    if (!record || !*record || (*record)->size() < head_size) return std::nullopt;
+    return oplog::record_time(body_of(**record));
+}
+
+// --- adverts ---------------------------------------------------------------------------------------------
+
+void bucket_state::learn(const replica_id& member, const positions& has) {
+    const std::unique_lock lock(mutex_);
+    const auto* m = members_.roster().find(member);
+    if (m != nullptr && m->at >= stage::left) return;
+    version_vector known;
+    for (const auto& [id, sequence] : has) {
+        const auto writer = meet(id);
+        if (!writer) return;  // one replica too many; without it the advert says nothing
+        known.join(dot{*writer, sequence});
+    }
+    if (members_.known(member).covers(known)) return;
+    // The watermark will hold their numbers.
+    if (!store_.persist_origins()) return;
+    members_.note(member, known);
+    advert_revision_.fetch_add(1);
+    has_duties_ = true;
+}
+
+std::map<replica_id, positions> bucket_state::adverts() const {
+    const std::shared_lock lock(mutex_);
+    std::map<replica_id, positions> all;
+    for (const auto& [member, has] : members_.known()) {
+        for (const auto& [writer, sequence] : has) all[member][store_.origins().id(writer)] = sequence;
+    }
+    return all;
+}
+
+// --- duties ----------------------------------------------------------------------------------------------
+
+void bucket_state::perform_duties() {
+    if (!has_duties_.exchange(false)) return;
+    (void)change_roster([&]() -> result<crdt::roster> {
+        {
+            const std::lock_guard guard(durable_mutex_);
+            members_.note(store_.origins().id(store_.self()), to_vector(durable_));
+        }
+        members_.advance(have_);
+        if (!check_member()) return crdt::roster{};
+        return duties_of_a_member();
+    });
+    const std::unique_lock lock(mutex_);
+    if (check_usable() && cut_log()) (void)prune();
+}
+
+crdt::roster bucket_state::duties_of_a_member() {
+    crdt::roster change;
+    const auto& roster = members_.roster();
+    const auto& self = store_.origins().id(store_.self());
+    const bool is_authority = roster.authority.holder == self;
+    const auto* too_long = too_long_ago();
+    for (const auto& [id, m] : roster.members) {
+        if (id == self || !roster.counts(id)) continue;
+        const auto writer = store_.origins().find(id);
+        const auto has = writer ? have_.at(*writer) : 0;
+        if (m.at == stage::retiring) {
+            if (!m.reports.contains(self)) {
+                change.members[id] = {stage::retiring, 0, 0, {{self, has}}};
+                continue;
+            }
+            if (!is_authority) continue;
+            std::uint64_t last = 0;
+            const bool is_complete = std::ranges::all_of(roster.members, [&](const auto& other) {
+                if (other.second.at != stage::joined) return true;
+                const auto report = m.reports.find(other.first);
+                if (report == m.reports.end()) return false;
+                last = std::max(last, report->second);
+                return true;
+            });
+            // Whoever hears of the retirement has then all that counts of it: causal order sees to that.
+            if (is_complete && has >= last) change.members[id] = {stage::retired, last, 0, {}};
+        } else if (is_authority) {
+            const bool is_replaced = std::ranges::any_of(roster.members, [&](const auto& other) {
+                return other.first.value == id.value && other.first.incarnation > id.incarnation;
+            });
+            const bool lags = too_long != nullptr && !members_.known(id).covers(*too_long);
+            if (is_replaced) {
+                change.members[id] = {stage::retiring, 0, 0, {}};
+            } else if (lags != roster.is_laggard(id)) {
+                change.members[id] = {stage::joined, 0, m.laggard + 1, {}};
+            }
+        }
+    }
+    return change;
+}
+
+/// What has been waiting longer, or with more behind it, than it may.
+const version_vector* bucket_state::too_long_ago() const {
+    const auto& options = store_.options();
+    const auto* found = extent_.before_last(options.log_limit_bytes);
+    if (options.log_limit_age.count() == 0) return found;
+    const auto* old = extent_.before(options.env.now() - options.log_limit_age);
+    return found == nullptr || (old != nullptr && old->covers(*found)) ? old : found;
+}
+
+result<void> bucket_state::cut_log() {
+    const auto& options = store_.options();
+    const auto& roster = members_.roster();
+    auto target = members_.held_by_all(true);
+    // A lone member has it all, but whoever joins has not.
+    const bool is_alone = std::ranges::count_if(roster.members, [&](const auto& m) { return roster.counts(m.first); }) < 2;
+    if (const auto retained = is_alone ? options.log_limit_bytes : options.log_retain_bytes; retained > 0) {
+        const auto* kept = extent_.before_last(retained);
+        target = kept == nullptr ? version_vector{} : target.meet(*kept);
+    }
+    // Two that each cut what the other lacks could never meet again: so a laggard waits for everybody.
+    if (const auto* old = too_long_ago(); old != nullptr && !roster.is_laggard(store_.origins().id(store_.self()))) {
+        target.join(members_.held_by_all(false).meet(*old));
+    }
+    version_vector floor;
+    for (const auto& [writer, at] : floor_) floor.join(dot{writer, at.sequence});
+    const auto news = target.beyond(floor);
+    if (news.empty()) return {};
+
+    // The rows have to have what the log lets go of.
+    if (auto flushed = flush_locked(); !flushed) return flushed;
+    storage::batch batch;
+    auto next = floor_;
+    for (const auto& [writer, sequence] : news) {
+        auto last = tail_of(writer);
+        if (last.sequence != sequence) {
+            auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, writer, sequence));
+            if (!record) return fail(record.error());
+            if (!*record || (*record)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
+            last = {sequence, head_of(**record), oplog::record_time(body_of(**record))};
+        }
+        batch.erase_range(storage::space::log, store_keys::log_key(number_, writer, floor.at(writer) + 1),
+                          store_keys::log_key(number_, writer, sequence + 1));
+        next[writer] = last;
+    }
+    const std::unique_lock uncut(cut_mutex_);
+    auto extent = extent_;
+    floor.join(target);
+    extent.cut(floor, have_);
+    batch.put(storage::space::meta, watermark_key_,
+              codec::encode(watermark{have_, store_.clock().last(), members_, {next.begin(), next.end()}, extent.bytes()}));
+    if (auto written = store_.engine().write(batch); !written) return written;
+    floor_ = std::move(next);
+    extent_ = std::move(extent);
+    return {};
+}
+
+result<void> bucket_state::prune() {
+    // One pass for all that has come until the last one: each row is looked at twice at most.
+    if (!members_.stable().covers(prunable_)) return {};
+    if (auto flushed = flush_locked(); !flushed) return flushed;
+    auto pruned = rows_.prune(members_.stable());
+    if (!pruned) return fail(pruned.error());
+    prunable_ = have_;
+    if (pruned->empty()) return {};
+    lag_bytes_ += pruned->size();
+    if (auto flushed = flush_locked(); !flushed) return flushed;
+    return rows_.forget_leftovers(*pruned);
+}
+
+}  // namespace anabranch::detail

@@ -20,8 +20,8 @@ class store_port final : public sync::local_replica {
     timestamp horizon() const override { return local_.state()->horizon(); }
     result<void> compare(std::string_view name, const frontier& peer) override { return bucket(name)->compare(peer); }
     result<oplog::chunk> read(std::string_view name, const sync::positions& after, timestamp ceiling,
-                              std::size_t max_bytes) override {
-        return bucket(name)->read_log(after, ceiling, max_bytes);
+                              const oplog::portion& size) override {
+        return bucket(name)->read_log(after, ceiling, size);
     }
     result<oplog::applied> apply(std::string_view name, const oplog::chunk& chunk, const replica_id& peer) override {
         return bucket(name)->apply(chunk, horizon(), peer);

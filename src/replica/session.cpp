@@ -33,6 +33,7 @@ class store_port final : public sync::local_replica {
         return b->is_joining() ? sync::role::joining : sync::role::reader;
     }
     std::optional<replica_id> founder(std::string_view name) const override { return bucket(name)->roster().founder; }
+    std::uint64_t committed(std::string_view name) const override { return bucket(name)->committed(); }
     result<void> sponsor(std::string_view name, const replica_id& joiner) override { return bucket(name)->sponsor(joiner); }
     void learn(std::string_view name, const replica_id& member, const sync::positions& has) override {
         bucket(name)->learn(member, has);

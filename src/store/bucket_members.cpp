@@ -71,6 +71,12 @@ result<void> bucket_state::sponsor(const replica_id& joiner) {
     return change_roster([&]() -> result<crdt::roster> {
         if (auto member = check_member(); !member) return fail(member.error());
         if (members_.roster().find(joiner) != nullptr) return crdt::roster{};
+        // The authority has to hear of the newcomer before it counts the reports.
+        const auto& self = store_.origins().id(store_.self());
+        for (const auto& [id, m] : members_.roster().members) {
+            if (m.at != stage::retiring || !m.reports.contains(self)) continue;
+            return fail(errc::refused, "nobody is let into bucket \"" + name_ + "\" while replica " + to_string(id) + " is being retired");
+        }
         return change_of(joiner, {});
     });
 }

@@ -390,6 +390,8 @@ frontier bucket_state::to_frontier(const tails& t) const {
     return f;
 }
 
+std::uint64_t bucket_state::committed() const { return tail_of(store_.self()).sequence; }
+
 frontier bucket_state::progress() const { return to_frontier(capture()); }
 
 frontier bucket_state::durable_progress() const {

@@ -41,6 +41,8 @@ class bucket_state {
     result<void> read(const std::function<void(const map_view&)>& fn) const;
     result<std::unique_ptr<snapshot_access>> take_snapshot() const;
     frontier progress() const;
+    /// The sequence of this replica's last transaction here.
+    std::uint64_t committed() const;
     frontier durable_progress() const;
     /// Rises whenever durable_progress() changes.
     std::uint64_t durable_revision() const { return durable_revision_.load(); }

@@ -55,6 +55,8 @@ class local_replica {
     virtual role role_in(std::string_view bucket) const = 0;
     /// Nothing where the bucket has not met any yet.
     virtual std::optional<replica_id> founder(std::string_view bucket) const = 0;
+    /// The sequence of this replica's last transaction, durable or not.
+    virtual std::uint64_t committed(std::string_view bucket) const = 0;
     /// Lets the peer in. Everything that it has must be durable here.
     virtual result<void> sponsor(std::string_view bucket, const replica_id& joiner) = 0;
     /// A member has, or had, exactly this on disk.

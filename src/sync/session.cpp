@@ -95,6 +95,8 @@ hash128 session::fingerprint_state() {
         auto& s = streams_[name];
         s.is_local = true;
         out(name, refresh(name, s));
+        // Who wants to be let in has something to say to everybody.
+        if (local_.role_in(name) == role::joining) out(local_.id());
     }
     return sha256_128({bytes});
 }
@@ -288,7 +290,8 @@ std::string session::take_output() {
 
 void session::tell(const std::string& bucket, stream& s) {
     const auto known = refresh(bucket, s);
-    send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(local_.role_in(bucket)), s.takes_folds, local_.founder(bucket), known});
+    s.told_role = local_.role_in(bucket);
+    send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(s.told_role), s.takes_folds, local_.founder(bucket), known});
     s.is_told = true;
     note_advert(s, local_.id(), s.durable);
     s.advertised = s.durable;
@@ -394,6 +397,8 @@ void session::look_for_progress() {
         } else if (s.held && s.held->at <= local_.horizon()) {
             s.held.reset();
             begin_anew(bucket, s, no_ceiling);
+        } else if (s.told_role == role::reader && local_.role_in(bucket) == role::joining) {
+            begin_anew(bucket, s, s.ceiling);
         } else if (s.revision != local_.revision(bucket)) {
             refresh(bucket, s);
         }
@@ -413,6 +418,8 @@ void session::sponsor(const std::string& bucket, stream& s) {
     if (!covers(s.durable, s.peer_durable)) return;
     // Where it cannot be let in now, on a full disk for instance, that is tried again.
     s.has_sponsored = local_.sponsor(bucket, *peer_).has_value();
+    if (!s.has_sponsored) return;
+    s.goal[local_.id()] = std::max(at(s.goal, local_.id()), local_.committed(bucket));
 }
 
 void session::note_advert(stream& s, const replica_id& member, const positions& has) { s.advertised_members[member] = has; }
@@ -489,8 +496,12 @@ bool session::in_sync() const {
 bool session::caught_up() const {
     if (!peer_ || !is_ready_ || failure_) return false;
     return std::ranges::all_of(streams_, [&](const auto& entry) {
-        const auto& s = entry.second;
-        return !s.is_local || !s.is_remote || (covers(s.peer_durable, s.goal) && covers(s.durable, s.goal));
+        const auto& [bucket, s] = entry;
+        if (!s.is_local || !s.is_remote) return true;
+        // One of the two is being let in: that is part of what they have met for.
+        if (s.told_role == role::joining && s.peer_role == role::member && local_.role_in(bucket) == role::joining) return false;
+        if (s.peer_role == role::joining && local_.role_in(bucket) == role::member && !s.has_sponsored) return false;
+        return covers(s.peer_durable, s.goal) && covers(s.durable, s.goal);
     });
 }
 

@@ -43,6 +43,7 @@ class session {
 
         // This side's.
         bool is_local = false;
+        role told_role = role::reader;
         bool is_told = false;  ///< the peer knows that the bucket is here, and from where it is to send
         std::uint64_t epoch = 0;
         timestamp ceiling{UINT64_MAX};

@@ -76,13 +76,30 @@ result<oplog::applied> transfer(const bucket& from, const bucket& to) {
     for (const auto& entry : to.progress()) after[entry.origin] = entry.sequence;
     auto chunk = from.state()->read_log(after, {UINT64_MAX}, SIZE_MAX);
     if (!chunk) return fail(chunk.error());
-    return to.state()->apply(*chunk, {UINT64_MAX});
+    replica_id source;
+    for (const auto& m : from.members()) {
+        if (m.is_self) source = m.id;
+    }
+    return to.state()->apply(*chunk, {UINT64_MAX}, source);
 }
 
 void exchange(store& a, store& b, std::string_view bucket) {
     for (auto* s : {&a, &b}) REQUIRE(s->sync());
     REQUIRE(transfer(a.bucket(bucket).value(), b.bucket(bucket).value()));
     REQUIRE(transfer(b.bucket(bucket).value(), a.bucket(bucket).value()));
+}
+
+void share(store& founder, std::initializer_list<store*> others, std::string_view name) {
+    const auto first = founder.create_bucket(name).value();
+    for (auto* joiner : others) {
+        REQUIRE(joiner->bucket(name));
+        REQUIRE(first.state()->sponsor(joiner->id()));
+    }
+    REQUIRE(founder.sync());
+    for (auto* joiner : others) {
+        REQUIRE(transfer(first, joiner->bucket(name).value()));
+        REQUIRE(joiner->bucket(name)->is_member());
+    }
 }
 
 temp_directory::temp_directory() {

@@ -5,6 +5,7 @@
 #include <anabranch/store.hpp>
 #include <atomic>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,8 @@ inline store memory_store(const std::shared_ptr<world>& w = std::make_shared<wor
 
 /// Everything that `to` lacks of `from`'s durable transactions.
 result<oplog::applied> transfer(const bucket& from, const bucket& to);
+/// The founder creates the bucket and lets the others in: one transaction of it each. All may write then.
+void share(store& founder, std::initializer_list<store*> others, std::string_view bucket = "b");
 /// Both ways, with a sync to disk before.
 void exchange(store& a, store& b, std::string_view bucket = "b");
 

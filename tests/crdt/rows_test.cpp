@@ -187,6 +187,30 @@ TEST_CASE("clearing a prefix takes additions, and no removal") {
     CHECK_FALSE(cover(c, vector_of({{ada, 3}})));
 }
 
+TEST_CASE("what is spent is left over, and goes") {
+    const auto pruned = [](row r, const version_vector& stable) {
+        REQUIRE(has_leftovers(r));
+        prune(r, stable);
+        CHECK_FALSE(has_leftovers(r));
+        return r;
+    };
+    const auto all = vector_of({{ada, 9}, {bob, 9}});
+    CHECK(pruned(counter({{ada, 0, 3, 10}, {bob, 0, 1, 2}}, {{ada, 3, 10}}), all) == counter({{bob, 0, 1, 2}}));
+    CHECK(is_bottom(pruned(counter({{ada, 0, 3, 10}}, {{ada, 3, 10}}), all)));
+    CHECK(is_bottom(pruned(removals_row{{}, vector_of({{ada, 3}})}, all)));
+    // What an addition has seen counts against removals only.
+    CHECK(pruned(removals_row{{{{ada, 4}, vector_of({{ada, 3}})}}, vector_of({{ada, 3}})}, all) ==
+          row(removals_row{{{{ada, 4}, {}}}, {}}));
+
+    // The rest of a total still counts, and so does what was taken from it.
+    auto half = counter({{ada, 0, 3, 10}}, {{ada, 2, 7}});
+    CHECK_FALSE(has_leftovers(half));
+    prune(half, all);
+    CHECK(half == counter({{ada, 0, 3, 10}}, {{ada, 2, 7}}));
+    CHECK_FALSE(has_leftovers(dots_row{{{ada, 1}}}));
+    CHECK_FALSE(has_leftovers(entries_row{{{{ada, 1}, {}, "x"}}}));
+}
+
 TEST_CASE("fingerprints are of what is live") {
     origin_table origins;
     replica_id one;

@@ -74,7 +74,9 @@ TEST_CASE("stages, terms and last transactions never go back") {
             // Who is gone does not count again.
             RC_ASSERT(a.counts(id) || !b.counts(id));
             if (now->at >= stage::left) continue;
-            for (const auto& [reporter, sequence] : m.reports) RC_ASSERT(now->reports.at(reporter) >= sequence);
+            for (const auto& [reporter, sequence] : m.reports) {
+                RC_ASSERT(now->reports.at(reporter) >= sequence);
+            }
         }
         RC_ASSERT(!(b.authority < a.authority));
         RC_ASSERT(!a.founder || b.founder == a.founder);

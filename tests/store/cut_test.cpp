@@ -1,4 +1,5 @@
-// What goes once it is known to be everywhere: the log, removals, spent totals. And what happens where somebody lags.
+// What goes once it is known to be everywhere: the log, removals, spent totals. And what happens where somebody
+// lags.
 #include <anabranch/session.hpp>
 
 #include "store/bucket_state.hpp"
@@ -43,7 +44,8 @@ store_options retaining(const std::shared_ptr<test::world>& w, std::uint64_t byt
     o.log_retain_bytes = bytes;
     return o;
 }
-store_options limited(const std::shared_ptr<test::world>& w, std::uint64_t bytes, std::chrono::milliseconds age = {}) {
+store_options limited(const std::shared_ptr<test::world>& w, std::uint64_t bytes,
+                      std::chrono::milliseconds age = {}) {
     auto o = retaining(w, 0);
     o.log_limit_bytes = bytes;
     o.log_limit_age = age;
@@ -59,7 +61,7 @@ std::size_t log_bytes(const store& s) {
 
 /// Ada is the authority; the log of each is cut as its options say.
 struct three_stores {
-    explicit three_stores(const store_options& a_options, const store_options& b_options, const store_options& e_options)
+    three_stores(const store_options& a_options, const store_options& b_options, const store_options& e_options)
         : ada(store::in_memory(a_options).value()),
           bob(store::in_memory(b_options).value()),
           eve(store::in_memory(e_options).value()) {
@@ -189,7 +191,7 @@ TEST_CASE("who is alone keeps its log for those that join") {
     CHECK(log_keys(ada) == 0);
 }
 
-TEST_CASE("one dead member stops the cut, is named with how much and how long it lacks, and retired lets go") {
+TEST_CASE("one dead member stops the cut, is named with its lag and age, and retired lets go") {
     auto world = std::make_shared<test::world>();
     const auto o = retaining(world, 0);
     three_stores s(o, o, o);
@@ -253,7 +255,7 @@ TEST_CASE("who comes back behind the cut is told what and where, and what it wro
     CHECK_FALSE(status(s.a, s.eve).is_laggard);
 }
 
-TEST_CASE("beyond the limit in bytes the authority cuts without who lags, and others only where they have to") {
+TEST_CASE("beyond the limit in bytes the authority cuts without who lags, others where they have to") {
     auto world = std::make_shared<test::world>();
     constexpr std::uint64_t limit = 4'000;
     three_stores s(limited(world, limit), retaining(world, 0), retaining(world, 0));
@@ -390,14 +392,16 @@ TEST_CASE("a crash anywhere in a cut loses nothing, and the cut is made afterwar
     bool is_over = false;
     for (std::size_t writes = 0; !is_over; ++writes) {
         REQUIRE(writes < 50);
-        const std::shared_ptr<storage::engine> disk = test::watched_engine(std::make_shared<test::engine_use>());
+        const std::shared_ptr<storage::engine> disk =
+            test::watched_engine(std::make_shared<test::engine_use>());
         const auto use = std::make_shared<test::engine_use>();
         auto world = std::make_shared<test::world>();
         auto bob = store::in_memory(retaining(world, 0)).value();
         hash128 digest{};
         frontier progress;
         {
-            auto ada = store::on(test::watched_engine(use, test::borrowed_engine(disk)), retaining(world, 0)).value();
+            auto engine = test::watched_engine(use, test::borrowed_engine(disk));
+            auto ada = store::on(std::move(engine), retaining(world, 0)).value();
             share(ada, {&bob});
             auto a = ada.bucket("b").value();
             add(a, 5);
@@ -410,7 +414,8 @@ TEST_CASE("a crash anywhere in a cut loses nothing, and the cut is made afterwar
             advertise(bob, ada);
             digest = bob.bucket("b")->digest().value();
             progress = a.progress();
-            // From here on so many writes reach the disk, and the process is dead. Rows were only in memory until now.
+            // From here on so many writes reach the disk, and the process is dead. Rows were only in memory
+            // until now.
             REQUIRE(row_keys(ada) == 0);
             use->writes_left = writes;
             (void)ada.sync();

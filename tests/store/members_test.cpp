@@ -261,7 +261,7 @@ TEST_CASE("who takes the authority at the same time as another: one of them has 
     CHECK(s.e.authority() == s.a.authority());
 }
 
-TEST_CASE("a member is retired once every other has told what it has of it, and the last that any has still counts") {
+TEST_CASE("a member is retired once every other has told what it has of it, and all that counts") {
     three_stores s;
     REQUIRE(add(s.e, 5) == errc{});
     REQUIRE(s.eve.sync());

@@ -26,7 +26,9 @@ class fake_replica final : public sync::local_replica {
     void take_role(const std::string& bucket, sync::role as) { buckets_[bucket].role = as; }
     void set_founder(const std::string& bucket, const replica_id& id) { buckets_[bucket].founder = id; }
     /// Its log no longer has that origin's records up to there.
-    void cut(const std::string& bucket, const replica_id& origin, std::uint64_t upto) { buckets_[bucket].floor[origin] = upto; }
+    void cut(const std::string& bucket, const replica_id& origin, std::uint64_t upto) {
+        buckets_[bucket].floor[origin] = upto;
+    }
     /// It takes no more records of that origin: a retired one's.
     void refuse(const std::string& bucket, const replica_id& origin) { buckets_[bucket].refused.insert(origin); }
     void fail_to_sponsor(bool fails) { fails_to_sponsor_ = fails; }
@@ -45,7 +47,9 @@ class fake_replica final : public sync::local_replica {
     result<oplog::chunk> read(std::string_view bucket, const sync::positions& after, timestamp ceiling, std::size_t max_bytes) override;
     result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id& peer) override;
     sync::role role_in(std::string_view bucket) const override { return buckets_.find(bucket)->second.role; }
-    std::optional<replica_id> founder(std::string_view bucket) const override { return buckets_.find(bucket)->second.founder; }
+    std::optional<replica_id> founder(std::string_view bucket) const override {
+        return buckets_.find(bucket)->second.founder;
+    }
     result<void> sponsor(std::string_view bucket, const replica_id& joiner) override;
     void learn(std::string_view bucket, const replica_id& member, const sync::positions& has) override;
     std::map<replica_id, sync::positions> adverts(std::string_view bucket) const override {

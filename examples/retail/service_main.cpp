@@ -30,14 +30,15 @@ std::optional<int> parse_command_line(int argc, char** argv, service_options& op
     CLI::App app{"A shop: products, stock, carts and orders over HTTP, replicated with its peers."};
     app.add_option("--data", options.data, "the store's directory; made where there is none")->required();
     auto* create = app.add_flag("--create", options.creates,
-                                "found the shop, unless the directory holds it already: for the first instance, "
-                                "once; every other one joins when it meets a member, and takes no orders before");
+                                "found the shop, unless the directory holds it already: for the first "
+                                "instance, once; every other one joins when it meets a member, and takes no "
+                                "orders before");
     app.add_option("--http", options.http, "HOST:PORT to serve HTTP on; port 0 takes any")
         ->check(check_endpoint)
         ->capture_default_str();
     app.add_option("--listen", options.replica.listen, "HOST:PORT to accept peers on; port 0 takes any")
         ->check(check_endpoint);
-    // Who has peers joins them. After the loss of its disk it would otherwise found a second shop of that name.
+    // Who has peers joins them; after the loss of its disk it would otherwise found a second shop.
     app.add_option("--peer", options.replica.peers,
                    "HOST:PORT of a peer to stay connected to (repeatable); not together with --create")
         ->check(check_endpoint)

@@ -215,7 +215,8 @@ TEST_CASE("an instance that has not joined yet is read, and says when to write a
     fixture f;
     auto local = anabranch::store::in_memory().value();
     auto bucket = local.bucket("shop").value();
-    api waiting{local, bucket, anabranch::durability::os, [] { return std::vector<anabranch::peer_status>{}; }};
+    api waiting{local, bucket, anabranch::durability::os,
+                [] { return std::vector<anabranch::peer_status>{}; }};
     for (const auto& [method, target] : {std::pair("PUT", "/products/71053"), std::pair("GET", "/ready")}) {
         const auto refusal = waiting.handle({method, target, lantern});
         CHECK(refusal.status == 503);

@@ -127,7 +127,7 @@ class story {
         http_client client(edge_->http_port());
         while (client.get("/ready").status != 200) {
             if (watcher_->now() - begin > options_.deadline.count()) {
-                throw std::runtime_error("edge has not been let in by cloud for " + text_of(options_.deadline));
+                throw std::runtime_error("cloud has not let edge in for " + text_of(options_.deadline));
             }
             if (stop_.stop_requested()) throw interrupted();
             std::this_thread::sleep_for(look_again);

@@ -78,6 +78,32 @@ TEST_CASE("before it is let in a replica cannot write") {
     CHECK(eventually([&] { return cloud.sold() == 1; }));
 }
 
+TEST_CASE("replicas that wait together are let in one through the other") {
+    instance first(false, {});
+    instance second(false, peers({first.endpoint()}));
+    CHECK(eventually([&] { return second.running.peers()[0].phase == session_phase::live; }));
+    instance cloud(true, peers({first.endpoint()}));
+    CHECK(eventually([&] { return first.shop.is_member() && second.shop.is_member(); }));
+}
+
+TEST_CASE("one sync is enough to be let in") {
+    instance cloud(true, {});
+    for (int i = 0; i < 20; ++i) {
+        instance edge(false, {});
+        REQUIRE(edge.running.sync_once(cloud.endpoint()));
+        CHECK(edge.shop.is_member());
+    }
+}
+
+TEST_CASE("a reader that becomes a member while it is connected is let in") {
+    instance cloud(true, {});
+    instance copy(false, peers({cloud.endpoint()}), participation::reader);
+    REQUIRE(cloud.sell());
+    CHECK(eventually([&] { return copy.sold() == 1; }));
+    REQUIRE(copy.local.bucket("shop"));
+    CHECK(eventually([&] { return copy.shop.is_member(); }));
+}
+
 TEST_CASE("a reader gets everything, and nobody waits for it") {
     instance cloud(true, {});
     instance copy(false, peers({cloud.endpoint()}), participation::reader);

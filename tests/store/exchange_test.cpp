@@ -233,19 +233,19 @@ TEST_CASE("reading the log gives what is durable, after a position, below a ceil
         REQUIRE(b.commit([](transaction& tx) { tx.counter("c").add(1); }));
     };
     for (int i = 0; i < 5; ++i) add();
-    CHECK(b.state()->read_log({}, forever, SIZE_MAX).value().empty());
+    CHECK(b.state()->read_log({}, forever, {}).value().empty());
     REQUIRE(s.sync());
     add();
     const auto read = [&](std::uint64_t after, timestamp ceiling, std::size_t bytes) {
-        return b.state()->read_log({{founder, 1}, {s.id(), after}}, ceiling, bytes).value();
+        return b.state()->read_log({{founder, 1}, {s.id(), after}}, ceiling, {.record_bytes = bytes}).value();
     };
-    CHECK(b.state()->read_log({}, forever, SIZE_MAX).value().entries.size() == 6);
-    const auto all = read(0, forever, SIZE_MAX);
+    CHECK(b.state()->read_log({}, forever, {}).value().entries.size() == 6);
+    const auto all = read(0, forever, {});
     CHECK(all.entries.size() == 5);
     CHECK(oplog::is_sound(all));
-    CHECK(read(3, forever, SIZE_MAX).ranges[0].first == 4);
-    CHECK(read(5, forever, SIZE_MAX).empty());
-    CHECK(read(99, forever, SIZE_MAX).empty());
+    CHECK(read(3, forever, {}).ranges[0].first == 4);
+    CHECK(read(5, forever, {}).empty());
+    CHECK(read(99, forever, {}).empty());
     CHECK(read(0, oplog::record_time(all.entries[2].body), SIZE_MAX).entries.size() == 2);
     CHECK(read(0, forever, 1).entries.size() == 1);
 }

@@ -98,7 +98,7 @@ class watched final : public storage::engine {
 result<oplog::applied> transfer(const bucket& from, const bucket& to) {
     detail::positions after;
     for (const auto& entry : to.progress()) after[entry.origin] = entry.sequence;
-    auto chunk = from.state()->read_log(after, {UINT64_MAX}, SIZE_MAX);
+    auto chunk = from.state()->read_log(after, {UINT64_MAX}, {});
     if (!chunk) return fail(chunk.error());
     replica_id source;
     for (const auto& m : from.members()) {

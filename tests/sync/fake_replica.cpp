@@ -82,7 +82,7 @@ result<void> fake_replica::compare(std::string_view bucket, const frontier& peer
 }
 
 result<oplog::chunk> fake_replica::read(std::string_view bucket, const sync::positions& after, timestamp ceiling,
-                                        std::size_t max_bytes) {
+                                        const oplog::portion& size) {
     std::vector<std::unique_ptr<oplog::record_stream>> streams;
     const auto& b = buckets_.find(bucket)->second;
     for (const auto& [id, l] : b.logs) {
@@ -94,7 +94,7 @@ result<oplog::chunk> fake_replica::read(std::string_view bucket, const sync::pos
         streams.push_back(std::make_unique<stream>(id, l, known));
     }
     oplog::merged_stream merged(std::move(streams));
-    return oplog::collect(merged, ceiling, max_bytes);
+    return oplog::collect(merged, ceiling, size.record_bytes);
 }
 
 result<oplog::applied> fake_replica::apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id&) {

@@ -44,11 +44,17 @@ class fake_replica final : public sync::local_replica {
     bool has_duties() const override { return false; }
     timestamp horizon() const override { return horizon_; }
     result<void> compare(std::string_view bucket, const frontier& peer) override;
-    result<oplog::chunk> read(std::string_view bucket, const sync::positions& after, timestamp ceiling, std::size_t max_bytes) override;
+    result<oplog::chunk> read(std::string_view bucket, const sync::positions& after, timestamp ceiling,
+                              const oplog::portion& size) override;
     result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id& peer) override;
     sync::role role_in(std::string_view bucket) const override { return buckets_.find(bucket)->second.role; }
     std::optional<replica_id> founder(std::string_view bucket) const override {
         return buckets_.find(bucket)->second.founder;
+    }
+    std::uint64_t committed(std::string_view bucket) const override {
+        const auto p = written(std::string(bucket));
+        const auto it = p.find(id_);
+        return it == p.end() ? 0 : it->second;
     }
     result<void> sponsor(std::string_view bucket, const replica_id& joiner) override;
     void learn(std::string_view bucket, const replica_id& member, const sync::positions& has) override;

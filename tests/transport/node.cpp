@@ -38,7 +38,7 @@ bucket let_in(store& newcomer) {
     auto joined = newcomer.bucket("b").value();
     must(founded.state()->sponsor(newcomer.id()));
     must(home.sync());
-    const auto log = founded.state()->read_log({}, {UINT64_MAX}, SIZE_MAX);
+    const auto log = founded.state()->read_log({}, {UINT64_MAX}, {});
     must(log);
     must(joined.state()->apply(*log, {UINT64_MAX}, home.id()));
     return joined;

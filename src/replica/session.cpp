@@ -27,6 +27,9 @@ class store_port final : public sync::local_replica {
         return bucket(name)->apply(chunk, horizon(), peer);
     }
 
+    void begin_fold(std::string_view name) override { bucket(name)->begin_fold(); }
+    std::uint64_t unfinished_folds(std::string_view name) const override { return bucket(name)->unfinished_folds(); }
+
     sync::role role_in(std::string_view name) const override {
         const auto b = bucket(name);
         if (b->is_member()) return sync::role::member;

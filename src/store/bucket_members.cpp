@@ -40,20 +40,27 @@ result<void> bucket_state::check_member() const {
 }
 
 result<void> bucket_state::change_roster(const std::function<result<crdt::roster>()>& draw_up) {
-    {
-        const std::unique_lock lock(mutex_);
-        if (auto usable = check_usable(); !usable) return usable;
-        auto change = draw_up();
-        if (!change) return fail(change.error());
-        if (change->empty()) return {};
-        const auto writer = store_.self();
-        if (auto logged = append({writer, tail_of(writer).sequence + 1}, store_.clock().next(), {{}, {}, *change}); !logged) {
-            return logged;
-        }
-        after_write();
-    }
-    store_.notify();
+    if (auto allowed = check_outside(); !allowed) return allowed;
+    std::unique_lock lock(mutex_);
+    const auto changed = change_roster_locked(draw_up);
+    lock.unlock();
+    if (!changed) return fail(changed.error());
+    if (*changed) store_.notify();
     return {};
+}
+
+/// Whether there was anything to change.
+result<bool> bucket_state::change_roster_locked(const std::function<result<crdt::roster>()>& draw_up) {
+    if (auto usable = check_usable(); !usable) return fail(usable.error());
+    auto change = draw_up();
+    if (!change) return fail(change.error());
+    if (change->empty()) return false;
+    const auto writer = store_.self();
+    if (auto logged = append({writer, tail_of(writer).sequence + 1}, store_.clock().next(), {{}, {}, *change}); !logged) {
+        return fail(logged.error());
+    }
+    after_write();
+    return true;
 }
 
 result<void> bucket_state::found() {
@@ -205,8 +212,11 @@ std::map<replica_id, positions> bucket_state::adverts() const {
 // --- duties ----------------------------------------------------------------------------------------------
 
 void bucket_state::perform_duties() {
-    if (!has_duties_.exchange(false)) return;
-    (void)change_roster([&]() -> result<crdt::roster> {
+    // Nobody who syncs waits for a closure: what is due then waits for the next sync.
+    if (!check_outside()) return;
+    std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || !has_duties_.exchange(false)) return;
+    const auto changed = change_roster_locked([&]() -> result<crdt::roster> {
         {
             const std::lock_guard guard(durable_mutex_);
             members_.note(store_.origins().id(store_.self()), to_vector(durable_));
@@ -215,8 +225,9 @@ void bucket_state::perform_duties() {
         if (!check_member()) return crdt::roster{};
         return duties_of_a_member();
     });
-    const std::unique_lock lock(mutex_);
     if (check_usable() && cut_log()) (void)prune();
+    lock.unlock();
+    if (changed && *changed) store_.notify();
 }
 
 crdt::roster bucket_state::duties_of_a_member() {
@@ -249,7 +260,9 @@ crdt::roster bucket_state::duties_of_a_member() {
             const bool is_replaced = std::ranges::any_of(roster.members, [&](const auto& other) {
                 return other.first.value == id.value && other.first.incarnation > id.incarnation;
             });
-            const bool lags = too_long != nullptr && !members_.known(id).covers(*too_long);
+            // Who has been named stays so until it has what was cut without it: the log is short then, and says nothing.
+            const auto known = members_.known(id);
+            const bool lags = roster.is_laggard(id) ? !known.covers(to_vector(floor_)) : too_long != nullptr && !known.covers(*too_long);
             if (is_replaced) {
                 change.members[id] = {stage::retiring, 0, 0, {}};
             } else if (lags != roster.is_laggard(id)) {

@@ -43,7 +43,7 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       name_(std::move(name)),
       watermark_key_(store_keys::watermark_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       rows_(store.engine(), number, store.options().write_behind_bytes),
-      extent_(extent_step(store.options())),
+      extent_(extent_step(store.options()), store.options().log_limit_age / 16),
       participation_(as) {}
 
 // --- writing -------------------------------------------------------------------------------------------
@@ -151,6 +151,8 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         if (found->fold) {
             const std::unique_lock uncut(cut_mutex_);
             folds_.push_back(std::move(*found->fold));
+            // So that the size is found again step by step: half of what was unfinished.
+            unfinished_folds_ = unfinished_folds_ / 2;
         }
         outcome.transactions = found->transactions;
         logged(found->log.bytes());

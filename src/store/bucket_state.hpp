@@ -82,6 +82,9 @@ class bucket_state {
     /// The last that is known of each member, this one included.
     std::map<replica_id, positions> adverts() const;
     std::uint64_t advert_revision() const { return advert_revision_.load(); }
+    /// A peer is going to send folds; how often that has begun since the last one arrived.
+    void begin_fold() { unfinished_folds_.fetch_add(1); }
+    std::uint64_t unfinished_folds() const { return unfinished_folds_.load(); }
     bool has_duties() const { return has_duties_.load(); }
     /// Cuts the log, lets go of what is stable, does this member's part in retiring another. What fails is tried
     /// again when there is more to do.
@@ -134,6 +137,7 @@ class bucket_state {
     result<void> append(const dot& me, timestamp at, const crdt::changes& changes);
     void logged(std::size_t bytes);
     void join_members(const crdt::roster& change);
+    result<bool> change_roster_locked(const std::function<result<crdt::roster>()>& draw_up);
     result<void> change_roster(const std::function<result<crdt::roster>()>& draw_up);
 
     tail tail_of(origin writer) const;
@@ -194,6 +198,7 @@ class bucket_state {
 
     std::atomic<participation> participation_;
     std::atomic<bool> has_duties_ = false;
+    std::atomic<std::uint64_t> unfinished_folds_ = 0;
     std::atomic<std::uint64_t> advert_revision_ = 1;
 };
 

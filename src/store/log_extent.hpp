@@ -13,15 +13,18 @@ namespace anabranch::detail {
 /// Remembers, now and then, what the log held and how long it was. Not thread-safe.
 class log_extent {
   public:
-    /// `step`: bytes from one remembered place to the next.
-    explicit log_extent(std::uint64_t step) : step_(step) {}
+    /// From one remembered place to the next: bytes, or time, whichever comes first; no time where it is zero.
+    explicit log_extent(std::uint64_t step, std::chrono::milliseconds time = {}) : step_(step), time_(time) {}
 
     std::uint64_t bytes() const { return written_ - cut_; }
 
     /// `bytes` more, after which the log reaches up to `have`.
     void grow(std::uint64_t bytes, const version_vector& have, std::chrono::milliseconds now) {
         written_ += bytes;
-        if (!places_.empty() && written_ - places_.back().written < step_) return;
+        if (!places_.empty() && written_ - places_.back().written < step_ &&
+            (time_.count() == 0 || now - places_.back().at < time_)) {
+            return;
+        }
         places_.push_back({have, written_, now});
     }
     /// The latest remembered place with at least `bytes` behind it; nothing where the log is not that long.
@@ -62,6 +65,7 @@ class log_extent {
         std::chrono::milliseconds at;
     };
     std::uint64_t step_;
+    std::chrono::milliseconds time_;
     std::uint64_t written_ = 0;
     std::uint64_t cut_ = 0;
     std::deque<place> places_;

@@ -39,13 +39,14 @@ struct have {
     /// Send only records with lesser timestamps.
     timestamp ceiling;
     std::uint8_t role = 0;  ///< a sync::role
-    bool takes_folds = true;
+    /// How large folds may be, about, before compression; 0: send none.
+    std::uint64_t fold_bytes = 0;
     std::optional<replica_id> founder;
     frontier known;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(bucket, epoch, ceiling.value, role, takes_folds, founder, known);
+        archive(bucket, epoch, ceiling.value, role, fold_bytes, founder, known);
     }
 };
 

@@ -174,7 +174,7 @@ void session::handle(const have& m) {
     s.peer_epoch = m.epoch;
     s.peer_ceiling = m.ceiling;
     s.peer_role = static_cast<role>(m.role);
-    s.peer_takes_folds = m.takes_folds;
+    s.peer_fold_bytes = m.fold_bytes;
     s.peer_durable = to_positions(m.known);
     s.cannot_send.reset();
     hear_advert(m.bucket, s, *peer_, s.peer_durable);
@@ -182,6 +182,7 @@ void session::handle(const have& m) {
         s.goal = s.durable;
         for (const auto& [id, sequence] : s.peer_durable) raise(s.goal, id, sequence);
     }
+    if (s.is_local && s.takes_folds && missing(s.durable, s.peer_durable) > options_.fold_above) local_.begin_fold(m.bucket);
     s.sent = s.peer_durable;
     s.in_flight.clear();
     s.in_flight_bytes = 0;
@@ -288,10 +289,19 @@ std::string session::take_output() {
     return out;
 }
 
+/// What the last sessions did not bring to an end is asked for in smaller pieces: a link that is cut again and again is
+/// not to carry the same large fold again and again.
+std::uint64_t session::fold_bytes(const std::string& bucket, const stream& s) const {
+    if (!s.takes_folds) return 0;
+    constexpr std::uint64_t least = 4096;
+    const auto shift = std::min<std::uint64_t>(local_.unfinished_folds(bucket), 32);
+    return std::max<std::uint64_t>(options_.fold_bytes >> shift, std::min<std::uint64_t>(least, options_.fold_bytes));
+}
+
 void session::tell(const std::string& bucket, stream& s) {
     const auto known = refresh(bucket, s);
     s.told_role = local_.role_in(bucket);
-    send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(s.told_role), s.takes_folds, local_.founder(bucket), known});
+    send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(s.told_role), fold_bytes(bucket, s), local_.founder(bucket), known});
     s.is_told = true;
     note_advert(s, local_.id(), s.durable);
     s.advertised = s.durable;
@@ -351,7 +361,8 @@ void session::pump(const std::string& bucket, stream& s) {
     if (failure_ || !s.is_local || !s.is_remote || s.cannot_send) return;
     while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes &&
            missing(s.sent, s.durable) > 0) {
-        const oplog::portion size{options_.chunk_bytes, options_.fold_bytes, s.peer_takes_folds ? options_.fold_above : UINT64_MAX};
+        const auto fold_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(options_.fold_bytes, s.peer_fold_bytes));
+        const oplog::portion size{options_.chunk_bytes, fold_bytes, fold_bytes > 0 ? options_.fold_above : UINT64_MAX};
         auto chunk = local_.read(bucket, s.sent, s.peer_ceiling, size);
         if (!chunk && chunk.error().code == errc::behind_cut) {
             if (catch_up_with_adverts(bucket, s)) continue;

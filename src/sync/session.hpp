@@ -57,7 +57,7 @@ class session {
         // The peer's.
         bool is_remote = false;
         role peer_role = role::reader;
-        bool peer_takes_folds = true;
+        std::uint64_t peer_fold_bytes = 0;
         std::uint64_t peer_epoch = 0;
         timestamp peer_ceiling{UINT64_MAX};
         positions peer_durable;
@@ -85,6 +85,7 @@ class session {
     void part(const std::string& bucket, stream& s, bool is_sending, error why);
 
     frontier refresh(const std::string& bucket, stream& s);
+    std::uint64_t fold_bytes(const std::string& bucket, const stream& s) const;
     void tell(const std::string& bucket, stream& s);
     void begin_anew(const std::string& bucket, stream& s, timestamp ceiling);
     void acknowledge(const std::string& bucket, stream& s);

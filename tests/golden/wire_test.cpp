@@ -127,7 +127,7 @@ struct order_line {
 
 TEST_CASE("messages") {
     check_message("message_greeting", sync::greeting{1, 1, ada, hash(0x80)});
-    check_message("message_have", sync::have{"shop", 2, {UINT64_MAX}, 3, ada, {{ada, 5, hash(0x80)}, {bob, 1'000, hash(0x90)}}});
+    check_message("message_have", sync::have{"shop", 2, {UINT64_MAX}, 3, 300, ada, {{ada, 5, hash(0x80)}, {bob, 1'000, hash(0x90)}}});
     check_message("message_ready", sync::ready{});
     check_message("message_records", sync::records{"shop", 2, 300, "body"});
     check_message("message_acknowledgement", sync::acknowledgement{"shop", {{ada, 5}, {bob, 1'000}}});
@@ -162,7 +162,9 @@ TEST_CASE("errors keep their numbers") {
 }
 
 TEST_CASE("a chunk") {
-    check_structure("chunk", oplog::chunk{{{ada, 4, 5, hash(0x80)}, {bob, 1, 1, hash(0x90)}}, {{0, "four"}, {1, "one"}, {0, "five"}}});
+    check_structure("chunk", oplog::chunk{{{ada, 4, 5, hash(0x80)}, {bob, 1, 1, hash(0x90)}}, {{0, "four"}, {1, "one"}, {0, "five"}}, {}});
+    check_structure("chunk_folded", oplog::chunk{{{ada, 4, 5, hash(0x80)}, {bob, 1, 1, hash(0x90)}}, {},
+                                                 oplog::chunk::fold{{100}, {300}, {{200}, {250}}, "folded"}});
 }
 
 TEST_CASE("a record, and its chain") {

@@ -59,7 +59,7 @@ merged_stream merge_all(Stream... stream) {
 }
 
 chunk sound() {
-    return {{{replica(1), 4, 5, {}}, {replica(2), 1, 1, {}}}, {{0, body(10)}, {1, body(10)}, {0, body(11)}}};
+    return {{{replica(1), 4, 5, {}}, {replica(2), 1, 1, {}}}, {{0, body(10)}, {1, body(10)}, {0, body(11)}}, {}};
 }
 
 }  // namespace

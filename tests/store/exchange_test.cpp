@@ -240,12 +240,12 @@ TEST_CASE("reading the log gives what is durable, after a position, below a ceil
         return b.state()->read_log({{founder, 1}, {s.id(), after}}, ceiling, {.record_bytes = bytes}).value();
     };
     CHECK(b.state()->read_log({}, forever, {}).value().entries.size() == 6);
-    const auto all = read(0, forever, {});
+    const auto all = read(0, forever, SIZE_MAX);
     CHECK(all.entries.size() == 5);
     CHECK(oplog::is_sound(all));
-    CHECK(read(3, forever, {}).ranges[0].first == 4);
-    CHECK(read(5, forever, {}).empty());
-    CHECK(read(99, forever, {}).empty());
+    CHECK(read(3, forever, SIZE_MAX).ranges[0].first == 4);
+    CHECK(read(5, forever, SIZE_MAX).empty());
+    CHECK(read(99, forever, SIZE_MAX).empty());
     CHECK(read(0, oplog::record_time(all.entries[2].body), SIZE_MAX).entries.size() == 2);
     CHECK(read(0, forever, 1).entries.size() == 1);
 }

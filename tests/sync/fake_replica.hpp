@@ -51,6 +51,8 @@ class fake_replica final : public sync::local_replica {
     std::optional<replica_id> founder(std::string_view bucket) const override {
         return buckets_.find(bucket)->second.founder;
     }
+    void begin_fold(std::string_view) override {}
+    std::uint64_t unfinished_folds(std::string_view) const override { return 0; }
     std::uint64_t committed(std::string_view bucket) const override {
         const auto p = written(std::string(bucket));
         const auto it = p.find(id_);

@@ -40,7 +40,7 @@ errc error_of(std::string_view bytes, bool greeted = true) {
 }
 
 const std::vector<message> conversation{greeting{},
-                                        have{"bucket", 3, {77}, 2, replica_id{}, {{{}, 5, {}}}},
+                                        have{"bucket", 3, {77}, 2, 0, replica_id{}, {{{}, 5, {}}}},
                                         ready{},
                                         records{"bucket", 1, 0, std::string(3'000, 'r')},
                                         acknowledgement{"bucket", {{{}, 9}}},

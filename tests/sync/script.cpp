@@ -232,8 +232,8 @@ class conversation {
         if (what == "bomb") m = sync::records{"x", 0, std::uint64_t{1} << 40, "x"};
         if (what == "acknowledgement") m = sync::acknowledgement{"nowhere", {}};
         if (what == "second-greeting") m = sync::greeting{};
-        if (what == "old-epoch") m = sync::have{"x", 0, {UINT64_MAX}, 1, {}, {}};
-        if (what == "nameless") m = sync::have{"", 0, {UINT64_MAX}, 1, {}, {}};
+        if (what == "old-epoch") m = sync::have{"x", 0, {UINT64_MAX}, 1, 0, {}, {}};
+        if (what == "nameless") m = sync::have{"", 0, {UINT64_MAX}, 1, 0, {}, {}};
         if (what == "adverts-elsewhere") m = sync::adverts{"nowhere", {}, {}};
         if (what == "adverts-of-nobody") m = sync::adverts{"x", {}, {{0, {}}}};
         if (what == "adverts-unlisted") m = sync::adverts{"x", {{}}, {{0, {{1, 1}}}}};

@@ -151,8 +151,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         if (found->fold) {
             const std::unique_lock uncut(cut_mutex_);
             folds_.push_back(std::move(*found->fold));
-            // So that the size is found again step by step: half of what was unfinished.
-            unfinished_folds_ = unfinished_folds_ / 2;
+            if (unfinished_folds_ > 0) --unfinished_folds_;
         }
         outcome.transactions = found->transactions;
         logged(found->log.bytes());

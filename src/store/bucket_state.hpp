@@ -82,7 +82,7 @@ class bucket_state {
     /// The last that is known of each member, this one included.
     std::map<replica_id, positions> adverts() const;
     std::uint64_t advert_revision() const { return advert_revision_.load(); }
-    /// A peer is going to send folds; how often that has begun since the last one arrived.
+    /// A peer is going to send folds; how much more often that has begun than one has arrived.
     void begin_fold() { unfinished_folds_.fetch_add(1); }
     std::uint64_t unfinished_folds() const { return unfinished_folds_.load(); }
     bool has_duties() const { return has_duties_.load(); }

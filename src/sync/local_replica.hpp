@@ -52,7 +52,7 @@ class local_replica {
     /// Applies the chunk, which that peer has sent, up to the first record beyond the horizon, all or nothing.
     virtual result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id& peer) = 0;
 
-    /// A peer is going to send folds. How often that has begun since the last one arrived.
+    /// A peer is going to send folds. How much more often that has begun than one has arrived.
     virtual void begin_fold(std::string_view bucket) = 0;
     virtual std::uint64_t unfinished_folds(std::string_view bucket) const = 0;
 

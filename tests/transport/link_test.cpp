@@ -70,6 +70,7 @@ TEST_CASE("a catch-up that is cut again and again resumes where it was") {
     link.cut_after(700'000);
     auto options = peers({link.endpoint()});
     options.session.chunk_bytes = 64 * 1024;
+    options.session.fold_bytes = 1024 * 1024;  // too large at first: it is found out what goes through
     node edge(options);
     CHECK(converge({&cloud, &edge}, count));
     CHECK(link.connections() >= 3);

@@ -46,7 +46,10 @@ std::optional<int> parse_command_line(int argc, char** argv, request& asked) {
     app.add_option("--n", suite.n, "operations a side in retail-reconnect (default: 1000, 10000, 100000, 1000000)")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}));
     app.add_option("--json", suite.json, "write the results as JSON to this file, too");
-    app.add_flag("--quick", suite.is_quick, "smaller sizes, fewer runs");
+    bool is_quick = false;
+    bool is_smoke = false;
+    app.add_flag("--quick", is_quick, "smaller sizes, fewer runs");
+    app.add_flag("--smoke", is_smoke, "tiny sizes, no peers: for the tests")->group("");
     app.add_option("--runs", suite.runs, "measure each thing this often (default: 5; 3 for the largest and with --quick)")
         ->check(CLI::Range(1U, 1000U));
     app.add_option("--results", suite.results, "write results and plots to this directory");
@@ -60,6 +63,8 @@ std::optional<int> parse_command_line(int argc, char** argv, request& asked) {
     try {
         app.parse(argc, argv);
         asked.is_measurement = measure->parsed();
+        if (is_quick) suite.size = bench::extent::quick;
+        if (is_smoke) suite.size = bench::extent::smoke;
         for (const auto& name : suite.only) {
             const auto part = std::ranges::find(bench::parts(), name, &bench::part::name);
             if (suite.n && !part->takes_n) throw CLI::ValidationError("--n", "the part " + name + " takes none");

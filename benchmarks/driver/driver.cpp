@@ -65,6 +65,12 @@ std::string to_text(const std::vector<row>& all) {
 
 driver::driver(settings asked) : asked_(std::move(asked)) {}
 
+unsigned driver::runs(unsigned usual) const {
+    if (asked_.runs) return *asked_.runs;
+    if (asked_.size == extent::smoke) return 1;
+    return asked_.size == extent::quick ? 3 : usual;
+}
+
 rows driver::measure(std::string_view name, json::object parameters) const {
     throw_if_interrupted();
     const scratch_directory scratch(asked_.scratch);

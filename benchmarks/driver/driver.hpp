@@ -13,11 +13,17 @@
 
 namespace bench {
 
+enum class extent {
+    full,
+    quick,  ///< smaller sizes, fewer runs
+    smoke,  ///< only to see that it works: the figures mean nothing
+};
+
 struct settings {
     std::vector<std::string> only{};  // no part named: all
     std::optional<std::uint64_t> n{};
     std::optional<unsigned> runs{};
-    bool is_quick = false;
+    extent size = extent::full;
     std::filesystem::path json{};
     std::filesystem::path peers{};    // the program; empty: build it
     std::filesystem::path project{};  // empty: unknown
@@ -31,7 +37,7 @@ class driver {
 
     const settings& asked() const { return asked_; }
     /// How often a thing is measured, of which the median counts.
-    unsigned runs(unsigned usual) const { return asked_.runs.value_or(asked_.is_quick ? 3 : usual); }
+    unsigned runs(unsigned usual) const;
 
     /// In a child process of its own, with an empty scratch directory.
     rows measure(std::string_view name, json::object parameters) const;

@@ -34,7 +34,9 @@ std::filesystem::path build(const std::filesystem::path& project) {
 
 }  // namespace
 
-peers::peers(const settings& asked) : program_(asked.peers.empty() ? build(asked.project) : asked.peers) {
+peers::peers(const settings& asked) : program_(asked.peers) {
+    if (asked.size == extent::smoke) return;
+    if (program_.empty()) program_ = build(asked.project);
     if (program_.empty()) return;
     std::istringstream lines(run_child({program_, "--list"}));
     for (std::string line; std::getline(lines, line);) systems_.push_back(line.substr(0, line.find(' ')));

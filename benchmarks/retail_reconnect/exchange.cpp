@@ -18,7 +18,7 @@ class side {
     std::string speak() {
         std::string said;
         while (true) {
-            if (session_.wants_sync()) {
+            while (session_.wants_sync()) {
                 expect(store_.sync());
                 session_.poll(steady_now());
             }

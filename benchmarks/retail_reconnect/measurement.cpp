@@ -49,6 +49,8 @@ class experiment {
         auto founded = expect(at_edge.create_bucket(bucket_name));
         edge_.emplace(replica{at_edge, founded});
         populate(edge_->bucket, initial_);
+        // What is not on disk is not shown: two sides that show nothing would find nothing to talk about.
+        expect(at_edge.sync());
         auto at_cloud = open("cloud");
         auto joining = expect(at_cloud.bucket(bucket_name));
         cloud_.emplace(replica{at_cloud, joining});

@@ -52,7 +52,8 @@ void run_with(driver& suite, const std::vector<contender>& all, std::uint64_t n,
 
 std::vector<std::uint64_t> sizes(const settings& asked) {
     if (asked.n) return {*asked.n};
-    if (asked.is_quick) return {1'000, 10'000};
+    if (asked.size == extent::smoke) return {200};
+    if (asked.size == extent::quick) return {1'000, 10'000};
     return {1'000, 10'000, 100'000, 1'000'000};
 }
 

@@ -25,20 +25,25 @@ anabranch::result<void> place(anabranch::bucket& shop, const std::string& id, co
 }
 
 int main() {
-    // store::open("/var/lib/shop") keeps it on disk.
-    auto edge = anabranch::store::in_memory().value();
+    // store::open("/var/lib/shop") keeps it on disk. One creates the bucket, all others open it.
     auto cloud = anabranch::store::in_memory().value();
+    auto edge = anabranch::store::in_memory().value();
+    auto at_cloud = cloud.create_bucket("shop").value();
     auto at_edge = edge.bucket("shop").value();
-    auto at_cloud = cloud.bucket("shop").value();
 
-    // Both take orders, and know nothing of each other.
-    if (!place(at_edge, "e1", {"Ada", 2}) || !place(at_cloud, "c1", {"Grace", 5})) return 1;
-
-    // Then they meet. With replica_options::peers they would stay connected.
     anabranch::replica listening(cloud, {.listen = "127.0.0.1:0"});
     anabranch::replica calling(edge, {});
     if (!listening.start() || !calling.start()) return 1;
-    auto report = calling.sync_once("127.0.0.1:" + std::to_string(listening.port())).value();
+    const auto address = "127.0.0.1:" + std::to_string(listening.port());
+
+    // Once they have met edge is a member, and writes whether it reaches cloud or not.
+    while (!at_edge.is_member()) calling.sync_once(address).value();
+
+    // Both take orders, and know nothing of each other's.
+    if (!place(at_edge, "e1", {"Ada", 2}) || !place(at_cloud, "c1", {"Grace", 5})) return 1;
+
+    // Then they meet again. With replica_options::peers they would stay connected.
+    auto report = calling.sync_once(address).value();
     std::cout << report.totals.transactions_sent << " sent, " << report.totals.transactions_received << " received\n";
 
     // Now both hold both: sold 7, orders c1 (Grace, 5) e1 (Ada, 2).

@@ -54,7 +54,7 @@ const std::vector<api::route>& api::routes() {
 namespace {
 
 http_response answer(unsigned status, const json::object& body) {
-    return {status, json::serialize(body) + "\n", {}};
+    return {status, json::serialize(body) + "\n"};
 }
 
 request_error not_found(const std::string& what) { return {404, "not_found", "there is no " + what}; }
@@ -68,6 +68,10 @@ request_error as_request_error(const anabranch::error& failure) {
             return {503, "storage_failure", failure.message};
         case errc::closed:
             return {503, "closed", failure.message};
+        case errc::not_a_member:  // not yet: this instance has to meet another one first
+            return {503, "not_a_member", failure.message, 1};
+        case errc::retired:  // for good; another instance can serve it
+            return {503, "retired", failure.message};
         case errc::refused:
             return {409, "refused", failure.message};
         case errc::invalid_argument:
@@ -161,7 +165,9 @@ http_response api::handle(const http_request& request) {
     try {
         return dispatch(request);
     } catch (const request_error& failure) {
-        return error_response(failure.status, failure.code, failure.what());
+        auto response = error_response(failure.status, failure.code, failure.what());
+        response.retry_after = failure.retry_after;
+        return response;
     } catch (const std::exception& failure) {
         return error_response(500, "internal", failure.what());
     }
@@ -297,7 +303,10 @@ http_response api::get_status(const call&) {
         behind += peer.totals.transactions_to_receive;
         peers.push_back(to_json(peer));
     }
+    json::array members;
+    for (const auto& member : bucket_.members()) members.push_back(to_json(member));
     return answer(200, {{"replica", to_string(store_.id())},
+                        {"members", std::move(members)},
                         {"progress", to_json(bucket_.progress())},
                         {"durable", to_json(bucket_.durable_progress())},
                         {"behind", behind},
@@ -308,8 +317,12 @@ http_response api::get_digest(const call&) {
     return answer(200, {{"digest", anabranch::to_string(value_of(bucket_.digest()))}});
 }
 
+/// For a balancer: reads would do, but writes are refused until this instance has joined the others.
 http_response api::get_ready(const call&) {
     value_of(shop_.find_order("-"));
+    if (!bucket_.is_member()) {
+        throw request_error(503, "not_a_member", "this instance is no member of the shop", 1);
+    }
     return answer(200, {{"ready", true}});
 }
 

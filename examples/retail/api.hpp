@@ -18,8 +18,9 @@ struct http_request {
 
 struct http_response {
     unsigned status = 200;
-    std::string body;   ///< JSON
-    std::string allow;  ///< the Allow header of a 405
+    std::string body;          ///< JSON
+    std::string allow{};       ///< the Allow header of a 405
+    unsigned retry_after = 0;  ///< seconds, the Retry-After header of a 503; 0: none
 };
 
 /// {"error": message, "code": code}

@@ -42,6 +42,9 @@ http_message to_message(http_response response, unsigned version, bool keep_aliv
     http_message message{static_cast<http::status>(response.status), version, std::move(response.body)};
     message.set(http::field::content_type, "application/json");
     if (!response.allow.empty()) message.set(http::field::allow, response.allow);
+    if (response.retry_after > 0) {
+        message.set(http::field::retry_after, std::to_string(response.retry_after));
+    }
     message.keep_alive(keep_alive);
     message.prepare_payload();
     return message;

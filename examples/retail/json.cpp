@@ -16,6 +16,20 @@ namespace {
     throw request_error(422, "unacceptable", path + " " + reason);
 }
 
+std::string_view name_of(anabranch::member_stage stage) {
+    switch (stage) {
+        case anabranch::member_stage::joined:
+            return "joined";
+        case anabranch::member_stage::retiring:
+            return "retiring";
+        case anabranch::member_stage::left:
+            return "left";
+        case anabranch::member_stage::retired:
+            return "retired";
+    }
+    return "unknown";
+}
+
 std::string_view name_of(anabranch::session_phase phase) {
     switch (phase) {
         case anabranch::session_phase::greeting:
@@ -178,6 +192,15 @@ json::array to_json(const anabranch::frontier& frontier) {
                         {"head", anabranch::to_string(entry.head)}});
     }
     return list;
+}
+
+json::object to_json(const anabranch::member_status& member) {
+    return {{"replica", to_string(member.id)},
+            {"stage", name_of(member.stage)},
+            {"authority", member.is_authority},
+            {"laggard", member.is_laggard},
+            {"lag", member.lag},
+            {"seconds", static_cast<double>(member.age.count()) / 1000}};
 }
 
 json::object to_json(const anabranch::peer_status& peer) {

@@ -15,10 +15,15 @@ namespace retail {
 
 /// A request that cannot be served: thrown while it is being read, and turned into an answer in one place.
 struct request_error : std::runtime_error {
-    request_error(unsigned http_status, std::string error_code, const std::string& message)
-        : std::runtime_error(message), status(http_status), code(std::move(error_code)) {}
+    request_error(unsigned http_status, std::string error_code, const std::string& message,
+                  unsigned seconds = 0)
+        : std::runtime_error(message),
+          status(http_status),
+          code(std::move(error_code)),
+          retry_after(seconds) {}
     unsigned status;
     std::string code;
+    unsigned retry_after;  ///< seconds until it may go better; 0: unknown
 };
 
 boost::json::object to_json(const product& p);
@@ -26,6 +31,7 @@ boost::json::object to_json(const order& o);
 boost::json::object to_json(const std::string& customer, const cart& items);
 boost::json::array to_json(const anabranch::frontier& frontier);
 boost::json::object to_json(const anabranch::peer_status& peer);
+boost::json::object to_json(const anabranch::member_status& member);
 
 /// The body's one JSON object. Throws request_error, like everything below.
 boost::json::object parse_object(std::string_view body);

@@ -13,6 +13,7 @@ namespace {
 
 struct service_options {
     std::string data;
+    bool creates = false;
     std::string http = "127.0.0.1:8080";
     std::string durability = "os";
     anabranch::replica_options replica;
@@ -28,13 +29,20 @@ std::string check_endpoint(const std::string& text) {
 std::optional<int> parse_command_line(int argc, char** argv, service_options& options) {
     CLI::App app{"A shop: products, stock, carts and orders over HTTP, replicated with its peers."};
     app.add_option("--data", options.data, "the store's directory; made where there is none")->required();
+    auto* create = app.add_flag("--create", options.creates,
+                                "found the shop, unless the directory holds it already: for the first "
+                                "instance, once; every other one joins when it meets a member, and takes no "
+                                "orders before");
     app.add_option("--http", options.http, "HOST:PORT to serve HTTP on; port 0 takes any")
         ->check(check_endpoint)
         ->capture_default_str();
     app.add_option("--listen", options.replica.listen, "HOST:PORT to accept peers on; port 0 takes any")
         ->check(check_endpoint);
-    app.add_option("--peer", options.replica.peers, "HOST:PORT of a peer to stay connected to (repeatable)")
-        ->check(check_endpoint);
+    // Who has peers joins them; after the loss of its disk it would otherwise found a second shop.
+    app.add_option("--peer", options.replica.peers,
+                   "HOST:PORT of a peer to stay connected to (repeatable); not together with --create")
+        ->check(check_endpoint)
+        ->excludes(create);
     auto* cert =
         app.add_option("--cert", options.tls.certificate, "PEM certificate; peers then need one, too");
     auto* key = app.add_option("--key", options.tls.private_key, "its private key");
@@ -64,7 +72,7 @@ int give_up(const anabranch::error& failure) {
 int serve(const service_options& options) {
     auto store = anabranch::store::open(options.data);
     if (!store) return give_up(store.error());
-    auto bucket = store->bucket("shop");
+    auto bucket = options.creates ? store->create_bucket("shop") : store->bucket("shop");
     if (!bucket) return give_up(bucket.error());
 
     anabranch::replica replica(*store, options.replica);

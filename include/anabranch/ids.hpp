@@ -41,6 +41,11 @@ struct timestamp {
     }
 
     auto operator<=>(const timestamp&) const = default;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(value);
+    }
 };
 
 /// The name of one transaction in one bucket: the paper's *dot* (Almeida et al., "Scalable and accurate

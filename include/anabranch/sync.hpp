@@ -23,6 +23,8 @@ struct session_options {
     /// A peer that lacks more transactions of a bucket than this gets them folded: one entry for each row that they changed,
     /// instead of one for each change. UINT64_MAX: never.
     std::uint64_t fold_above = 32;
+    /// Bytes of one fold before it is compressed, about: bounds memory at both sides. Smaller folds hold a row more often.
+    std::size_t fold_bytes = 8 * 1024 * 1024;
     /// Uncompressed bytes of transactions in one chunk (a larger transaction is a chunk of its own).
     std::size_t chunk_bytes = 256 * 1024;
     /// Bytes that may be sent and not yet acknowledged as durable, per bucket: bounds the memory that a slow peer costs.

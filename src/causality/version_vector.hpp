@@ -104,4 +104,10 @@ class version_vector {
     entries entries_;
 };
 
+inline version_vector vector_of(const dot& d) {
+    version_vector v;
+    v.join(d);
+    return v;
+}
+
 }  // namespace anabranch

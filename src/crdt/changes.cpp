@@ -39,21 +39,6 @@ class payload_input final : public codec::basic_input<payload_input> {
     std::span<const origin> mentioned_;
 };
 
-/// Rows off the wire may stand in another order of replicas; ours is by number.
-template <class Items, class Projection>
-bool sort_unique(Items& items, Projection id) {
-    std::ranges::sort(items, {}, id);
-    return std::ranges::adjacent_find(items, {}, id) == items.end();
-}
-
-bool normalise(counter_row& r) {
-    return sort_unique(r.totals, &counter_row::total::writer) && sort_unique(r.resets, &counter_row::reset::writer) &&
-           std::ranges::all_of(r.totals, [](const auto& total) { return total.start < total.sequence; });
-}
-bool normalise(entries_row& r) { return sort_unique(r.entries, &entries_row::entry::id); }
-bool normalise(dots_row& r) { return sort_unique(r.adds, std::identity{}); }
-bool normalise(removals_row& r) { return sort_unique(r.adds, &removals_row::add::id); }
-
 }  // namespace
 
 std::string encode_changes(const changes& c, origin own, std::vector<origin>& mentioned) {
@@ -88,14 +73,8 @@ std::optional<changes> decode_changes(std::string_view payload, origin own, std:
         r.change.change = bottom(kind);
         payload_input body(nested, own, mentioned);
         body(r.change.covers);
-        bool sound = true;
-        std::visit(
-            [&](auto& alternative) {
-                body(alternative);
-                sound = body.complete() && normalise(alternative);
-            },
-            r.change.change);
-        if (!sound) return std::nullopt;
+        std::visit([&](auto& alternative) { body(alternative); }, r.change.change);
+        if (!body.complete() || !normalise(r.change.change)) return std::nullopt;
         c.rows.push_back(std::move(r));
     }
     if (in.remaining() > 0) {

@@ -155,6 +155,24 @@ row bottom(row_kind kind) {
     return {};
 }
 
+bool normalise(row& r) {
+    const auto sort_unique = [](auto& items, auto id) {
+        std::ranges::sort(items, {}, id);
+        return std::ranges::adjacent_find(items, {}, id) == items.end();
+    };
+    struct visitor {
+        const decltype(sort_unique)& sort;
+        bool operator()(counter_row& c) const {
+            return sort(c.totals, &counter_row::total::writer) && sort(c.resets, &counter_row::reset::writer) &&
+                   std::ranges::all_of(c.totals, [](const auto& total) { return total.start < total.sequence; });
+        }
+        bool operator()(entries_row& e) const { return sort(e.entries, &entries_row::entry::id); }
+        bool operator()(dots_row& d) const { return sort(d.adds, std::identity{}); }
+        bool operator()(removals_row& m) const { return sort(m.adds, &removals_row::add::id); }
+    };
+    return std::visit(visitor{sort_unique}, r);
+}
+
 bool join(row& state, const delta& d, const version_vector& have) {
     if (state.index() != d.change.index()) return false;
     std::visit([&](auto& alternative) { join_into(alternative, d, have); }, state);

@@ -71,7 +71,7 @@ struct entries_row {
         bool operator==(const entry&) const = default;
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(id, at.value, value);
+            archive(id, at, value);
         }
     };
 
@@ -144,6 +144,10 @@ struct delta {
 
     bool operator==(const delta&) const = default;
 };
+
+/// Rows off the wire may stand in another order of replicas; here it is by number. False where the row is none: two
+/// items of one replica, an empty total.
+bool normalise(row& r);
 
 /// Joins a delta into a row. Entries whose dots `have` covers are not added: a replica that knows a
 /// transaction and does not hold its entry has seen it removed. Commutative for concurrent deltas, idempotent.

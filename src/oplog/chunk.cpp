@@ -16,6 +16,10 @@ bool is_sound(const chunk& c) {
         if (range.first == 0 || range.last < range.first || !origins.insert(range.origin).second) return false;
         next.push_back(range.first);
     }
+    if (c.folded) {
+        return !c.ranges.empty() && c.entries.empty() && c.folded->ends.size() == c.ranges.size() &&
+               std::ranges::all_of(c.folded->ends, [&](timestamp end) { return c.folded->least <= end && end <= c.folded->greatest; });
+    }
     timestamp last;
     for (const auto& entry : c.entries) {
         if (entry.range >= c.ranges.size()) return false;
@@ -25,6 +29,17 @@ bool is_sound(const chunk& c) {
         ++next[entry.range];
     }
     return std::ranges::equal(c.ranges, next, {}, [](const chunk::range& r) { return r.last + 1; });
+}
+
+std::uint64_t chunk::transactions() const {
+    std::uint64_t n = 0;
+    for (const auto& r : ranges) n += r.last - r.first + 1;
+    return n;
+}
+
+transaction_id last_of(const chunk& c) {
+    const auto place = static_cast<std::size_t>(std::ranges::max_element(c.folded->ends) - c.folded->ends.begin());
+    return {c.ranges[place].origin, c.ranges[place].last};
 }
 
 merged_stream::merged_stream(std::vector<std::unique_ptr<record_stream>> streams) {

@@ -1,4 +1,4 @@
-// Chunks: runs of records of several origins in an order in which they can be applied.
+// Chunks: runs of records of several origins in an order in which they can be applied, or folds of them.
 #pragma once
 
 #include <anabranch/limits.hpp>
@@ -39,28 +39,62 @@ struct chunk {
         }
     };
 
+    /// All that the ranges' transactions do, joined: applied whole or not at all.
+    struct fold {
+        /// Of all the transactions in it, those included of which it keeps only what they cover. Whoever gets it has or
+        /// gets everything of that time.
+        timestamp least;
+        timestamp greatest;
+        std::vector<timestamp> ends;  ///< of each range's last
+        std::string body;             ///< opaque here, as a record's payload is
+
+        bool operator==(const fold&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(least, greatest, ends, body);
+        }
+    };
+
     std::vector<range> ranges;
     std::vector<entry> entries;
+    std::optional<fold> folded;  ///< instead of entries
 
-    bool empty() const { return entries.empty(); }
+    bool empty() const { return ranges.empty(); }
+    /// How many it holds.
+    std::uint64_t transactions() const;
     bool operator==(const chunk&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(ranges, entries);
+        archive(ranges, entries, folded);
     }
 };
 
-/// Each range holds as many entries as it says, every entry has a range, each origin has one, timestamps do not go back.
+/// Each origin has one range. Records: each range holds as many entries as it says, every entry has a range, timestamps do not
+/// go back. Folds: there are no entries, and nothing ends before it begins.
 bool is_sound(const chunk& c);
+
+/// How much to read of a log at once.
+struct portion {
+    std::size_t record_bytes = SIZE_MAX;
+    std::size_t fold_bytes = SIZE_MAX;
+    /// More transactions than this come folded.
+    std::uint64_t fold_above = UINT64_MAX;
+};
+
+/// The last transaction of a fold's ranges.
+transaction_id last_of(const chunk& c);
 
 /// What became of a chunk.
 struct applied {
     struct held_record {
         transaction_id id;
         timestamp at;
+        /// A fold from here on: only what is earlier may be taken before it.
+        std::optional<timestamp> fold_from{};
     };
     std::uint64_t transactions = 0;  ///< that were new
-    /// The first record that is too far in the future; neither it nor anything after it was taken.
+    /// The first record that is too far in the future, or a fold's last: neither it nor anything after it was taken, of a
+    /// fold nothing.
     std::optional<held_record> held;
 };
 

@@ -20,8 +20,8 @@ class store_port final : public sync::local_replica {
     timestamp horizon() const override { return local_.state()->horizon(); }
     result<void> compare(std::string_view name, const frontier& peer) override { return bucket(name)->compare(peer); }
     result<oplog::chunk> read(std::string_view name, const sync::positions& after, timestamp ceiling,
-                              std::size_t max_bytes) override {
-        return bucket(name)->read_log(after, ceiling, max_bytes);
+                              const oplog::portion& size) override {
+        return bucket(name)->read_log(after, ceiling, size);
     }
     result<oplog::applied> apply(std::string_view name, const oplog::chunk& chunk, const replica_id& peer) override {
         return bucket(name)->apply(chunk, horizon(), peer);
@@ -33,6 +33,7 @@ class store_port final : public sync::local_replica {
         return b->is_joining() ? sync::role::joining : sync::role::reader;
     }
     std::optional<replica_id> founder(std::string_view name) const override { return bucket(name)->roster().founder; }
+    std::uint64_t committed(std::string_view name) const override { return bucket(name)->committed(); }
     result<void> sponsor(std::string_view name, const replica_id& joiner) override { return bucket(name)->sponsor(joiner); }
     void learn(std::string_view name, const replica_id& member, const sync::positions& has) override {
         bucket(name)->learn(member, has);

@@ -71,6 +71,12 @@ result<void> bucket_state::sponsor(const replica_id& joiner) {
     return change_roster([&]() -> result<crdt::roster> {
         if (auto member = check_member(); !member) return fail(member.error());
         if (members_.roster().find(joiner) != nullptr) return crdt::roster{};
+        // The authority has to hear of the newcomer before it counts the reports.
+        const auto& self = store_.origins().id(store_.self());
+        for (const auto& [id, m] : members_.roster().members) {
+            if (m.at != stage::retiring || !m.reports.contains(self)) continue;
+            return fail(errc::refused, "nobody is let into bucket \"" + name_ + "\" while replica " + to_string(id) + " is being retired");
+        }
         return change_of(joiner, {});
     });
 }
@@ -158,6 +164,10 @@ std::vector<member_status> bucket_state::members() const {
 std::optional<timestamp> bucket_state::time_after(origin writer, std::uint64_t sequence) const {
     const auto floor = floor_.find(writer);
     if (floor != floor_.end() && sequence < floor->second.sequence) return floor->second.at;
+    for (const auto& f : folds_) {
+        const auto* range = f.find(writer);
+        if (range != nullptr && range->holds(sequence + 1)) return f.least;
+    }
     const auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, writer, sequence + 1));
     if (!record || !*record || (*record)->size() < head_size) return std::nullopt;
     return oplog::record_time(body_of(**record));
@@ -273,6 +283,21 @@ result<void> bucket_state::cut_log() {
     if (const auto* old = too_long_ago(); old != nullptr && !roster.is_laggard(store_.origins().id(store_.self()))) {
         target.join(members_.held_by_all(false).meet(*old));
     }
+    // A fold goes whole or not at all, and before it nothing of its origins that comes after it.
+    for (bool again = true; again;) {
+        again = false;
+        for (const auto& f : folds_) {
+            if (target.covers(f.covers())) continue;
+            version_vector below;
+            for (const auto& [writer, sequence] : target) {
+                const auto* range = f.find(writer);
+                const auto most = range == nullptr ? sequence : std::min(sequence, range->first - 1);
+                again = again || most < sequence;
+                below.join(dot{writer, most});
+            }
+            target = below;
+        }
+    }
     version_vector floor;
     for (const auto& [writer, at] : floor_) floor.join(dot{writer, at.sequence});
     const auto news = target.beyond(floor);
@@ -285,10 +310,9 @@ result<void> bucket_state::cut_log() {
     for (const auto& [writer, sequence] : news) {
         auto last = tail_of(writer);
         if (last.sequence != sequence) {
-            auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, writer, sequence));
-            if (!record) return fail(record.error());
-            if (!*record || (*record)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
-            last = {sequence, head_of(**record), oplog::record_time(body_of(**record))};
+            auto found = tail_at(writer, sequence);
+            if (!found) return fail(found.error());
+            last = *found;
         }
         batch.erase_range(storage::space::log, store_keys::log_key(number_, writer, floor.at(writer) + 1),
                           store_keys::log_key(number_, writer, sequence + 1));
@@ -297,13 +321,34 @@ result<void> bucket_state::cut_log() {
     const std::unique_lock uncut(cut_mutex_);
     auto extent = extent_;
     floor.join(target);
+    auto folds = folds_;
+    std::erase_if(folds, [&](const logged_fold& f) {
+        if (!floor.covers(f.covers())) return false;
+        batch.erase(storage::space::log, store_keys::log_key(number_, store_keys::fold_origin, f.number));
+        return true;
+    });
     extent.cut(floor, have_);
     batch.put(storage::space::meta, watermark_key_,
               codec::encode(watermark{have_, store_.clock().last(), members_, {next.begin(), next.end()}, extent.bytes()}));
     if (auto written = store_.engine().write(batch); !written) return written;
     floor_ = std::move(next);
+    folds_ = std::move(folds);
     extent_ = std::move(extent);
     return {};
+}
+
+/// At the end of a record or fold that is still in the log.
+result<tail> bucket_state::tail_at(origin writer, std::uint64_t sequence) const {
+    for (const auto& f : folds_) {
+        const auto* range = f.find(writer);
+        if (range == nullptr || range->last != sequence) continue;
+        const auto place = static_cast<std::size_t>(range - f.ranges.data());
+        return tail{sequence, f.heads[place], f.ends[place]};
+    }
+    auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, writer, sequence));
+    if (!record) return fail(record.error());
+    if (!*record || (*record)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
+    return tail{sequence, head_of(**record), oplog::record_time(body_of(**record))};
 }
 
 result<void> bucket_state::prune() {

@@ -19,6 +19,7 @@ result<void> bucket_state::recover() {
     floor_ = {mark.floor.begin(), mark.floor.end()};
     advance({floor_.begin(), floor_.end()});
     if (auto found = find_tails(); !found) return found;
+    if (auto found = find_folds(); !found) return found;
     members_ = mark.members;
     extent_.grow(mark.log_bytes, mark.applied, store_.options().env.now());
     has_duties_ = true;
@@ -40,7 +41,7 @@ result<void> bucket_state::find_tails() {
         if (!cursor->valid()) return cursor->status();
         const auto first = store_keys::parse_log_key(cursor->key());
         if (!first) return fail(errc::corrupt, "the log holds a key that is none");
-        if (first->bucket != number_) return {};
+        if (first->bucket != number_ || first->writer == store_keys::fold_origin) return {};
         auto last = store_.engine().last(storage::space::log, store_keys::log_key(number_, first->writer, UINT64_MAX));
         if (!last) return fail(last.error());
         const auto position = *last ? store_keys::parse_log_key((*last)->first) : std::nullopt;
@@ -58,35 +59,78 @@ result<void> bucket_state::find_tails() {
     }
 }
 
-result<void> bucket_state::replay(const version_vector& from) {
-    std::vector<std::unique_ptr<oplog::record_stream>> streams;
-    for (const auto& [writer, t] : capture()) {
-        if (from.at(writer) >= t.sequence) continue;
-        streams.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, store_.origins().id(writer),
-                                                       from.at(writer) + 1, t.sequence));
+result<void> bucket_state::find_folds() {
+    const auto prefix = store_keys::log_key(number_, store_keys::fold_origin, 0).substr(0, 8);
+    const auto cursor = store_.engine().scan(storage::space::log, prefix);
+    for (; cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
+        const auto position = store_keys::parse_log_key(cursor->key());
+        const auto value = codec::decode<fold_value>(cursor->value());
+        if (!position || !value || !value->chunk.folded || !oplog::is_sound(value->chunk)) {
+            return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
+        }
+        logged_fold f{position->sequence, value->before, {}, {}, {}, value->chunk.folded->least, value->chunk.folded->greatest};
+        for (std::size_t i = 0; i < value->chunk.ranges.size(); ++i) {
+            const auto& range = value->chunk.ranges[i];
+            const auto writer = store_.origins().find(range.origin);
+            if (!writer) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" names an unknown replica");
+            const auto first = std::max(range.first, f.before.at(*writer) + 1);
+            if (first > range.last) continue;  // it was here before
+            const auto at = value->chunk.folded->ends[i];
+            f.ranges.push_back({*writer, first, range.last});
+            f.heads.push_back(range.head);
+            f.ends.push_back(at);
+            if (tail_of(*writer).sequence < range.last) advance({{*writer, {range.last, range.head, at}}});
+            store_.clock().observe(at);
+        }
+        folds_.push_back(std::move(f));
     }
+    return cursor->status();
+}
+
+result<void> bucket_state::replay(const version_vector& from) {
+    // In the order of arrival as far as folds are concerned: what lies beside a fold in time may depend on it, or it on that.
     have_ = from;
+    for (const auto& f : folds_) {
+        if (from.covers(f.covers())) continue;
+        if (auto replayed = replay_records(f.before); !replayed) return replayed;
+        const auto chunk = load_fold(f);
+        if (!chunk) return fail(chunk.error());
+        const auto changes = crdt::decode_fold(chunk->folded->body, dot_ranges(*chunk, store_.origins()),
+                                               [&](const replica_id& id) { return store_.origins().find(id); });
+        if (!changes) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
+        if (auto replayed = replay_step(*changes, f.covers(), chunk->folded->body.size()); !replayed) return replayed;
+    }
+    version_vector all;
+    for (const auto& [writer, t] : capture()) all.join(dot{writer, t.sequence});
+    return replay_records(all);
+}
+
+result<void> bucket_state::replay_records(const version_vector& upto) {
+    std::vector<std::unique_ptr<oplog::record_stream>> streams;
+    for (const auto& [writer, sequence] : upto.beyond(have_)) {
+        streams.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, store_.origins().id(writer),
+                                                       have_.at(writer) + 1, sequence));
+    }
     oplog::merged_stream merged(std::move(streams));
     for (auto* top = merged.top(); top != nullptr; top = merged.top()) {
         const auto writer = store_.origins().intern(top->origin());
-        const auto record = oplog::decode_record(top->body());
-        std::optional<crdt::changes> changes;
-        if (record) {
-            const auto mentioned = find_mentioned(record->mentioned);
-            if (mentioned) changes = crdt::decode_changes(record->payload, writer, *mentioned);
+        const auto changes = decode_logged(writer, *top);
+        if (!changes) return fail(changes.error());
+        if (auto replayed = replay_step(*changes, vector_of({writer, top->sequence()}), top->body().size()); !replayed) {
+            return replayed;
         }
-        if (!changes) {
-            return fail(errc::corrupt, "record " + std::to_string(top->sequence()) + " of replica " +
-                                           to_string(top->origin()) + " in bucket \"" + name_ + "\" cannot be decoded");
-        }
-        if (auto joined = join_rows(*changes); !joined) return joined;
-        have_.join(dot{writer, top->sequence()});
-        lag_bytes_ += top->body().size();
-        extent_.grow(top->body().size(), have_, store_.options().env.now());
         merged.next();
-        after_write();
     }
     return merged.status();
+}
+
+result<void> bucket_state::replay_step(const crdt::changes& changes, const version_vector& covers, std::size_t bytes) {
+    if (auto joined = join_rows(changes); !joined) return joined;
+    have_.join(covers);
+    lag_bytes_ += bytes;
+    extent_.grow(bytes, have_, store_.options().env.now());
+    after_write();
+    return {};
 }
 
 }  // namespace anabranch::detail

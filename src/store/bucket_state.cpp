@@ -130,7 +130,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         if (auto room = make_room(); !room) return fail(room.error());
 
         // Everything is looked at before anything is written.
-        auto found = examine(chunk, horizon, source);
+        auto found = chunk.folded ? examine_fold(chunk, horizon, source) : examine(chunk, horizon, source);
         if (!found) return fail(found.error());
         outcome.held = found->held;
         if (found->news.empty()) return outcome;
@@ -142,13 +142,17 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         store_.origins_persisted(known_origins);
         if (found->is_own_past) store_.take_incarnation(next_self);
 
-        for (const auto& [id, at, changes] : found->news) {
+        for (const auto& [covers, at, changes] : found->news) {
             if (auto joined = join_rows(changes); !joined) broken_ = joined.error();
-            have_.join(id);
+            have_.join(covers);
             store_.clock().observe(at);
         }
         advance(found->tails);
-        outcome.transactions = found->news.size();
+        if (found->fold) {
+            const std::unique_lock uncut(cut_mutex_);
+            folds_.push_back(std::move(*found->fold));
+        }
+        outcome.transactions = found->transactions;
         logged(found->log.bytes());
         after_write();
     }
@@ -167,12 +171,39 @@ result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, 
         ahead->join(change);
         members = &*ahead;
     };
-    // One origin's way through the chunk.
-    struct lane {
-        origin writer;
-        std::uint64_t next_sequence;
-        tail last;  // what is here, and then what of the chunk comes on top
-    };
+    auto begun = lanes_of(chunk);
+    if (!begun) return fail(begun.error());
+    auto& lanes = *begun;
+    for (const auto& entry : chunk.entries) {
+        auto& l = lanes[entry.range];
+        const auto sequence = l.next_sequence++;
+        if (sequence <= l.last.sequence) continue;
+        const transaction_id id{chunk.ranges[entry.range].origin, sequence};
+        const auto at = oplog::record_time(entry.body);
+        if (at > horizon) {
+            found.held = oplog::applied::held_record{id, at};
+            break;
+        }
+        auto changes = examine_record(id, l.writer, l.last.at, entry.body);
+        if (!changes) return fail(changes.error());
+        // Its founder's first transaction makes a bucket; everybody else has been let in by a member before.
+        if (!members->founder) join_members(changes->members);
+        if (auto allowed = check_writer(*members, id, source); !allowed) return fail(allowed.error());
+        join_members(changes->members);
+        l.last = {sequence, oplog::chain_next(l.last.head, entry.body), at};
+        found.is_own_past = found.is_own_past || l.writer == store_.self();
+        found.log.put(space::log, store_keys::log_key(number_, l.writer, sequence), log_value(l.last.head, entry.body));
+        found.news.push_back({vector_of({l.writer, sequence}), at, std::move(*changes)});
+        ++found.transactions;
+    }
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        if (auto same = check_head(chunk.ranges[i], lanes[i].last); !same) return fail(same.error());
+        if (lanes[i].last.sequence > 0) found.tails.emplace_back(lanes[i].writer, lanes[i].last);
+    }
+    return found;
+}
+
+result<std::vector<bucket_state::lane>> bucket_state::lanes_of(const oplog::chunk& chunk) {
     std::vector<lane> lanes;
     for (const auto& range : chunk.ranges) {
         const auto writer = meet(range.origin);
@@ -186,37 +217,13 @@ result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, 
         }
         lanes.push_back({*writer, range.first, last});
     }
-    for (const auto& entry : chunk.entries) {
-        auto& lane = lanes[entry.range];
-        const auto sequence = lane.next_sequence++;
-        if (sequence <= lane.last.sequence) continue;
-        const transaction_id id{chunk.ranges[entry.range].origin, sequence};
-        const auto at = oplog::record_time(entry.body);
-        if (at > horizon) {
-            found.held = oplog::applied::held_record{id, at};
-            break;
-        }
-        auto changes = examine_record(id, lane.writer, lane.last.at, entry.body);
-        if (!changes) return fail(changes.error());
-        // Its founder's first transaction makes a bucket; everybody else has been let in by a member before.
-        if (!members->founder) join_members(changes->members);
-        if (auto allowed = check_writer(*members, id, source); !allowed) return fail(allowed.error());
-        join_members(changes->members);
-        lane.last = {sequence, oplog::chain_next(lane.last.head, entry.body), at};
-        found.is_own_past = found.is_own_past || lane.writer == store_.self();
-        found.log.put(space::log, store_keys::log_key(number_, lane.writer, sequence), log_value(lane.last.head, entry.body));
-        found.news.push_back({{lane.writer, sequence}, at, std::move(*changes)});
-    }
-    for (std::size_t i = 0; i < lanes.size(); ++i) {
-        const auto& range = chunk.ranges[i];
-        const auto& [writer, next, last] = lanes[i];
-        if (last.sequence == range.last && last.head != range.head) {
-            return fail(errc::diverged, "the records of replica " + to_string(range.origin) + " in bucket \"" + name_ +
-                                            "\" up to " + std::to_string(range.last) + " are others than those here");
-        }
-        if (last.sequence > 0) found.tails.emplace_back(writer, last);
-    }
-    return found;
+    return lanes;
+}
+
+result<void> bucket_state::check_head(const oplog::chunk::range& range, const tail& here) const {
+    if (here.sequence != range.last || here.head == range.head) return {};
+    return fail(errc::diverged, "the records of replica " + to_string(range.origin) + " in bucket \"" + name_ + "\" up to " +
+                                    std::to_string(range.last) + " are others than those here");
 }
 
 result<crdt::changes> bucket_state::examine_record(const transaction_id& id, origin writer, timestamp previous,
@@ -233,16 +240,22 @@ result<crdt::changes> bucket_state::examine_record(const transaction_id& id, ori
     if (!mentioned) return malformed("mentions replicas that it cannot have met");
     auto changes = crdt::decode_changes(record->payload, writer, *mentioned);
     if (!changes || !crdt::is_own_work(*changes, {writer, id.sequence})) return malformed("holds changes that cannot be its own");
-    for (const auto& [path, change] : changes->rows) {
-        if (!store_keys::is_path(path)) return malformed("changes a row at an impossible path");
+    if (const auto wrong = find_wrong_row(*changes); !wrong) return fail(wrong.error());
+    else if (*wrong != nullptr) return malformed(*wrong);
+    return std::move(*changes);
+}
+
+/// What is wrong with a change, or nullptr. Brings the rows into memory, so that joining cannot fail after the log is written.
+result<const char*> bucket_state::find_wrong_row(const crdt::changes& changes) {
+    for (const auto& [path, change] : changes.rows) {
+        if (!store_keys::is_path(path)) return "changes a row at an impossible path";
         const auto kind = row_kind_at(path);
-        if (kind && *kind != crdt::kind_of(change.change)) return malformed("changes a row of another kind than its type");
-        // Brings the row into memory, so that joining cannot fail after the log is written.
+        if (kind && *kind != crdt::kind_of(change.change)) return "changes a row of another kind than its type";
         auto row = rows_.load(path, crdt::kind_of(change.change));
         if (!row) return fail(row.error());
-        if ((*row)->index() != change.change.index()) return malformed("changes a row of another kind");
+        if ((*row)->index() != change.change.index()) return "changes a row of another kind";
     }
-    return std::move(*changes);
+    return nullptr;
 }
 
 result<void> bucket_state::check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const {
@@ -377,6 +390,8 @@ frontier bucket_state::to_frontier(const tails& t) const {
     return f;
 }
 
+std::uint64_t bucket_state::committed() const { return tail_of(store_.self()).sequence; }
+
 frontier bucket_state::progress() const { return to_frontier(capture()); }
 
 frontier bucket_state::durable_progress() const {
@@ -403,58 +418,6 @@ version_vector bucket_state::to_vector(const tails& t) const {
     version_vector v;
     for (const auto& [writer, last] : t) v.join(dot{writer, last.sequence});
     return v;
-}
-
-result<oplog::chunk> bucket_state::read_log(const positions& after, timestamp ceiling, std::size_t max_bytes) const {
-    tails durable;
-    {
-        const std::lock_guard lock(durable_mutex_);
-        durable = durable_;
-    }
-    const std::shared_lock uncut(cut_mutex_);
-    std::vector<std::unique_ptr<oplog::record_stream>> streams;
-    for (const auto& [writer, last] : durable) {
-        const auto& id = store_.origins().id(writer);
-        const auto it = after.find(id);
-        const auto known = it == after.end() ? 0 : it->second;
-        if (known >= last.sequence) continue;
-        if (const auto floor = floor_.find(writer); floor != floor_.end() && known < floor->second.sequence) {
-            return fail(errc::behind_cut, "the log of bucket \"" + name_ + "\" has been cut up to transaction " +
-                                              std::to_string(floor->second.sequence) + " of replica " + to_string(id) +
-                                              ", the peer has no more than " + std::to_string(known));
-        }
-        streams.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, id, known + 1, last.sequence));
-    }
-    oplog::merged_stream merged(std::move(streams));
-    return oplog::collect(merged, ceiling, max_bytes);
-}
-
-result<void> bucket_state::compare(const frontier& peer) const {
-    for (const auto& theirs : peer) {
-        const auto writer = store_.origins().find(theirs.origin);
-        if (!writer || theirs.sequence == 0) continue;
-        tail ours = tail_of(*writer);
-        if (ours.sequence < theirs.sequence) continue;  // theirs to compare
-        if (ours.sequence > theirs.sequence) {
-            const std::shared_lock uncut(cut_mutex_);
-            const auto floor = floor_.find(*writer);
-            if (floor != floor_.end() && theirs.sequence < floor->second.sequence) continue;  // forgotten here
-            if (floor != floor_.end() && theirs.sequence == floor->second.sequence) {
-                ours.head = floor->second.head;
-            } else {
-                auto value = store_.engine().get(space::log, store_keys::log_key(number_, *writer, theirs.sequence));
-                if (!value) return fail(value.error());
-                if (!*value || (*value)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
-                ours.head = head_of(**value);
-            }
-        }
-        if (ours.head != theirs.head) {
-            return fail(errc::diverged, "two histories of replica " + to_string(theirs.origin) + " in bucket \"" + name_ +
-                                            "\" differ at or before record " + std::to_string(theirs.sequence) +
-                                            ": a restored backup, a cloned disk or a damaged one");
-        }
-    }
-    return {};
 }
 
 }  // namespace anabranch::detail

@@ -11,6 +11,7 @@
 #include "oplog/chunk.hpp"
 #include "store/access.hpp"
 #include "store/log_extent.hpp"
+#include "store/logged_fold.hpp"
 #include "store/row_table.hpp"
 #include "store/snapshot_access.hpp"
 #include "store/watermark.hpp"
@@ -18,6 +19,9 @@
 namespace anabranch::detail {
 
 class store_state;
+
+/// The chunk's ranges, with this store's numbers; it knows all of their replicas.
+std::vector<crdt::dot_range> dot_ranges(const oplog::chunk& chunk, const origin_table& origins);
 
 /// What an exchange with a peer sees of progress: sequences by replica.
 using positions = std::map<replica_id, std::uint64_t>;
@@ -37,6 +41,8 @@ class bucket_state {
     result<void> read(const std::function<void(const map_view&)>& fn) const;
     result<std::unique_ptr<snapshot_access>> take_snapshot() const;
     frontier progress() const;
+    /// The sequence of this replica's last transaction here.
+    std::uint64_t committed() const;
     frontier durable_progress() const;
     /// Rises whenever durable_progress() changes.
     std::uint64_t durable_revision() const { return durable_revision_.load(); }
@@ -47,9 +53,10 @@ class bucket_state {
     /// errc::malformed: there is a gap, or a record that cannot be read. errc::diverged: it does not
     /// continue the chains that are here. errc::retired: `source` brings what a retired replica wrote since.
     result<oplog::applied> apply(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
-    /// Durable records above `after` and below `ceiling`, in an order in which they may be applied.
+    /// Durable records above `after` and below `ceiling`, in an order in which they may be applied; folded where there are
+    /// more of them than the portion says, or where they are here as a fold only.
     /// errc::behind_cut: the log does not reach back to `after`.
-    result<oplog::chunk> read_log(const positions& after, timestamp ceiling, std::size_t max_bytes) const;
+    result<oplog::chunk> read_log(const positions& after, timestamp ceiling, const oplog::portion& size) const;
     /// errc::diverged where a peer's chain has another head than ours at the same place.
     result<void> compare(const frontier& peer) const;
 
@@ -88,18 +95,38 @@ class bucket_state {
   private:
     /// What of a chunk is new, ready to be written and joined.
     struct examined {
-        struct transaction {
-            dot id;
+        struct step {
+            version_vector covers;
             timestamp at;
             crdt::changes changes;
         };
         storage::batch log;
-        std::vector<transaction> news;
+        std::vector<step> news;
+        std::uint64_t transactions = 0;
+        std::optional<logged_fold> fold;
         std::vector<std::pair<origin, tail>> tails;
         std::optional<oplog::applied::held_record> held;
         bool is_own_past = false;  ///< it holds records of this very replica that are not here
     };
+    /// One origin's way through a chunk.
+    struct lane {
+        origin writer;
+        std::uint64_t next_sequence;
+        tail last;  ///< what is here, and then what of the chunk comes on top
+    };
+    result<std::vector<lane>> lanes_of(const oplog::chunk& chunk);
+    result<void> check_head(const oplog::chunk::range& range, const tail& here) const;
+    result<const char*> find_wrong_row(const crdt::changes& changes);
     result<examined> examine(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
+    result<examined> examine_fold(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
+    // The log, read: bucket_log.cpp. Under cut_mutex_.
+    struct stretch;
+    result<stretch> survey(const positions& after) const;
+    result<oplog::chunk> read_folded(stretch found, timestamp ceiling, std::size_t max_bytes) const;
+    result<std::optional<hash128>> head_at(origin writer, std::uint64_t sequence) const;
+    result<crdt::changes> decode_logged(origin writer, const oplog::record_stream& at) const;
+    result<oplog::chunk> load_fold(const logged_fold& f) const;
+    result<void> find_folds();
     result<crdt::changes> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body);
     result<void> check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const;
     result<void> check_member() const;
@@ -117,6 +144,8 @@ class bucket_state {
     result<void> check_usable() const;
     result<void> find_tails();
     result<void> replay(const version_vector& from);
+    result<void> replay_records(const version_vector& upto);
+    result<void> replay_step(const crdt::changes& changes, const version_vector& covers, std::size_t bytes);
     /// Joins a logged transaction into the rows.
     result<void> join_rows(const crdt::changes& changes);
     void after_write();
@@ -130,6 +159,7 @@ class bucket_state {
     crdt::roster duties_of_a_member();
     const version_vector* too_long_ago() const;
     std::optional<timestamp> time_after(origin writer, std::uint64_t sequence) const;
+    result<tail> tail_at(origin writer, std::uint64_t sequence) const;
     result<void> cut_log();
     result<void> prune();
 
@@ -156,6 +186,7 @@ class bucket_state {
     // Held shared while the log is read, so that what is read is not cut away. After mutex_.
     mutable std::shared_mutex cut_mutex_;
     tails floor_;
+    std::vector<logged_fold> folds_;  // by number
 
     mutable std::mutex durable_mutex_;
     tails durable_;

@@ -42,6 +42,8 @@ inline constexpr std::size_t row_key_prefix = 4;
 std::string leftover_key(bucket_number bucket, std::string_view path);
 
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence);
+/// Folds stand after all origins' records.
+inline constexpr origin fold_origin{UINT32_MAX};
 struct log_position {
     bucket_number bucket;
     origin writer;

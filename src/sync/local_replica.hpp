@@ -45,15 +45,18 @@ class local_replica {
 
     /// errc::diverged where a peer's chain has another head than ours at the same place.
     virtual result<void> compare(std::string_view bucket, const frontier& peer) = 0;
-    /// Durable records above `after` and below `ceiling`, in causal order, about `max_bytes` of them.
+    /// Durable records above `after` and below `ceiling`, in causal order; folded where there are more than `fold_above`, or
+    /// where nothing else is there.
     virtual result<oplog::chunk> read(std::string_view bucket, const positions& after, timestamp ceiling,
-                                      std::size_t max_bytes) = 0;
+                                      const oplog::portion& size) = 0;
     /// Applies the chunk, which that peer has sent, up to the first record beyond the horizon, all or nothing.
     virtual result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id& peer) = 0;
 
     virtual role role_in(std::string_view bucket) const = 0;
     /// Nothing where the bucket has not met any yet.
     virtual std::optional<replica_id> founder(std::string_view bucket) const = 0;
+    /// The sequence of this replica's last transaction, durable or not.
+    virtual std::uint64_t committed(std::string_view bucket) const = 0;
     /// Lets the peer in. Everything that it has must be durable here.
     virtual result<void> sponsor(std::string_view bucket, const replica_id& joiner) = 0;
     /// A member has, or had, exactly this on disk.

@@ -15,7 +15,7 @@ namespace anabranch::sync {
 
 inline constexpr std::uint8_t protocol_version = 1;
 /// Bytes of a whole message, of one or more frames.
-inline constexpr std::size_t max_message = limits::transaction + limits::frame;
+inline constexpr std::size_t max_message = limits::fold + limits::frame;
 
 /// First on every connection, from both sides at once. The fields up to the versions stay as they are in every version.
 struct greeting {
@@ -39,12 +39,13 @@ struct have {
     /// Send only records with lesser timestamps.
     timestamp ceiling;
     std::uint8_t role = 0;  ///< a sync::role
+    bool takes_folds = true;
     std::optional<replica_id> founder;
     frontier known;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(bucket, epoch, ceiling.value, role, founder, known);
+        archive(bucket, epoch, ceiling.value, role, takes_folds, founder, known);
     }
 };
 

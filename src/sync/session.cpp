@@ -1,12 +1,11 @@
 #include "sync/session.hpp"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <memory>
 
 #include "base/hash.hpp"
 #include "codec/archive.hpp"
+#include "codec/compression.hpp"
 
 namespace anabranch::sync {
 namespace {
@@ -49,13 +48,12 @@ positions to_positions(const frontier& f) {
 
 records pack(const std::string& bucket, std::uint64_t epoch, const oplog::chunk& chunk) {
     records m{bucket, epoch, 0, codec::encode(chunk)};
-    if (m.body.size() < least_compressed) return m;
-    std::string compressed(ZSTD_compressBound(m.body.size()), '\0');
-    const auto size = ZSTD_compress(compressed.data(), compressed.size(), m.body.data(), m.body.size(), compression_level);
-    if (ZSTD_isError(size) != 0 || size >= m.body.size()) return m;
-    compressed.resize(size);
-    m.raw_size = m.body.size();
-    m.body = std::move(compressed);
+    // A fold is compressed already.
+    if (chunk.folded || m.body.size() < least_compressed) return m;
+    if (auto compressed = codec::compress(m.body, compression_level)) {
+        m.raw_size = m.body.size();
+        m.body = std::move(*compressed);
+    }
     return m;
 }
 
@@ -63,16 +61,13 @@ result<oplog::chunk> unpack(const records& m) {
     const auto malformed = [&](const char* what) {
         return fail(errc::malformed, std::string("records of bucket \"") + m.bucket + "\" " + what);
     };
-    std::string raw;
-    std::string_view bytes = m.body;
+    std::optional<std::string> raw;
     if (m.raw_size > 0) {
         if (m.raw_size > max_message) return malformed("are too long");
-        raw.resize(m.raw_size);
-        const auto size = ZSTD_decompress(raw.data(), raw.size(), m.body.data(), m.body.size());
-        if (ZSTD_isError(size) != 0 || size != raw.size()) return malformed("cannot be decompressed");
-        bytes = raw;
+        raw = codec::decompress(m.body, static_cast<std::size_t>(m.raw_size));
+        if (!raw) return malformed("cannot be decompressed");
     }
-    auto chunk = codec::decode<oplog::chunk>(bytes);
+    auto chunk = codec::decode<oplog::chunk>(raw ? *raw : m.body);
     if (!chunk || !oplog::is_sound(*chunk)) return malformed("cannot be decoded");
     return std::move(*chunk);
 }
@@ -100,6 +95,8 @@ hash128 session::fingerprint_state() {
         auto& s = streams_[name];
         s.is_local = true;
         out(name, refresh(name, s));
+        // Who wants to be let in has something to say to everybody.
+        if (local_.role_in(name) == role::joining) out(local_.id());
     }
     return sha256_128({bytes});
 }
@@ -177,6 +174,7 @@ void session::handle(const have& m) {
     s.peer_epoch = m.epoch;
     s.peer_ceiling = m.ceiling;
     s.peer_role = static_cast<role>(m.role);
+    s.peer_takes_folds = m.takes_folds;
     s.peer_durable = to_positions(m.known);
     s.cannot_send.reset();
     hear_advert(m.bucket, s, *peer_, s.peer_durable);
@@ -213,10 +211,12 @@ void session::handle(const records& m) {
         raise(s.sent, range.origin, range.last);
     }
     if (applied->held) {
+        // A fold may hold others that need not wait: record by record, then. Where the peer has nothing but the fold, they do.
+        if (applied->held->fold_from && std::exchange(s.takes_folds, false)) return begin_anew(m.bucket, s, no_ceiling);
         // Nothing after it may be taken before it. Earlier transactions may: they do not depend on it.
         s.held = held_transaction{m.bucket, applied->held->id, applied->held->at};
         ++progress_.holds;
-        begin_anew(m.bucket, s, applied->held->at);
+        begin_anew(m.bucket, s, applied->held->fold_from.value_or(applied->held->at));
     }
 }
 
@@ -290,7 +290,8 @@ std::string session::take_output() {
 
 void session::tell(const std::string& bucket, stream& s) {
     const auto known = refresh(bucket, s);
-    send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(local_.role_in(bucket)), local_.founder(bucket), known});
+    s.told_role = local_.role_in(bucket);
+    send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(s.told_role), s.takes_folds, local_.founder(bucket), known});
     s.is_told = true;
     note_advert(s, local_.id(), s.durable);
     s.advertised = s.durable;
@@ -350,7 +351,8 @@ void session::pump(const std::string& bucket, stream& s) {
     if (failure_ || !s.is_local || !s.is_remote || s.cannot_send) return;
     while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes &&
            missing(s.sent, s.durable) > 0) {
-        auto chunk = local_.read(bucket, s.sent, s.peer_ceiling, options_.chunk_bytes);
+        const oplog::portion size{options_.chunk_bytes, options_.fold_bytes, s.peer_takes_folds ? options_.fold_above : UINT64_MAX};
+        auto chunk = local_.read(bucket, s.sent, s.peer_ceiling, size);
         if (!chunk && chunk.error().code == errc::behind_cut) {
             if (catch_up_with_adverts(bucket, s)) continue;
             return part(bucket, s, true, chunk.error());
@@ -366,7 +368,7 @@ void session::pump(const std::string& bucket, stream& s) {
         }
         s.in_flight_bytes += sent.bytes;
         s.in_flight.push_back(std::move(sent));
-        progress_.transactions_sent += chunk->entries.size();
+        progress_.transactions_sent += chunk->transactions();
     }
 }
 
@@ -395,6 +397,8 @@ void session::look_for_progress() {
         } else if (s.held && s.held->at <= local_.horizon()) {
             s.held.reset();
             begin_anew(bucket, s, no_ceiling);
+        } else if (s.told_role == role::reader && local_.role_in(bucket) == role::joining) {
+            begin_anew(bucket, s, s.ceiling);
         } else if (s.revision != local_.revision(bucket)) {
             refresh(bucket, s);
         }
@@ -414,6 +418,8 @@ void session::sponsor(const std::string& bucket, stream& s) {
     if (!covers(s.durable, s.peer_durable)) return;
     // Where it cannot be let in now, on a full disk for instance, that is tried again.
     s.has_sponsored = local_.sponsor(bucket, *peer_).has_value();
+    if (!s.has_sponsored) return;
+    s.goal[local_.id()] = std::max(at(s.goal, local_.id()), local_.committed(bucket));
 }
 
 void session::note_advert(stream& s, const replica_id& member, const positions& has) { s.advertised_members[member] = has; }
@@ -490,8 +496,12 @@ bool session::in_sync() const {
 bool session::caught_up() const {
     if (!peer_ || !is_ready_ || failure_) return false;
     return std::ranges::all_of(streams_, [&](const auto& entry) {
-        const auto& s = entry.second;
-        return !s.is_local || !s.is_remote || (covers(s.peer_durable, s.goal) && covers(s.durable, s.goal));
+        const auto& [bucket, s] = entry;
+        if (!s.is_local || !s.is_remote) return true;
+        // One of the two is being let in: that is part of what they have met for.
+        if (s.told_role == role::joining && s.peer_role == role::member && local_.role_in(bucket) == role::joining) return false;
+        if (s.peer_role == role::joining && local_.role_in(bucket) == role::member && !s.has_sponsored) return false;
+        return covers(s.peer_durable, s.goal) && covers(s.durable, s.goal);
     });
 }
 

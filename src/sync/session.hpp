@@ -43,9 +43,11 @@ class session {
 
         // This side's.
         bool is_local = false;
+        role told_role = role::reader;
         bool is_told = false;  ///< the peer knows that the bucket is here, and from where it is to send
         std::uint64_t epoch = 0;
         timestamp ceiling{UINT64_MAX};
+        bool takes_folds = true;
         std::optional<held_transaction> held;
         std::uint64_t revision = 0;
         positions durable;
@@ -55,6 +57,7 @@ class session {
         // The peer's.
         bool is_remote = false;
         role peer_role = role::reader;
+        bool peer_takes_folds = true;
         std::uint64_t peer_epoch = 0;
         timestamp peer_ceiling{UINT64_MAX};
         positions peer_durable;

@@ -23,6 +23,27 @@ version_vector vector_of(const std::vector<std::pair<std::uint8_t, std::uint8_t>
 
 }  // namespace
 
+TEST_CASE("what two vectors both cover, and what one covers beyond the other") {
+    using dots = std::vector<std::pair<std::uint8_t, std::uint8_t>>;
+    test::check_property("meet and beyond", [](const dots& one, const dots& two) {
+        const auto x = vector_of(one);
+        const auto y = vector_of(two);
+        const auto both = x.meet(y);
+        const auto rest = x.beyond(y);
+        RC_ASSERT(both == y.meet(x));
+        RC_ASSERT(codec::decode<version_vector>(codec::encode(both)) == both);  // no zeros in it
+        for (std::uint32_t writer = 0; writer < 5; ++writer) {
+            const origin o{writer};
+            RC_ASSERT(both.at(o) == std::min(x.at(o), y.at(o)));
+            RC_ASSERT(rest.at(o) == (x.at(o) > y.at(o) ? x.at(o) : 0U));
+        }
+        auto all = both;
+        all.join(rest);
+        RC_ASSERT(all == x);
+        RC_ASSERT(rest.empty() == y.covers(x));
+    });
+}
+
 TEST_CASE("a version vector knows all transactions up to a sequence") {
     version_vector v;
     CHECK(v.empty());

@@ -1,6 +1,7 @@
 #include "codec/archive.hpp"
 
 #include <limits>
+#include <map>
 
 #include "support/catch_property.hpp"
 
@@ -57,6 +58,18 @@ TEST_CASE("numbers are as short as they can be") {
     CHECK(encode(shade::dark) == bytes({0xf4, 3}));
     CHECK(encode(true) == bytes({1}));
     CHECK(encode(std::uint8_t{200}) == bytes({200}));
+}
+
+TEST_CASE("a map is its entries in order, and has one encoding") {
+    using map = std::map<std::uint8_t, std::string>;
+    const map m{{1, "a"}, {3, ""}};
+    CHECK(encode(m) == bytes({2, 1, 1, 'a', 3, 0}));
+    CHECK(decode<map>(encode(m)) == m);
+    CHECK(decode<map>(bytes({0})) == map{});
+    CHECK_FALSE(decode<map>(bytes({2, 3, 0, 1, 1, 'a'})));  // another order
+    CHECK_FALSE(decode<map>(bytes({2, 1, 0, 1, 0})));       // one key twice
+    CHECK_FALSE(decode<map>(bytes({2, 1, 0})));
+    CHECK_FALSE(decode<map>(bytes({0xff, 0xff, 3, 1, 0})));  // more than there is
 }
 
 TEST_CASE("a number has one encoding") {

@@ -6,7 +6,7 @@
 int main() {
     auto store = anabranch::store::in_memory();
     if (!store) return 1;
-    auto bucket = store->bucket("stock");
+    auto bucket = store->create_bucket("stock");
     if (!bucket) return 1;
     auto added = bucket->commit([](anabranch::transaction& tx) { tx.counter("apples").add(3); });
     if (!added) return 1;

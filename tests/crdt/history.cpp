@@ -104,6 +104,7 @@ void history::commit(std::size_t replica, const std::vector<operation>& operatio
     for (const auto o : mentioned) t.mentioned.push_back(r.origins.id(o));
     r.have.join(me);
     r.known.insert(log_.size());
+    r.adverts.push_back(r.known);
     r.applied.push_back(log_.size());
     log_.push_back(std::move(t));
 }
@@ -136,6 +137,20 @@ void history::deliver(std::size_t from, std::size_t to, std::uint16_t order, std
         r.applied.push_back(next);
         lacking.erase(next);
     }
+    r.adverts.push_back(r.known);
+}
+
+bool history::prune(std::size_t replica) {
+    auto& r = replicas_[replica];
+    const auto has_told = [&](const site& member) {
+        // It may have got further since; what it had then is part of that. The last one that counts is enough.
+        const auto is_delivered = [&](const auto& advert) { return std::ranges::includes(r.known, advert); };
+        const auto last = std::ranges::find_if(member.adverts.rbegin(), member.adverts.rend(), is_delivered);
+        return last != member.adverts.rend() && *last == r.known;
+    };
+    if (!std::ranges::all_of(replicas_, has_told)) return false;
+    crdt::prune(r.row, r.have);
+    return true;
 }
 
 void history::deliver_all() {

@@ -49,14 +49,19 @@ class history {
     void deliver(std::size_t from, std::size_t to, std::uint16_t order, std::size_t limit);
     void deliver_all();
 
+    type tested() const { return type_; }
     std::size_t replicas() const { return replicas_.size(); }
     std::size_t transactions() const { return log_.size(); }
     /// What the row shows, and what the specification says that it must.
     std::string shown(std::size_t replica) const;
     std::string demanded(std::size_t replica) const;
     hash128 fingerprint(std::size_t replica) const;
+    bool has_leftovers(std::size_t replica) const { return crdt::has_leftovers(replicas_[replica].row); }
     /// Delivers everything that the replica has once more. Did each leave the row as it was?
     bool duplicates_change_nothing(std::size_t replica);
+    /// Lets go of what is stable, where all that the replica has is: every member has told of a state with it, and what
+    /// the member had told has been delivered, so that whatever comes of it has seen all that.
+    bool prune(std::size_t replica);
     /// What a crash does: rows are as they are, and every transaction from the n-th on is applied again.
     void replay(std::size_t replica, std::size_t from);
     /// Two concurrent transactions of others applied to the replica's row in both orders: the same?
@@ -71,7 +76,8 @@ class history {
         crdt::row row;
         version_vector have;
         std::set<std::size_t> known;
-        std::vector<std::size_t> applied;  // in this order
+        std::vector<std::set<std::size_t>> adverts;  // what `known` was, again and again
+        std::vector<std::size_t> applied;            // in this order
         timestamp clock;
     };
     struct event {

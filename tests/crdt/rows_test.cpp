@@ -74,10 +74,28 @@ class builder {
             }
         }
     }
+    replica_id any_replica() {
+        replica_id id;
+        id.value[0] = static_cast<std::uint8_t>(up_to(2));
+        id.incarnation = static_cast<std::uint32_t>(up_to(1));
+        return id;
+    }
+    /// Of few replicas and small numbers, so that two of them say something of the same member.
+    roster any_roster() {
+        roster r;
+        if (up_to(1) == 0) r.authority = {1 + up_to(2), any_replica()};
+        for (auto n = up_to(3); n > 0; --n) {
+            auto& m = r.members[any_replica()];
+            m = {static_cast<roster::stage>(1 + up_to(3)), up_to(5), up_to(3), {}};
+            for (auto k = up_to(2); k > 0; --k) m.reports[any_replica()] = up_to(5);
+        }
+        return r;
+    }
     changes any_changes() {
         changes c;
         for (auto n = up_to(2); n > 0; --n) c.removals.push_back({text(), any_vector()});
         for (auto n = up_to(3); n > 0; --n) c.rows.push_back({text(), {any_vector(), any_row()}});
+        if (up_to(2) == 0) c.members = any_roster();
         return c;
     }
     std::string mangled(std::string bytes) {
@@ -169,6 +187,30 @@ TEST_CASE("clearing a prefix takes additions, and no removal") {
     CHECK_FALSE(cover(c, vector_of({{ada, 3}})));
 }
 
+TEST_CASE("what is spent is left over, and goes") {
+    const auto pruned = [](row r, const version_vector& stable) {
+        REQUIRE(has_leftovers(r));
+        prune(r, stable);
+        CHECK_FALSE(has_leftovers(r));
+        return r;
+    };
+    const auto all = vector_of({{ada, 9}, {bob, 9}});
+    CHECK(pruned(counter({{ada, 0, 3, 10}, {bob, 0, 1, 2}}, {{ada, 3, 10}}), all) == counter({{bob, 0, 1, 2}}));
+    CHECK(is_bottom(pruned(counter({{ada, 0, 3, 10}}, {{ada, 3, 10}}), all)));
+    CHECK(is_bottom(pruned(removals_row{{}, vector_of({{ada, 3}})}, all)));
+    // What an addition has seen counts against removals only.
+    CHECK(pruned(removals_row{{{{ada, 4}, vector_of({{ada, 3}})}}, vector_of({{ada, 3}})}, all) ==
+          row(removals_row{{{{ada, 4}, {}}}, {}}));
+
+    // The rest of a total still counts, and so does what was taken from it.
+    auto half = counter({{ada, 0, 3, 10}}, {{ada, 2, 7}});
+    CHECK_FALSE(has_leftovers(half));
+    prune(half, all);
+    CHECK(half == counter({{ada, 0, 3, 10}}, {{ada, 2, 7}}));
+    CHECK_FALSE(has_leftovers(dots_row{{{ada, 1}}}));
+    CHECK_FALSE(has_leftovers(entries_row{{{{ada, 1}, {}, "x"}}}));
+}
+
 TEST_CASE("fingerprints are of what is live") {
     origin_table origins;
     replica_id one;
@@ -237,7 +279,13 @@ TEST_CASE("any changes come back from their payload") {
         const auto payload = encode_changes(c, bob, mentioned);
         RC_ASSERT(std::ranges::find(mentioned, bob) == mentioned.end());
         RC_ASSERT(decode_changes(payload, bob, mentioned) == c);
-        for (std::size_t n = 0; n < payload.size(); ++n) RC_ASSERT(!decode_changes(payload.substr(0, n), bob, mentioned));
+        // What it says of members stands at the end, and may be missing: cut off there it is other changes.
+        auto of_rows = c;
+        of_rows.members = {};
+        const auto rows_end = encode_changes(of_rows, bob, mentioned).size();
+        for (std::size_t n = 0; n < payload.size(); ++n) {
+            if (n != rows_end) RC_ASSERT(!decode_changes(payload.substr(0, n), bob, mentioned));
+        }
         RC_ASSERT(!decode_changes(payload + '\0', bob, mentioned));
         // A replica that the record does not mention.
         if (!mentioned.empty()) {
@@ -273,7 +321,7 @@ TEST_CASE("changes of a later kind of row are stepped over") {
     out.varint(2);
     out(std::string("new"), std::uint8_t{77}, std::string("whatever"));
     std::vector<origin> mentioned;
-    const changes known{{}, {{"old", {{}, dots_row{{{ada, 1}}}}}}};
+    const changes known{{}, {{"old", {{}, dots_row{{{ada, 1}}}}}}, {}};
     out.raw(encode_changes(known, ada, mentioned).substr(2));
     CHECK(decode_changes(payload, ada, mentioned) == known);
 }
@@ -281,7 +329,7 @@ TEST_CASE("changes of a later kind of row are stepped over") {
 TEST_CASE("payloads that break a row's form are refused") {
     std::vector<origin> mentioned{bob};
     const auto refused = [&](const row& r) {
-        return !decode_changes(encode_changes({{}, {{"k", {{}, r}}}}, ada, mentioned), ada, mentioned);
+        return !decode_changes(encode_changes({{}, {{"k", {{}, r}}}, {}}, ada, mentioned), ada, mentioned);
     };
     CHECK(refused(counter({{ada, 0, 1, 1}, {ada, 1, 2, 1}})));  // two totals of one writer
     CHECK(refused(counter({{ada, 2, 2, 1}})));                  // nothing between start and sequence
@@ -293,7 +341,7 @@ TEST_CASE("payloads that break a row's form are refused") {
 
 TEST_CASE("a transaction speaks for itself only") {
     const dot me{ada, 3};
-    const auto own = [&](const delta& d) { return is_own_work({{}, {{"k", d}}}, me); };
+    const auto own = [&](const delta& d) { return is_own_work({{}, {{"k", d}}, {}}, me); };
     CHECK(own({{}, dots_row{{me}}}));
     CHECK_FALSE(own({{}, dots_row{{{ada, 2}}}}));
     CHECK_FALSE(own({{}, dots_row{{{bob, 3}}}}));
@@ -304,6 +352,6 @@ TEST_CASE("a transaction speaks for itself only") {
     CHECK_FALSE(own({{}, entries_row{{{{ada, 4}, {}, ""}}}}));
     CHECK(own({{}, removals_row{{{me, vector_of({{bob, 1}})}}, vector_of({me})}}));
     CHECK_FALSE(own({{}, removals_row{{}, vector_of({{bob, 3}})}}));
-    CHECK_FALSE(is_own_work({{{"p", vector_of({me})}}, {}}, me));
-    CHECK(is_own_work({{{"p", vector_of({{ada, 2}})}}, {}}, me));
+    CHECK_FALSE(is_own_work({{{"p", vector_of({me})}}, {}, {}}, me));
+    CHECK(is_own_work({{{"p", vector_of({{ada, 2}})}}, {}, {}}, me));
 }

@@ -68,6 +68,38 @@ TEST_CASE("a transaction that comes again changes nothing") {
     });
 }
 
+TEST_CASE("forgetting what is stable changes nothing, then or later") {
+    std::size_t prunings = 0;
+    for_every_type("pruning", [&](history h, const steps& all) {
+        history same(h.tested(), h.replicas());  // and never forgets
+        const auto check = [&](std::size_t r) {
+            RC_ASSERT(h.shown(r) == same.shown(r));
+            RC_ASSERT(h.shown(r) == h.demanded(r));
+            RC_ASSERT(h.fingerprint(r) == same.fingerprint(r));
+        };
+        for (const auto& s : all) {
+            h.run(s);
+            same.run(s);
+            for (std::size_t r = 0; r < h.replicas(); ++r) {
+                // Not all at once: who has forgotten something meets others that have not.
+                if ((std::get<1>(s) / 4 + r) % 2 == 0 && h.prune(r)) {
+                    ++prunings;
+                    RC_ASSERT(!h.has_leftovers(r));
+                }
+                check(r);
+            }
+        }
+        h.deliver_all();
+        same.deliver_all();
+        for (std::size_t r = 0; r < h.replicas(); ++r) {
+            RC_ASSERT(h.prune(r));
+            check(r);
+            RC_ASSERT(h.fingerprint(r) == h.fingerprint(0));
+        }
+    });
+    CHECK(prunings > 1'000);  // or nothing of this was tried
+}
+
 TEST_CASE("rows that are ahead of the watermark are the same after replay") {
     for_every_type("replay", [](history h, const steps& all) {
         for (const auto& s : all) h.run(s);

@@ -69,7 +69,7 @@ TEST_CASE("what a store writes is as in the file") {
     {
         auto s = open(engine);
         REQUIRE(s.bucket("empty"));
-        auto b = s.bucket("shop").value();
+        auto b = s.create_bucket("shop").value();
         REQUIRE(b.commit([](transaction& tx) {
             tx.counter("count").add(5);
             tx.last_writer<std::string>("name").set("tea");
@@ -106,7 +106,9 @@ TEST_CASE("what is in the file opens as what was written") {
     CHECK(s.buckets() == std::vector<std::string>{"empty", "shop"});
     auto b = s.bucket("shop").value();
     REQUIRE(b.progress().size() == 1);
-    CHECK(b.progress().front().sequence == 2);
+    CHECK(b.progress().front().sequence == 3);
+    CHECK(b.is_member());
+    CHECK(b.authority() == s.id());
     REQUIRE(b.read([](const map_view& m) {
         CHECK(m.counter("count").value() == 0);
         CHECK(m.last_writer<std::string>("name").get().value() == "tea");

@@ -93,7 +93,19 @@ crdt::changes changes_example() {
             {{"counter", {{}, counter_example()}},
              {"entries", {vector_of({{own, 8}}), entries_example()}},
              {"dots", {vector_of({{other, 2}}), dots_example()}},
-             {"removals", {{}, removals_example()}}}};
+             {"removals", {{}, removals_example()}}},
+            {}};
+}
+
+crdt::roster roster_example() {
+    using stage = crdt::roster::stage;
+    crdt::roster r;
+    r.founder = ada;
+    r.authority = {2, bob};
+    r.members[ada] = {stage::retiring, 0, 1, {{bob, 300}}};
+    r.members[bob] = {stage::joined, 0, 0, {}};
+    r.members[replica(0x30, 1)] = {stage::retired, 7, 0, {}};
+    return r;
 }
 
 struct order_line {
@@ -115,12 +127,14 @@ struct order_line {
 
 TEST_CASE("messages") {
     check_message("message_greeting", sync::greeting{1, 1, ada, hash(0x80)});
-    check_message("message_have", sync::have{"shop", 2, {UINT64_MAX}, {{ada, 5, hash(0x80)}, {bob, 1'000, hash(0x90)}}});
+    check_message("message_have", sync::have{"shop", 2, {UINT64_MAX}, 3, ada, {{ada, 5, hash(0x80)}, {bob, 1'000, hash(0x90)}}});
     check_message("message_ready", sync::ready{});
     check_message("message_records", sync::records{"shop", 2, 300, "body"});
     check_message("message_acknowledgement", sync::acknowledgement{"shop", {{ada, 5}, {bob, 1'000}}});
     check_message("message_heartbeat", sync::heartbeat{});
     check_message("message_goodbye", sync::goodbye{static_cast<std::uint32_t>(errc::malformed), "why"});
+    check_message("message_adverts", sync::adverts{"shop", {bob, ada}, {{0, {{0, 1'000}, {1, 5}}}, {1, {}}}});
+    check_message("message_parting", sync::parting{"shop", true, static_cast<std::uint32_t>(errc::behind_cut), "why"});
 }
 
 TEST_CASE("the header of a frame that others follow") {
@@ -131,7 +145,7 @@ TEST_CASE("the header of a frame that others follow") {
 }
 
 TEST_CASE("errors keep their numbers") {
-    // They cross the wire in goodbyes.
+    // They cross the wire in goodbyes and partings.
     CHECK(static_cast<int>(errc::invalid_argument) == 1);
     CHECK(static_cast<int>(errc::corrupt) == 9);
     CHECK(static_cast<int>(errc::malformed) == 13);
@@ -140,6 +154,11 @@ TEST_CASE("errors keep their numbers") {
     CHECK(static_cast<int>(errc::self_connection) == 16);
     CHECK(static_cast<int>(errc::timed_out) == 17);
     CHECK(static_cast<int>(errc::refused) == 20);
+    CHECK(static_cast<int>(errc::not_a_member) == 21);
+    CHECK(static_cast<int>(errc::not_the_authority) == 22);
+    CHECK(static_cast<int>(errc::retired) == 23);
+    CHECK(static_cast<int>(errc::foreign_bucket) == 24);
+    CHECK(static_cast<int>(errc::behind_cut) == 25);
 }
 
 TEST_CASE("a chunk") {
@@ -168,6 +187,14 @@ TEST_CASE("what a transaction does to rows of every kind") {
     check_golden("changes", crdt::encode_changes(changes_example(), own, mentioned));
     CHECK(mentioned == std::vector{other});
     CHECK(crdt::decode_changes(golden("changes"), own, mentioned) == changes_example());
+}
+
+TEST_CASE("what a transaction does to the members") {
+    std::vector<origin> mentioned;
+    const crdt::changes change{{}, {}, roster_example()};
+    check_golden("roster_change", crdt::encode_changes(change, own, mentioned));
+    CHECK(mentioned.empty());  // they are written whole
+    CHECK(crdt::decode_changes(golden("roster_change"), own, mentioned) == change);
 }
 
 TEST_CASE("rows of every kind as they are stored") {

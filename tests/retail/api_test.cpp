@@ -14,7 +14,7 @@ namespace {
 
 struct fixture {
     anabranch::store store = anabranch::store::in_memory().value();
-    anabranch::bucket bucket = store.bucket("shop").value();
+    anabranch::bucket bucket = store.create_bucket("shop").value();
     api shop{store, bucket, anabranch::durability::os, [] { return std::vector<anabranch::peer_status>{}; }};
 
     http_response call(const std::string& method, const std::string& target, const std::string& body = {}) {
@@ -144,6 +144,7 @@ TEST_CASE("a cart becomes an order") {
 
 TEST_CASE("malformed bodies are refused with the member's name") {
     fixture f;
+    const auto before = f.bucket.progress();
     const auto message = [&](const std::string& body) {
         return std::string(f.expect(400, "POST", "/orders", body).at("error").as_string());
     };
@@ -173,7 +174,7 @@ TEST_CASE("malformed bodies are refused with the member's name") {
         CHECK(f.refuse(422, "POST", "/orders", body) == "unacceptable");
     }
     CHECK(f.refuse(422, "POST", "/carts/1/items", R"({"sku":"A","quantity":0})") == "unacceptable");
-    CHECK(f.bucket.progress().empty());
+    CHECK(f.bucket.progress() == before);
 }
 
 TEST_CASE("unusable targets are refused") {
@@ -200,9 +201,30 @@ TEST_CASE("status, digest and readiness") {
     f.expect(201, "PUT", "/products/71053", lantern);
     const auto status = f.expect(200, "GET", "/status");
     CHECK(status.at("replica").as_string() == to_string(f.store.id()));
-    CHECK(status.at("progress").at(0).at("sequence") == 1);
+    CHECK(status.at("progress").at(0).at("sequence") == 2);  // the first one founded the shop
+    REQUIRE(status.at("members").as_array().size() == 1);
+    CHECK(status.at("members").at(0).at("replica") == status.at("replica"));
+    CHECK(status.at("members").at(0).at("stage") == "joined");
+    CHECK(status.at("members").at(0).at("authority") == true);
+    CHECK(status.at("members").at(0).at("lag") == 0);
     CHECK(f.expect(200, "GET", "/digest").at("digest").as_string().size() == 32);
     CHECK(f.expect(200, "GET", "/ready").at("ready") == true);
+}
+
+TEST_CASE("an instance that has not joined yet is read, and says when to write again") {
+    fixture f;
+    auto local = anabranch::store::in_memory().value();
+    auto bucket = local.bucket("shop").value();
+    api waiting{local, bucket, anabranch::durability::os,
+                [] { return std::vector<anabranch::peer_status>{}; }};
+    for (const auto& [method, target] : {std::pair("PUT", "/products/71053"), std::pair("GET", "/ready")}) {
+        const auto refusal = waiting.handle({method, target, lantern});
+        CHECK(refusal.status == 503);
+        CHECK(refusal.retry_after == 1);
+        CHECK(json::parse(refusal.body).at("code") == "not_a_member");
+    }
+    CHECK(waiting.handle({"GET", "/products", {}}).status == 200);
+    CHECK(f.call("PUT", "/products/71053", lantern).retry_after == 0);
 }
 
 TEST_CASE("orders from several threads all count") {

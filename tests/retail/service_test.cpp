@@ -34,6 +34,21 @@ std::string talk(std::uint16_t port, const std::string& bytes) {
 
 std::string status_line(const std::string& answer) { return answer.substr(0, answer.find("\r\n")); }
 
+std::string peer(const side& s) { return "127.0.0.1:" + std::to_string(s.sync_port()); }
+
+/// The status that it has when it is 200, or after a time that is long enough on every machine.
+unsigned get_eventually(const side& from, const std::string& target) {
+    http_client client(from.http_port());
+    unsigned status = 0;
+    for (int i = 0; i < 6000 && status != 200; ++i) {
+        if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        status = client.get(target).status;
+    }
+    return status;
+}
+
+bool becomes_ready(const side& started) { return get_eventually(started, "/ready") == 200; }
+
 std::size_t count(const std::string& text, const std::string& part) {
     std::size_t found = 0;
     for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
@@ -44,7 +59,7 @@ std::size_t count(const std::string& text, const std::string& part) {
 
 TEST_CASE("bad requests get an answer, and the service goes on") {
     const temporary_directory directory;
-    side shop("shop", {service, "--data", directory.path() / "data"});
+    side shop("shop", {service, "--create", "--data", directory.path() / "data"});
     shop.start();
     const auto port = shop.http_port();
 
@@ -86,7 +101,8 @@ TEST_CASE("bad requests get an answer, and the service goes on") {
 TEST_CASE("what was answered survives SIGKILL and SIGTERM") {
     const temporary_directory directory;
     for (const char* durability : {"os", "disk"}) {
-        side shop("shop", {service, "--data", directory.path() / durability, "--durability", durability});
+        side shop("shop", {service, "--create", "--data", directory.path() / durability, "--durability",
+                           durability});
         shop.start();
         CHECK(http_client(shop.http_port()).request("PUT", "/products/1", product).status == 201);
         shop.kill();
@@ -117,6 +133,7 @@ TEST_CASE("the service says what stands in its way") {
     fails("--data x --listen nonsense", 2);
     fails("--data x --durability later", 2);
     fails("--data x --cert a.pem", 2);
+    fails("--data x --create --peer 127.0.0.1:1", 2);
     fails("--data x --http 127.0.0.1:0 --listen 127.0.0.1:0 --cert a --key b --ca c", 1);
     fails("--data x --http 192.0.2.1:0", 1);
 
@@ -127,7 +144,7 @@ TEST_CASE("the service says what stands in its way") {
     fails("--data foreign --http 127.0.0.1:0", 1);
     CHECK(test::read_file(directory.path() / "foreign" / "thesis.txt") == "precious");
 
-    side shop("shop", {service, "--data", directory.path() / "used", "--listen", "127.0.0.1:0"});
+    side shop("shop", {service, "--create", "--data", directory.path() / "used", "--listen", "127.0.0.1:0"});
     shop.start();
     fails("--data used --http 127.0.0.1:0", 1);
     fails("--data y --http 127.0.0.1:" + std::to_string(shop.http_port()), 1);
@@ -135,11 +152,41 @@ TEST_CASE("the service says what stands in its way") {
     CHECK(http_client(shop.http_port()).get("/ready").status == 200);
 }
 
+TEST_CASE("an instance takes no writes before it has joined another one, also after the loss of its disk") {
+    const temporary_directory directory;
+    side first("first", {service, "--create", "--data", directory.path() / "1", "--listen", "127.0.0.1:0"});
+    side alone("alone", {service, "--data", directory.path() / "2"});
+    alone.start();
+    const auto put = "PUT /products/1 HTTP/1.1\r\nContent-Length: " + std::to_string(product.size()) +
+                     "\r\n\r\n" + product;
+    const auto refusal = talk(alone.http_port(), put);
+    CHECK(status_line(refusal) == "HTTP/1.1 503 Service Unavailable");
+    CHECK(refusal.find("Retry-After: 1\r\n") != std::string::npos);
+    CHECK(refusal.find("\"code\":\"not_a_member\"") != std::string::npos);
+    CHECK(http_client(alone.http_port()).get("/ready").status == 503);
+    CHECK(http_client(alone.http_port()).get("/products").status == 200);
+    CHECK(alone.stop());
+
+    first.start();
+    side second("second", {service, "--data", directory.path() / "2", "--peer", peer(first)});
+    for (int starts = 0; starts < 3; ++starts) {
+        second.start();
+        CHECK(becomes_ready(second));
+        const auto sku = "/products/" + std::to_string(starts);
+        CHECK(http_client(second.http_port()).request("PUT", sku, product).status == 201);
+        CHECK(get_eventually(first, sku) == 200);
+        second.kill();
+        // The next start is one of the same member, the one after it one of a newcomer.
+        if (starts == 1) std::filesystem::remove_all(directory.path() / "2");
+    }
+    const auto status = boost::json::parse(http_client(first.http_port()).get("/status").body);
+    CHECK(status.at("members").as_array().size() == 3);
+}
+
 TEST_CASE("three services in a chain hold the same") {
     const temporary_directory directory;
-    side first("first", {service, "--data", directory.path() / "1", "--listen", "127.0.0.1:0"});
+    side first("first", {service, "--create", "--data", directory.path() / "1", "--listen", "127.0.0.1:0"});
     first.start();
-    const auto peer = [](const side& s) { return "127.0.0.1:" + std::to_string(s.sync_port()); };
     side second("second", {service, "--data", directory.path() / "2", "--listen", "127.0.0.1:0", "--peer",
                            peer(first)});
     second.start();
@@ -148,9 +195,8 @@ TEST_CASE("three services in a chain hold the same") {
 
     CHECK(http_client(first.http_port()).request("PUT", "/products/1", product).status == 201);
     http_client client(third.http_port());
-    for (int i = 0; i < 1000 && client.get("/products/1").status != 200; ++i) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+    CHECK(becomes_ready(third));
+    CHECK(get_eventually(third, "/products/1") == 200);
     CHECK(client.get("/products/1").body == http_client(second.http_port()).get("/products/1").body);
     CHECK(client.get("/digest").body == http_client(first.http_port()).get("/digest").body);
 }

@@ -25,7 +25,8 @@ namespace anabranch::simulation {
     X(prefix_conflicts_remove_wins) X(counters_begun_anew) X(repeated_with_equal_trace)                     \
     X(disks_filled_inside_calls) X(duties) X(commits_before_joining) X(commits_after_retirement)            \
     X(sessions_of_outsiders) X(adverts_messages) X(adverts_relayed) X(retirements_begun)                      \
-    X(retirements_done) X(members_left) X(authorities_changed) X(log_cuts) X(rows_pruned)
+    X(retirements_done) X(members_left) X(authorities_changed) X(log_cuts) X(rows_pruned) X(folds_sent)        \
+    X(folds_of_several_origins)
 // clang-format on
 
 enum class covered : std::size_t {

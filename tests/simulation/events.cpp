@@ -245,11 +245,9 @@ bool world::leave_somewhere() {
     if (!authority || *authority == *r.id) return false;
     const auto done = r.shares[b].handle->leave();
     trace("leave", {{"replica", r.index}, {"bucket", b}, {"ok", done.has_value()}});
+    r.shares[b].has_left = r.shares[b].has_left || done || r.storage->is_dead();
     if (r.storage->is_dead()) return true;
-    if (done) {
-        r.shares[b].has_left = true;
-        counts_.count(covered::members_left);
-    }
+    if (done) counts_.count(covered::members_left);
     observe(r, b, r.shares[b].has);
     wake(r);
     return true;

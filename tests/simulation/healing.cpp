@@ -3,6 +3,7 @@
 
 #include "simulation/world.hpp"
 #include "store/bucket_state.hpp"
+#include "store/store_state.hpp"
 
 namespace anabranch::simulation {
 namespace {
@@ -48,6 +49,7 @@ void world::heal() {
             if (last != nullptr) latest = std::max(latest, last->at);
         }
     }
+    for (const auto& r : replicas_) latest = std::max(latest, r->open->state()->clock().last());
     // All clocks agree, so that what members write for each other from now on is nowhere in the future.
     auto skew = replicas_.front()->skew;
     for (const auto& r : replicas_) skew = std::max(skew, r->skew);

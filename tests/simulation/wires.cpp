@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t chunk_sizes[] = {1, 60, 200, 500, 4096, 256 * 1024};
 constexpr std::size_t windows[] = {1, 100, 1000, 4 * 1024 * 1024};
+constexpr std::size_t fold_sizes[] = {1, 200, 8 * 1024 * 1024};
+constexpr std::uint64_t fold_limits[] = {0, 1, 3, 32, UINT64_MAX};
 
 std::optional<oplog::chunk> unpack(const sync::records& m) {
     if (m.raw_size == 0) return codec::decode<oplog::chunk>(m.body);
@@ -34,7 +36,9 @@ void world::connect(std::size_t over, bool is_generous) {
         if (!is_generous) {
             e.options.chunk_bytes = chance_.pick(chunk_sizes);
             e.options.window_bytes = chance_.pick(windows);
+            e.options.fold_bytes = chance_.pick(fold_sizes);
         }
+        e.options.fold_above = chance_.pick(fold_limits);
         e.machine.emplace(*replicas_[e.replica]->open, e.options, steady_time{now_});
     }
     trace("connect", {{"between", c.ends[0].replica},
@@ -121,6 +125,10 @@ void world::inspect(connection& c, std::size_t side, std::string_view bytes) {
             const auto b = bucket_of(sent->bucket);
             const auto chunk = unpack(*sent);
             if (!chunk) violate("a session sends records that cannot be decoded");
+            if (chunk->folded) {
+                counts_.count(covered::folds_sent);
+                counts_.count(covered::folds_of_several_origins, chunk->ranges.size() > 1);
+            }
             for (const auto& range : chunk->ranges) {
                 const auto o = origin_of(range.origin);
                 check("sends", b, o, range.last);

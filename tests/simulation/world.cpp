@@ -111,7 +111,7 @@ void world::found_buckets() {
                 observe(first, b, first.shares[b].has);
                 sync(first);
                 if (first.storage->is_dead()) continue;
-                const auto chunk = first.shares[b].handle->state()->read_log({}, {UINT64_MAX}, SIZE_MAX);
+                const auto chunk = first.shares[b].handle->state()->read_log({}, {UINT64_MAX}, {});
                 if (!chunk) violate("the founder's log cannot be read: " + chunk.error().message);
                 const auto applied = r->shares[b].handle->state()->apply(*chunk, {UINT64_MAX}, *first.id);
                 if (r->storage->is_dead()) {

@@ -1,5 +1,6 @@
-#include <anabranch/limits.hpp>
 // What a bucket takes from peers: order, holds, divergence, its own past, and bytes that no honest peer sends.
+#include <anabranch/limits.hpp>
+
 #include "codec/archive.hpp"
 #include "crdt/changes.hpp"
 #include "oplog/record.hpp"
@@ -21,6 +22,9 @@ replica_id stranger(std::uint8_t n = 1) {
     return id;
 }
 
+/// After all others in every progress.
+const replica_id founder = stranger(0xff);
+
 /// A chunk of one origin's records, with the right heads.
 oplog::chunk chunk_of(const replica_id& id, std::vector<std::string> bodies, std::uint64_t first = 1, hash128 before = {}) {
     oplog::chunk c;
@@ -37,7 +41,7 @@ std::string add_record(std::uint64_t at, std::uint64_t sequence, std::int64_t su
     crdt::counter_row row;
     row.totals.push_back({origin{0}, 0, sequence, sum});
     std::vector<origin> mentioned;
-    return oplog::encode_record({{at}, {}, crdt::encode_changes({{}, {{std::move(key), {{}, row}}}}, origin{0}, mentioned)});
+    return oplog::encode_record({{at}, {}, crdt::encode_changes({{}, {{std::move(key), {{}, row}}}, {}}, origin{0}, mentioned)});
 }
 
 std::int64_t count(const bucket& at) {
@@ -45,25 +49,57 @@ std::int64_t count(const bucket& at) {
 }
 
 errc apply(const bucket& b, const oplog::chunk& c, timestamp horizon = forever) {
-    const auto done = b.state()->apply(c, horizon);
+    const auto done = b.state()->apply(c, horizon, founder);
     return done ? errc{} : done.error().code;
+}
+
+/// The founder's records, one for each set of members that it lets in; the first also founds the bucket.
+oplog::chunk letting_in(const std::vector<std::vector<replica_id>>& joiners) {
+    std::vector<std::string> bodies;
+    for (const auto& some : joiners) {
+        crdt::changes c;
+        if (bodies.empty()) {
+            c.members.founder = founder;
+            c.members.authority = {1, founder};
+            c.members.members[founder];
+        }
+        for (const auto& id : some) c.members.members[id];
+        std::vector<origin> mentioned;
+        bodies.push_back(oplog::encode_record({{1 + bodies.size()}, {}, crdt::encode_changes(c, origin{0}, mentioned)}));
+    }
+    return chunk_of(founder, std::move(bodies));
+}
+
+/// A bucket of somebody else, in which this store and two strangers are members.
+bucket open_shared(store& s) {
+    auto b = s.bucket("b").value();
+    REQUIRE(apply(b, letting_in({{s.id(), stranger(1), stranger(2)}})) == errc{});
+    return b;
+}
+
+/// What is here of a writer.
+std::uint64_t last_of(const bucket& b, const replica_id& id) {
+    for (const auto& entry : b.progress()) {
+        if (entry.origin == id) return entry.sequence;
+    }
+    return 0;
 }
 
 }  // namespace
 
 TEST_CASE("records are taken in sequence, again without effect, and never with a gap") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = open_shared(s);
     const auto whole = chunk_of(stranger(), {add_record(10, 1, 5), add_record(11, 2, 7)});
     const auto later = chunk_of(stranger(), {add_record(12, 3, 9)}, 3, whole.ranges[0].head);
     CHECK(apply(b, later) == errc::malformed);
-    CHECK(b.progress().empty());
+    CHECK(last_of(b, stranger()) == 0);
     CHECK(apply(b, whole) == errc{});
     CHECK(apply(b, whole) == errc{});
     CHECK(count(b) == 7);
     CHECK(apply(b, later) == errc{});
     CHECK(count(b) == 9);
-    CHECK(b.progress() == frontier{{stranger(), 3, later.ranges[0].head}});
+    CHECK(b.progress().front() == progress_entry{stranger(), 3, later.ranges[0].head});
     // Overlapping with what is here.
     CHECK(apply(b, chunk_of(stranger(), {add_record(12, 3, 9), add_record(13, 4, 1)}, 3, whole.ranges[0].head)) == errc{});
     CHECK(count(b) == 1);
@@ -71,10 +107,10 @@ TEST_CASE("records are taken in sequence, again without effect, and never with a
 
 TEST_CASE("what is not as its writer would have written it is refused whole") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = open_shared(s);
     const auto refused = [&](std::string second) {
         const auto code = apply(b, chunk_of(stranger(), {add_record(10, 1, 5), std::move(second)}));
-        CHECK(b.progress().empty());
+        CHECK(last_of(b, stranger()) == 0);
         CHECK(count(b) == 0);
         return code == errc::malformed;
     };
@@ -88,9 +124,9 @@ TEST_CASE("what is not as its writer would have written it is refused whole") {
 
 TEST_CASE("a row keeps its kind") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = open_shared(s);
     REQUIRE(apply(b, chunk_of(stranger(), {add_record(10, 1, 5)})) == errc{});
-    const crdt::changes other_kind{{}, {{std::string("c\0\1c", 4), {{}, crdt::dots_row{{{origin{0}, 2}}}}}}};
+    const crdt::changes other_kind{{}, {{std::string("c\0\1c", 4), {{}, crdt::dots_row{{{origin{0}, 2}}}}}}, {}};
     std::vector<origin> mentioned;
     const auto body = oplog::encode_record({{11}, {}, crdt::encode_changes(other_kind, origin{0}, mentioned)});
     CHECK(apply(b, chunk_of(stranger(), {body}, 2, b.progress()[0].head)) == errc::malformed);
@@ -99,18 +135,18 @@ TEST_CASE("a row keeps its kind") {
 
 TEST_CASE("a path's type says which kind of row stands there, also within one chunk") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
-    const crdt::changes other_kind{{}, {{std::string("c\0\1c", 4), {{}, crdt::dots_row{{{origin{0}, 2}}}}}}};
+    auto b = open_shared(s);
+    const crdt::changes other_kind{{}, {{std::string("c\0\1c", 4), {{}, crdt::dots_row{{{origin{0}, 2}}}}}}, {}};
     std::vector<origin> mentioned;
     const auto body = oplog::encode_record({{11}, {}, crdt::encode_changes(other_kind, origin{0}, mentioned)});
     CHECK(apply(b, chunk_of(stranger(), {add_record(10, 1, 5), body})) == errc::malformed);
-    CHECK(b.progress().empty());
+    CHECK(last_of(b, stranger()) == 0);
     CHECK(count(b) == 0);
 }
 
 TEST_CASE("a record that mentions replicas which nobody has met is refused, and they stay unknown") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = open_shared(s);
     std::vector<replica_id> many(limits::origins);
     for (std::size_t i = 0; i < many.size(); ++i) many[i] = {{}, static_cast<std::uint32_t>(i + 1)};
     const auto known = s.state()->origins().size();
@@ -122,7 +158,7 @@ TEST_CASE("a record that mentions replicas which nobody has met is refused, and 
 
 TEST_CASE("two histories under one name are told apart, and nothing is taken of the other") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = open_shared(s);
     REQUIRE(apply(b, chunk_of(stranger(), {add_record(10, 1, 5)})) == errc{});
     const auto other = chunk_of(stranger(), {add_record(10, 1, 6), add_record(11, 2, 8)});
     CHECK(apply(b, other) == errc::diverged);
@@ -138,17 +174,17 @@ TEST_CASE("two histories under one name are told apart, and nothing is taken of 
 
 TEST_CASE("a transaction from the far future is held, and everything after it; what is before is taken") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = open_shared(s);
     const auto one = add_record(10, 1, 5);
     const auto c = chunk_of(stranger(), {one, add_record(1'000, 2, 6), add_record(1'001, 3, 7)});
-    const auto done = b.state()->apply(c, {100});
+    const auto done = b.state()->apply(c, {100}, founder);
     REQUIRE(done);
     CHECK(done->transactions == 1);
     REQUIRE(done->held);
     CHECK(done->held->id == transaction_id{stranger(), 2});
     CHECK(done->held->at == timestamp{1'000});
     CHECK(count(b) == 5);
-    const auto all = b.state()->apply(c, {1'001});
+    const auto all = b.state()->apply(c, {1'001}, founder);
     CHECK(all->transactions == 2);
     CHECK_FALSE(all->held);
     CHECK(count(b) == 7);
@@ -157,7 +193,7 @@ TEST_CASE("a transaction from the far future is held, and everything after it; w
 TEST_CASE("commits are later than everything that was taken") {
     auto w = std::make_shared<test::world>();
     auto s = test::memory_store(w);
-    auto b = s.bucket("b").value();
+    auto b = open_shared(s);
     const auto ahead = timestamp::from(std::chrono::milliseconds{w->now_ms + 50'000}, 9);
     REQUIRE(apply(b, chunk_of(stranger(), {add_record(ahead.value, 1, 5)})) == errc{});
     REQUIRE(b.commit([&](transaction& tx) {
@@ -169,11 +205,14 @@ TEST_CASE("commits are later than everything that was taken") {
 TEST_CASE("a replica that gets its own past back commits as a new incarnation") {
     auto w = std::make_shared<test::world>();
     auto s = test::memory_store(w);
-    auto b = s.bucket("b").value();
+    auto b = open_shared(s);
     const auto id = s.id();
     REQUIRE(apply(b, chunk_of(id, {add_record(10, 1, 5), add_record(11, 2, 6)})) == errc{});
     CHECK(s.id().value == id.value);
     CHECK(s.id().incarnation == id.incarnation + 1);
+    // Which has to be let in like any other.
+    CHECK(b.commit([](transaction& tx) { tx.counter("c").add(10); }).error().code == errc::not_a_member);
+    REQUIRE(apply(b, letting_in({{id, stranger(1), stranger(2)}, {s.id()}})) == errc{});
     REQUIRE(b.commit([&](transaction& tx) {
         CHECK(tx.id() == transaction_id{s.id(), 1});
         tx.counter("c").add(10);
@@ -188,21 +227,25 @@ TEST_CASE("a replica that gets its own past back commits as a new incarnation") 
 TEST_CASE("reading the log gives what is durable, after a position, below a ceiling, in pieces") {
     auto w = std::make_shared<test::world>();
     auto s = test::memory_store(w);
-    auto b = s.bucket("b").value();
+    auto b = open_shared(s);
     const auto add = [&] {
         ++w->now_ms;
         REQUIRE(b.commit([](transaction& tx) { tx.counter("c").add(1); }));
     };
     for (int i = 0; i < 5; ++i) add();
-    CHECK(b.state()->read_log({}, forever, SIZE_MAX).value().empty());
+    CHECK(b.state()->read_log({}, forever, {}).value().empty());
     REQUIRE(s.sync());
     add();
-    const auto all = b.state()->read_log({}, forever, SIZE_MAX).value();
+    const auto read = [&](std::uint64_t after, timestamp ceiling, std::size_t bytes) {
+        return b.state()->read_log({{founder, 1}, {s.id(), after}}, ceiling, {.record_bytes = bytes}).value();
+    };
+    CHECK(b.state()->read_log({}, forever, {}).value().entries.size() == 6);
+    const auto all = read(0, forever, {});
     CHECK(all.entries.size() == 5);
     CHECK(oplog::is_sound(all));
-    CHECK(b.state()->read_log({{s.id(), 3}}, forever, SIZE_MAX).value().ranges[0].first == 4);
-    CHECK(b.state()->read_log({{s.id(), 5}}, forever, SIZE_MAX).value().empty());
-    CHECK(b.state()->read_log({{s.id(), 99}}, forever, SIZE_MAX).value().empty());
-    CHECK(b.state()->read_log({}, oplog::record_time(all.entries[2].body), SIZE_MAX).value().entries.size() == 2);
-    CHECK(b.state()->read_log({}, forever, 1).value().entries.size() == 1);
+    CHECK(read(3, forever, {}).ranges[0].first == 4);
+    CHECK(read(5, forever, {}).empty());
+    CHECK(read(99, forever, {}).empty());
+    CHECK(read(0, oplog::record_time(all.entries[2].body), SIZE_MAX).entries.size() == 2);
+    CHECK(read(0, forever, 1).entries.size() == 1);
 }

@@ -5,7 +5,9 @@
 #include <anabranch/store.hpp>
 #include <atomic>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "oplog/chunk.hpp"
@@ -31,8 +33,28 @@ inline store memory_store(const std::shared_ptr<world>& w = std::make_shared<wor
 
 /// Everything that `to` lacks of `from`'s durable transactions.
 result<oplog::applied> transfer(const bucket& from, const bucket& to);
+/// The founder creates the bucket and lets the others in: one transaction of it each. All may write then.
+void share(store& founder, std::initializer_list<store*> others, std::string_view bucket = "b");
 /// Both ways, with a sync to disk before.
 void exchange(store& a, store& b, std::string_view bucket = "b");
+
+/// `to` hears what `from` has on disk, by whatever way.
+void advertise(const store& from, const store& to, std::string_view bucket = "b");
+/// Everybody exchanges everything with everybody, and tells what it has, until nobody has anything left to do.
+void meet(std::initializer_list<store*> all, std::string_view bucket = "b");
+
+/// How the sessions of two stores ended; nothing where they would have gone on.
+struct ending {
+    std::optional<error> one;
+    std::optional<error> other;
+};
+/// A session between two stores, until they have been silent for some seconds of its clock.
+ending talk(const store& one, const store& other);
+
+/// Keys that a store has in its engine.
+std::size_t log_keys(const store& s);
+std::size_t row_keys(const store& s);
+std::size_t leftover_keys(const store& s);
 
 class temp_directory {
   public:
@@ -55,11 +77,14 @@ struct engine_use {
     std::atomic<std::size_t> log_bytes = 0;
     std::atomic<std::size_t> syncs = 0;
     std::atomic<bool> is_full = false;  ///< writes and syncs fail
+    std::atomic<std::size_t> writes_left = SIZE_MAX;  ///< after so many writes fail
 
     void clear() { gets = scans = steps = writes = changes = log_bytes = syncs = 0; }
     std::size_t operations() const { return gets + scans + steps + writes + changes; }
 };
 
 std::unique_ptr<storage::engine> watched_engine(std::shared_ptr<engine_use> use, std::unique_ptr<storage::engine> engine = nullptr);
+/// For an engine that outlives the store on it.
+std::unique_ptr<storage::engine> borrowed_engine(std::shared_ptr<storage::engine> engine);
 
 }  // namespace anabranch::test

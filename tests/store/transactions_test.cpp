@@ -21,7 +21,7 @@ std::int64_t count(const bucket& at, std::string_view name) {
 
 TEST_CASE("a closure returns nothing, a value or a result") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = s.create_bucket("b").value();
     const result<void> nothing = b.commit([](transaction& tx) { tx.counter("c").add(); });
     CHECK(nothing);
     const result<int> value = b.commit([](transaction&) { return 5; });
@@ -34,7 +34,7 @@ TEST_CASE("a closure returns nothing, a value or a result") {
 
 TEST_CASE("an error or an exception commits nothing") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = s.create_bucket("b").value();
     REQUIRE(b.commit([](transaction& tx) { tx.add_wins_set("s").add("kept"); }));
     const auto before = b.digest().value();
     const auto change = [](transaction& tx) {
@@ -57,10 +57,10 @@ TEST_CASE("an error or an exception commits nothing") {
     }),
                     std::runtime_error);
     CHECK(b.digest().value() == before);
-    CHECK(b.progress().front().sequence == 1);
+    CHECK(b.progress().front().sequence == 2);
     // The thread may go on with the bucket, and the dot is used by what commits next.
     REQUIRE(b.commit([](transaction& tx) {
-        CHECK(tx.id().sequence == 2);
+        CHECK(tx.id().sequence == 3);
         CHECK(tx.add_wins_set("s").contains("kept").value());
         tx.counter("c").add(1);
     }));
@@ -69,7 +69,7 @@ TEST_CASE("an error or an exception commits nothing") {
 
 TEST_CASE("the first write that fails decides, and later writes do nothing") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = s.create_bucket("b").value();
     const auto failed = b.commit([](transaction& tx) {
         tx.counter(std::string(limits::name + 1, 'x')).add(1);
         tx.last_writer<std::string>("l").set(std::string(limits::value + 1, 'x'));
@@ -79,13 +79,13 @@ TEST_CASE("the first write that fails decides, and later writes do nothing") {
     REQUIRE_FALSE(failed);
     CHECK(failed.error().code == errc::limit_exceeded);
     CHECK(failed.error().message.find("name") != std::string::npos);
-    CHECK(b.progress().empty());
+    CHECK(b.progress().front().sequence == 1);
 }
 
 TEST_CASE("inside a closure no bucket can be used, which would wait for itself or for one another") {
     auto s = test::memory_store();
-    auto a = s.bucket("a").value();
-    auto b = s.bucket("b").value();
+    auto a = s.create_bucket("a").value();
+    auto b = s.create_bucket("b").value();
     REQUIRE(b.commit([](transaction& tx) { tx.counter("c").add(1); }));
     const auto refuse = [&] {
         for (auto* bucket : {&a, &b}) {
@@ -107,17 +107,19 @@ TEST_CASE("inside a closure no bucket can be used, which would wait for itself o
 
 TEST_CASE("progress and syncs to disk do not wait for closures") {
     auto s = test::memory_store();
-    auto a = s.bucket("a").value();
+    auto a = s.create_bucket("a").value();
+    // Nothing is left to do for other members: that would want the bucket for itself.
+    while (s.state()->has_duties()) REQUIRE(s.sync());
     REQUIRE(a.commit([](transaction& tx) { tx.counter("c").add(1); }));
     REQUIRE(a.commit([&](transaction& tx) {
         tx.counter("c").add(1);
-        CHECK(a.progress().front().sequence == 1);
-        CHECK(a.durable_progress().empty());
-        CHECK(s.sync());
+        CHECK(a.progress().front().sequence == 2);
         CHECK(a.durable_progress().front().sequence == 1);
+        CHECK(s.sync());
+        CHECK(a.durable_progress().front().sequence == 2);
         CHECK(s.bucket("new"));
     }));
-    CHECK(a.progress().front().sequence == 2);
+    CHECK(a.progress().front().sequence == 3);
 }
 
 TEST_CASE("buckets have names") {
@@ -140,7 +142,7 @@ TEST_CASE("a store has so many buckets and no more") {
 
 TEST_CASE("limits hold at the bound and not above it") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = s.create_bucket("b").value();
     const auto code = [&](auto function) {
         const auto done = b.commit(function);
         return done ? errc{} : done.error().code;
@@ -181,7 +183,7 @@ TEST_CASE("limits hold at the bound and not above it") {
 TEST_CASE("a transaction of 16 MiB commits, and one byte more does not") {
     auto use = std::make_shared<test::engine_use>();
     auto s = store::on(test::watched_engine(use), test::options(std::make_shared<test::world>())).value();
-    auto b = s.bucket("b").value();
+    auto b = s.create_bucket("b").value();
     const auto write = [&](std::size_t bytes) {
         return b.commit([&](transaction& tx) {
             tx.last_writer<std::string>("x").set(std::string(limits::value, 'x'));
@@ -201,12 +203,12 @@ TEST_CASE("a transaction of 16 MiB commits, and one byte more does not") {
     use->clear();
     REQUIRE(write(most));
     CHECK(use->log_bytes - sizeof(hash128) == limits::transaction);
-    CHECK(b.progress().front().sequence == 3);
+    CHECK(b.progress().front().sequence == 4);
 }
 
 TEST_CASE("scans take a prefix, a start and a limit") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = s.create_bucket("b").value();
     const std::string zero("a\0", 2);
     REQUIRE(b.commit([&](transaction& tx) {
         for (const auto& name : {std::string(), std::string("a"), zero, zero + "b", std::string("ab"), std::string("b"),
@@ -262,7 +264,7 @@ TEST_CASE("scans take a prefix, a start and a limit") {
 
 TEST_CASE("a snapshot stays as it was") {
     auto s = test::memory_store();
-    auto b = s.bucket("b").value();
+    auto b = s.create_bucket("b").value();
     REQUIRE(b.commit([](transaction& tx) {
         tx.counter("c").add(1);
         tx.add_wins_set("s").add("x");
@@ -284,7 +286,7 @@ TEST_CASE("a snapshot stays as it was") {
     // It keeps the store open.
     auto kept = [] {
         auto gone = test::memory_store();
-        auto bucket = gone.bucket("b").value();
+        auto bucket = gone.create_bucket("b").value();
         (void)bucket.commit([](transaction& tx) { tx.counter("c").add(9); });
         return bucket.snapshot().value();
     }();
@@ -296,7 +298,7 @@ TEST_CASE("threads commit and read beside each other, and nothing is lost or hal
     auto o = test::options(std::make_shared<test::world>());
     o.write_behind_bytes = 20'000;  // rows are written behind while it runs
     auto s = store::on(test::watched_engine(use), o).value();
-    auto b = s.bucket("b").value();
+    auto b = s.create_bucket("b").value();
     constexpr int writers = 4;
     constexpr int each = 1'000;
     std::atomic<bool> done = false;
@@ -346,14 +348,14 @@ TEST_CASE("threads commit and read beside each other, and nothing is lost or hal
     CHECK(torn == 0);
     CHECK(failed == 0);
     CHECK(count(b, "x") == std::int64_t{writers} * each * (each - 1) / 2);
-    CHECK(b.progress().front().sequence == writers * each);
+    CHECK(b.progress().front().sequence == writers * each + 1);
     CHECK(b.read([](const map_view& m) { return m.add_wins_set("s").size(); }).value() == writers * each);
 }
 
 TEST_CASE("commits of several threads that wait for the disk share its syncs") {
     auto use = std::make_shared<test::engine_use>();
     auto s = store::on(test::watched_engine(use), test::options(std::make_shared<test::world>())).value();
-    auto b = s.bucket("b").value();
+    auto b = s.create_bucket("b").value();
     use->clear();
     REQUIRE(b.commit([](transaction& tx) { tx.counter("c").add(1); }, durability::os));
     CHECK(use->syncs == 0);

@@ -82,25 +82,33 @@ result<void> fake_replica::compare(std::string_view bucket, const frontier& peer
 }
 
 result<oplog::chunk> fake_replica::read(std::string_view bucket, const sync::positions& after, timestamp ceiling,
-                                        std::size_t max_bytes) {
+                                        const oplog::portion& size) {
     std::vector<std::unique_ptr<oplog::record_stream>> streams;
-    for (const auto& [id, l] : buckets_.find(bucket)->second.logs) {
+    const auto& b = buckets_.find(bucket)->second;
+    for (const auto& [id, l] : b.logs) {
         const auto it = after.find(id);
-        streams.push_back(std::make_unique<stream>(id, l, it == after.end() ? 0 : it->second));
+        const auto known = it == after.end() ? 0 : it->second;
+        if (const auto floor = b.floor.find(id); floor != b.floor.end() && known < floor->second) {
+            return fail(errc::behind_cut, "the log is cut");
+        }
+        streams.push_back(std::make_unique<stream>(id, l, known));
     }
     oplog::merged_stream merged(std::move(streams));
-    return oplog::collect(merged, ceiling, max_bytes);
+    return oplog::collect(merged, ceiling, size.record_bytes);
 }
 
-result<oplog::applied> fake_replica::apply(std::string_view bucket, const oplog::chunk& chunk) {
+result<oplog::applied> fake_replica::apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id&) {
     oplog::applied outcome;
     std::vector<std::uint64_t> next;
     for (const auto& range : chunk.ranges) next.push_back(range.first);
     for (const auto& e : chunk.entries) {
         const auto& origin = chunk.ranges[e.range].origin;
         const auto sequence = next[e.range]++;
-        const auto known = buckets_.find(bucket)->second.logs[origin].entries.size();
+        const auto& logs = buckets_.find(bucket)->second.logs;
+        const auto it = logs.find(origin);
+        const auto known = it == logs.end() ? 0 : it->second.entries.size();
         if (sequence <= known) continue;
+        if (buckets_.find(bucket)->second.refused.contains(origin)) return fail(errc::retired, "its writer was retired");
         if (sequence > known + 1) return fail(errc::malformed, "a gap");
         const auto at = oplog::record_time(e.body);
         if (at > horizon_) {
@@ -111,6 +119,18 @@ result<oplog::applied> fake_replica::apply(std::string_view bucket, const oplog:
         ++outcome.transactions;
     }
     return outcome;
+}
+
+result<void> fake_replica::sponsor(std::string_view bucket, const replica_id& joiner) {
+    if (fails_to_sponsor_) return fail(errc::storage_full, "no space left");
+    buckets_.find(bucket)->second.sponsored.push_back(joiner);
+    return {};
+}
+
+void fake_replica::learn(std::string_view bucket, const replica_id& member, const sync::positions& has) {
+    auto& b = buckets_.find(bucket)->second;
+    b.adverts[member] = has;
+    ++b.advert_revision;
 }
 
 }  // namespace anabranch::test

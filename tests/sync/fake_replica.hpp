@@ -23,6 +23,17 @@ class fake_replica final : public sync::local_replica {
     void commit(const std::string& bucket, const replica_id& origin, timestamp at, std::string_view payload);
     void make_durable();
     void set_horizon(timestamp at) { horizon_ = at; }
+    void take_role(const std::string& bucket, sync::role as) { buckets_[bucket].role = as; }
+    void set_founder(const std::string& bucket, const replica_id& id) { buckets_[bucket].founder = id; }
+    /// Its log no longer has that origin's records up to there.
+    void cut(const std::string& bucket, const replica_id& origin, std::uint64_t upto) {
+        buckets_[bucket].floor[origin] = upto;
+    }
+    /// It takes no more records of that origin: a retired one's.
+    void refuse(const std::string& bucket, const replica_id& origin) { buckets_[bucket].refused.insert(origin); }
+    void fail_to_sponsor(bool fails) { fails_to_sponsor_ = fails; }
+    /// Whom it has let in, as often as it did.
+    const std::vector<replica_id>& sponsored(const std::string& bucket) { return buckets_[bucket].sponsored; }
     sync::positions written(const std::string& bucket) const;
 
     replica_id id() const override { return id_; }
@@ -30,10 +41,29 @@ class fake_replica final : public sync::local_replica {
     frontier durable(std::string_view bucket) const override;
     std::uint64_t revision(std::string_view bucket) const override { return buckets_.find(bucket)->second.revision; }
     bool has_undurable() const override;
+    bool has_duties() const override { return false; }
     timestamp horizon() const override { return horizon_; }
     result<void> compare(std::string_view bucket, const frontier& peer) override;
-    result<oplog::chunk> read(std::string_view bucket, const sync::positions& after, timestamp ceiling, std::size_t max_bytes) override;
-    result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk) override;
+    result<oplog::chunk> read(std::string_view bucket, const sync::positions& after, timestamp ceiling,
+                              const oplog::portion& size) override;
+    result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id& peer) override;
+    sync::role role_in(std::string_view bucket) const override { return buckets_.find(bucket)->second.role; }
+    std::optional<replica_id> founder(std::string_view bucket) const override {
+        return buckets_.find(bucket)->second.founder;
+    }
+    std::uint64_t committed(std::string_view bucket) const override {
+        const auto p = written(std::string(bucket));
+        const auto it = p.find(id_);
+        return it == p.end() ? 0 : it->second;
+    }
+    result<void> sponsor(std::string_view bucket, const replica_id& joiner) override;
+    void learn(std::string_view bucket, const replica_id& member, const sync::positions& has) override;
+    std::map<replica_id, sync::positions> adverts(std::string_view bucket) const override {
+        return buckets_.find(bucket)->second.adverts;
+    }
+    std::uint64_t advert_revision(std::string_view bucket) const override {
+        return buckets_.find(bucket)->second.advert_revision;
+    }
 
   private:
     struct entry {
@@ -47,6 +77,13 @@ class fake_replica final : public sync::local_replica {
     struct bucket_log {
         std::map<replica_id, log> logs;
         std::uint64_t revision = 0;
+        sync::role role = sync::role::reader;
+        std::optional<replica_id> founder;
+        sync::positions floor;
+        std::set<replica_id> refused;
+        std::vector<replica_id> sponsored;
+        std::map<replica_id, sync::positions> adverts;
+        std::uint64_t advert_revision = 1;
     };
     class stream;
 
@@ -54,6 +91,7 @@ class fake_replica final : public sync::local_replica {
 
     replica_id id_;
     timestamp horizon_{UINT64_MAX};
+    bool fails_to_sponsor_ = false;
     std::map<std::string, bucket_log, std::less<>> buckets_;
 };
 

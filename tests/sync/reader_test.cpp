@@ -40,12 +40,14 @@ errc error_of(std::string_view bytes, bool greeted = true) {
 }
 
 const std::vector<message> conversation{greeting{},
-                                        have{"bucket", 3, {77}, {{{}, 5, {}}}},
+                                        have{"bucket", 3, {77}, 2, replica_id{}, {{{}, 5, {}}}},
                                         ready{},
                                         records{"bucket", 1, 0, std::string(3'000, 'r')},
                                         acknowledgement{"bucket", {{{}, 9}}},
                                         heartbeat{},
-                                        goodbye{4, "enough"}};
+                                        goodbye{4, "enough"},
+                                        adverts{"bucket", {{}, {}}, {{1, {{0, 7}, {1, 8}}}}},
+                                        parting{"bucket", true, 25, "cut"}};
 
 }  // namespace
 
@@ -103,7 +105,7 @@ TEST_CASE("frames that break the rules are refused by their headers") {
     CHECK(error_of(frame(1, 0x80 | 4, "x") + frame(0, 6, "")) == errc::malformed);
     CHECK(error_of(bytes_of({greeting{}})) == errc::malformed);
     CHECK(error_of(frame(0, 0, "")) == errc::malformed);
-    CHECK(error_of(frame(0, 8, "")) == errc::malformed);
+    CHECK(error_of(frame(0, 10, "")) == errc::malformed);
     CHECK(error_of(frame(1, 6, "x")) == errc::malformed);
 }
 

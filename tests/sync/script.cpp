@@ -27,6 +27,9 @@ const char* name_of(errc code) {
         case errc::diverged: return "diverged";
         case errc::self_connection: return "self_connection";
         case errc::timed_out: return "timed_out";
+        case errc::retired: return "retired";
+        case errc::foreign_bucket: return "foreign_bucket";
+        case errc::behind_cut: return "behind_cut";
         default: return "another error";
     }
 }
@@ -45,6 +48,9 @@ struct describe {
         sync::positions known;
         for (const auto& e : m.known) known[e.origin] = e.sequence;
         auto text = "have " + m.bucket + (known.empty() ? "" : " " + text_of(known));
+        if (m.role == static_cast<std::uint8_t>(sync::role::joining)) text += ", joining";
+        if (m.role == static_cast<std::uint8_t>(sync::role::member)) text += ", member";
+        if (m.founder) text += ", founded by " + name_of(*m.founder);
         if (m.epoch > 0) text += ", epoch " + std::to_string(m.epoch);
         if (m.ceiling.value != UINT64_MAX) text += ", send below " + std::to_string(m.ceiling.value);
         return text;
@@ -69,6 +75,18 @@ struct describe {
     }
     std::string operator()(const sync::heartbeat&) const { return "heartbeat"; }
     std::string operator()(const sync::goodbye& m) const { return std::string("goodbye ") + name_of(static_cast<errc>(m.code)); }
+    std::string operator()(const sync::adverts& m) const {
+        words parts;
+        for (const auto& advert : m.members) {
+            sync::positions known;
+            for (const auto& e : advert.known) known[m.replicas.at(e.place)] = e.sequence;
+            parts.push_back(name_of(m.replicas.at(advert.member)) + " has " + (known.empty() ? "nothing" : text_of(known)));
+        }
+        return "adverts " + m.bucket + ' ' + join(parts, ", ");
+    }
+    std::string operator()(const sync::parting& m) const {
+        return "part " + m.bucket + (m.is_sending ? " sending " : " receiving ") + name_of(static_cast<errc>(m.code));
+    }
 };
 
 class conversation {
@@ -93,6 +111,17 @@ class conversation {
             if (actor.session) actor.session->poll(now_);
             return;
         }
+        if (w[1] == "reads") return actor.replica->take_role(w[2], sync::role::reader);
+        if (w[1] == "joins") return actor.replica->take_role(w[2], sync::role::joining);
+        if (w[1] == "member") return actor.replica->take_role(w[2], sync::role::member);
+        if (w[1] == "founds") {
+            actor.replica->set_founder(w[2], actor.replica->id());
+            return actor.replica->take_role(w[2], sync::role::member);
+        }
+        if (w[1] == "hears") return actor.replica->learn(w[2], replica_of(w[3]), positions_of(w, 4));
+        if (w[1] == "cuts") return actor.replica->cut(w[2], replica_of(w[3]), std::stoul(w[4]));
+        if (w[1] == "refuses") return actor.replica->refuse(w[2], replica_of(w[3]));
+        if (w[2] == "sponsor") return actor.replica->fail_to_sponsor(w[1] == "cannot");
         if (w[1] == "horizon") return actor.replica->set_horizon({w[2] == "forever" ? UINT64_MAX : std::stoul(w[2])});
         FAIL("no such command");
     }
@@ -103,6 +132,13 @@ class conversation {
         std::unique_ptr<sync::session> session;
         sync::message_reader said;
     };
+
+    static replica_id replica_of(const std::string& name) { return fake_replica(static_cast<std::uint8_t>(name[0])).id(); }
+    static sync::positions positions_of(const words& w, std::size_t from) {
+        sync::positions p;
+        for (auto i = from; i < w.size(); ++i) p[replica_of(w[i])] = std::stoul(w[i].substr(2));
+        return p;
+    }
 
     side& at(const std::string& name) {
         REQUIRE((name == "a" || name == "b"));
@@ -116,6 +152,7 @@ class conversation {
         if (name == "chunk") options_.chunk_bytes = value;
         if (name == "heartbeat") options_.heartbeat = std::chrono::milliseconds{value};
         if (name == "timeout") options_.timeout = std::chrono::milliseconds{value};
+        if (name == "adverts") options_.adverts = std::chrono::milliseconds{value};
     }
 
     void connect() {
@@ -195,8 +232,12 @@ class conversation {
         if (what == "bomb") m = sync::records{"x", 0, std::uint64_t{1} << 40, "x"};
         if (what == "acknowledgement") m = sync::acknowledgement{"nowhere", {}};
         if (what == "second-greeting") m = sync::greeting{};
-        if (what == "old-epoch") m = sync::have{"x", 0, {UINT64_MAX}, {}};
-        if (what == "nameless") m = sync::have{"", 0, {UINT64_MAX}, {}};
+        if (what == "old-epoch") m = sync::have{"x", 0, {UINT64_MAX}, 1, {}, {}};
+        if (what == "nameless") m = sync::have{"", 0, {UINT64_MAX}, 1, {}, {}};
+        if (what == "adverts-elsewhere") m = sync::adverts{"nowhere", {}, {}};
+        if (what == "adverts-of-nobody") m = sync::adverts{"x", {}, {{0, {}}}};
+        if (what == "adverts-unlisted") m = sync::adverts{"x", {{}}, {{0, {{1, 1}}}}};
+        if (what == "parting-elsewhere") m = sync::parting{"nowhere", true, 0, ""};
         if (what == "newer-greeting") m = sync::greeting{9, 11, {}, {}};
         if (what == "wider-greeting") m = sync::greeting{1, 11, {}, {}};
         std::string bytes;
@@ -213,8 +254,23 @@ class conversation {
         if (what.starts_with("failed")) return session.failure() ? std::string("failed with ") + name_of(session.failure()->code) : "did not fail";
         if (what.starts_with("has ")) {
             const auto bucket = what.substr(4, what.find(' ', 4) - 4);
-            return "has " + bucket + ' ' + text_of(s.replica->written(bucket));
+            const auto written = s.replica->written(bucket);
+            return "has " + bucket + ' ' + (written.empty() ? "nothing" : text_of(written));
         }
+        if (what.starts_with("knows ")) {
+            const auto bucket = what.substr(6, what.find(' ', 6) - 6);
+            const auto member = what.substr(7 + bucket.size(), 1);
+            const auto all = s.replica->adverts(bucket);
+            const auto it = all.find(replica_of(member));
+            return "knows " + bucket + ' ' + member + ' ' + (it == all.end() ? "nothing" : text_of(it->second));
+        }
+        if (what.starts_with("sponsored ")) {
+            const auto bucket = what.substr(10, what.find(' ', 10) - 10);
+            words names;
+            for (const auto& id : s.replica->sponsored(bucket)) names.push_back(name_of(id));
+            return "sponsored " + bucket + ' ' + (names.empty() ? "nobody" : join(names, " "));
+        }
+        if (what.starts_with("due")) return "due in " + std::to_string((session.next_poll() - now_).count());
         if (what.starts_with("holds")) {
             words held;
             for (const auto& h : session.held()) held.push_back(h.bucket + ' ' + name_of(h.id.origin) + ':' + std::to_string(h.id.sequence));

@@ -6,7 +6,13 @@
 //     a bucket x                          an empty bucket
 //     a durable                           what a has written is on disk from now on, and its session looks again
 //     a horizon 400 | forever             a holds transactions with greater timestamps
-//     option window|chunk|heartbeat|timeout 1000
+//     a reads|joins|member x              its role in bucket x, a reader's at first
+//     a founds x                          bucket x is its own; it is a member
+//     a hears x c a:2 b:1                 by another session: member c has had exactly this on disk
+//     a cuts x b 2                        its log has b's first two no longer
+//     a refuses x b                       it takes no more of what b wrote: b was retired
+//     a can|cannot sponsor                letting somebody in fails, as on a full disk
+//     option window|chunk|heartbeat|timeout|adverts 1000
 //     connect, break                      new sessions on both sides; both gone, with what was on its way
 //     a -> b: greeting; ready             what a has to say goes to b, and is exactly this
 //     a -> b in pieces of 3: ...          the same, cut
@@ -14,9 +20,12 @@
 //     wait 1000                           milliseconds, on both sides
 //     expect a greeting | catching up | live | ended | in sync | not in sync | caught up | failed with diverged
 //     expect a wants sync | wants nothing
-//     expect a has x a:3 b:1              written, durable or not
+//     expect a has x a:3 b:1 | nothing    written, durable or not
 //     expect a holds x b:2 | nothing
 //     expect a to send 2, to receive 0
+//     expect a knows x c a:2 | nothing    what it has been told that member c has on disk
+//     expect a sponsored x b | nobody     everyone it has let in, as often as it did
+//     expect a due in 1000                milliseconds until it wants to be polled
 //     expect bytes <= 100                 both directions, since connect
 #pragma once
 

@@ -30,6 +30,13 @@ void add(store& to, const std::string& element) {
         to.bucket("b").value().commit([&](transaction& tx) { tx.add_wins_set("elements").add(element); }));
 }
 
+/// A store in memory that is a member of the bucket.
+store make_member() {
+    auto local = store::in_memory().value();
+    let_in(local);
+    return local;
+}
+
 void stop_and_wait(replica& running) {
     std::promise<void> over;
     async_stop(running, [&] { over.set_value(); });
@@ -58,7 +65,7 @@ class service {
 
 TEST_CASE("a replica runs on the user's executor") {
     node cloud;
-    auto local = store::in_memory().value();
+    auto local = make_member();
     add(local, "from the service");
     service here;
     auto options = peers({cloud.endpoint()});
@@ -79,7 +86,7 @@ TEST_CASE("a replica runs on the user's executor") {
 
 TEST_CASE("a replica runs on a pool of threads, many connections at once") {
     asio::thread_pool pool(4);
-    auto local = store::in_memory().value();
+    auto local = make_member();
     replica_options options;
     options.listen = "127.0.0.1:0";
     auto centre = make_replica(pool.get_executor(), local, options);
@@ -87,7 +94,6 @@ TEST_CASE("a replica runs on a pool of threads, many connections at once") {
     const auto endpoint = "127.0.0.1:" + std::to_string(centre.port());
     std::vector<std::unique_ptr<node>> leaves;
     for (int i = 0; i < 8; ++i) leaves.push_back(std::make_unique<node>(peers({endpoint})));
-    REQUIRE(local.bucket("b"));
     std::vector<std::thread> writers;
     for (auto& leaf : leaves)
         writers.emplace_back(
@@ -101,7 +107,7 @@ TEST_CASE("a replica runs on a pool of threads, many connections at once") {
 TEST_CASE("a coroutine on the executor's only thread syncs once and stops") {
     node cloud;
     cloud.add_many("cloud", 100);
-    auto local = store::in_memory().value();
+    auto local = make_member();
     add(local, "x");
     asio::io_context context;
     auto edge = make_replica(context.get_executor(), local, {});
@@ -145,7 +151,7 @@ TEST_CASE("stop() ends an asynchronous sync_once") {
 
 TEST_CASE("an executor that stops running first does no harm") {
     node cloud;
-    auto local = store::in_memory().value();
+    auto local = make_member();
     auto context = std::make_unique<asio::io_context>();
     {
         auto edge = make_replica(context->get_executor(), local, peers({cloud.endpoint()}));

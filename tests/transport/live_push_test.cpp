@@ -56,8 +56,8 @@ TEST_CASE("from a commit here until it is visible there", "[latency]") {
     {
         auto here = store::open(directory / "here").value();
         auto there = store::open(directory / "there").value();
-        auto from = here.bucket("b").value();
-        auto to = there.bucket("b").value();
+        auto from = let_in(here);
+        const auto to = let_in(there);
         replica_options options;
         options.listen = "127.0.0.1:0";
         replica server(there, options);

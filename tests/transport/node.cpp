@@ -2,12 +2,24 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
+
+#include "store/bucket_state.hpp"
 
 namespace anabranch::test {
 
 using namespace std::chrono_literals;
+
+namespace {
+
+template <class T>
+void must(const result<T>& outcome) {
+    if (!outcome) throw std::runtime_error(outcome.error().message);
+}
+
+}  // namespace
 
 bool eventually(const std::function<bool()>& condition) {
     const auto deadline = std::chrono::steady_clock::now() + 60s;
@@ -18,10 +30,24 @@ bool eventually(const std::function<bool()>& condition) {
     return true;
 }
 
+bucket let_in(store& newcomer) {
+    static std::mutex one_at_a_time;
+    const std::lock_guard lock(one_at_a_time);
+    static auto home = store::in_memory().value();
+    static const auto founded = home.create_bucket("b").value();
+    auto joined = newcomer.bucket("b").value();
+    must(founded.state()->sponsor(newcomer.id()));
+    must(home.sync());
+    const auto log = founded.state()->read_log({}, {UINT64_MAX}, {});
+    must(log);
+    must(joined.state()->apply(*log, {UINT64_MAX}, home.id()));
+    return joined;
+}
+
 node::node(replica_options options, store_options store_settings)
     : options_(std::move(options)),
       store_(store::in_memory(std::move(store_settings)).value()),
-      bucket_(store_.bucket("b").value()) {
+      bucket_(let_in(store_)) {
     if (options_.listen.empty()) options_.listen = "127.0.0.1:0";
     options_.backoff_min = 1ms;
     options_.backoff_max = 20ms;
@@ -31,14 +57,13 @@ node::node(replica_options options, store_options store_settings)
 void node::restart() {
     replica_.reset();
     replica_ = std::make_unique<anabranch::replica>(store_, options_);
-    if (auto started = replica_->start(); !started) throw std::runtime_error(started.error().message);
+    must(replica_->start());
     port_ = replica_->port();
     options_.listen = endpoint();
 }
 
 void node::add(std::string_view element) {
-    auto done = bucket_.commit([&](transaction& tx) { tx.add_wins_set("elements").add(element); });
-    if (!done) throw std::runtime_error(done.error().message);
+    must(bucket_.commit([&](transaction& tx) { tx.add_wins_set("elements").add(element); }));
 }
 
 void node::add_many(std::string_view prefix, int count) {

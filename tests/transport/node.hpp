@@ -1,4 +1,5 @@
 // A store in memory with one bucket, a replica on it, and what the tests of this folder ask of them.
+// They are members before they have ever met, so that what is tested is the transport.
 #pragma once
 
 #include <anabranch/replica.hpp>
@@ -12,6 +13,10 @@ namespace anabranch::test {
 
 /// Whether the condition becomes true before a deadline that no healthy machine misses.
 bool eventually(const std::function<bool()>& condition);
+
+/// The bucket that all share, in which the store is a member from then on. It has been let in by a founder
+/// whom no test meets, and so have all others: each has one transaction for everybody let in before it.
+bucket let_in(store& newcomer);
 
 class node {
   public:

@@ -73,7 +73,8 @@ class story {
           stop_(stop),
           found_(found),
           cloud_("cloud",
-                 {options.service, "--data", options.directory / "cloud", "--listen", "127.0.0.1:0"}) {
+                 {options.service, "--create", "--data", options.directory / "cloud", "--listen",
+                  "127.0.0.1:0"}) {
         cloud_.start();
         link_ = std::make_unique<relay>(cloud_.sync_port());
         const std::string peer = "127.0.0.1:" + std::to_string(link_->port());
@@ -86,6 +87,7 @@ class story {
 
     void tell() {
         const std::size_t count = input_.orders.size();
+        join();
         seed();
         feed_connected(order_requests(input_, 0, count / 3));
         link_->cut();
@@ -116,6 +118,22 @@ class story {
         sent.finish();
         found_.unanswered += sent.unanswered();
         found_.found_done += sent.found_done();
+    }
+
+    /// Cloud has founded the shop; edge is let in when they meet, and takes orders from then on.
+    void join() {
+        progress_bar bar("join");
+        const double begin = watcher_->now();
+        http_client client(edge_->http_port());
+        while (client.get("/ready").status != 200) {
+            if (watcher_->now() - begin > options_.deadline.count()) {
+                throw std::runtime_error("cloud has not let edge in for " + text_of(options_.deadline));
+            }
+            if (stop_.stop_requested()) throw interrupted();
+            std::this_thread::sleep_for(look_again);
+        }
+        bar.finish("edge is a member beside cloud " + text_of(seconds(watcher_->now() - begin)) +
+                   " after it was started");
     }
 
     /// All products at the cloud; edge gets them over the link.

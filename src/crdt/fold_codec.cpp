@@ -1,0 +1,461 @@
+// How folds are encoded: docs/encoding.md has the columns.
+#include <algorithm>
+#include <anabranch/limits.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "codec/columns.hpp"
+#include "codec/compression.hpp"
+#include "crdt/folding.hpp"
+
+namespace anabranch::crdt {
+namespace {
+
+constexpr int compression_level = 3;
+
+using codec::read_column;
+using codec::written_column;
+
+/// The columns of a fold's rows, by their place in the root.
+enum column : std::size_t { keys, kinds, covered_in_range, covered_before, times, changes_of };
+
+bool is_before(const dot& a, const dot& b, std::span<const dot_range> ranges) {
+    const auto place = [&](const dot& d) { return std::ranges::find(ranges, d.writer, &dot_range::writer) - ranges.begin(); };
+    return a.writer == b.writer ? a.sequence < b.sequence : place(a) < place(b);
+}
+
+/// Every entry's timestamp with its dot, by origin and sequence: timestamps rise with the sequence, so that differences are
+/// small.
+template <class Rows>
+auto timestamps(Rows& rows, std::span<const dot_range> ranges) {
+    using entry = std::conditional_t<std::is_const_v<Rows>, const entries_row::entry, entries_row::entry>;
+    std::vector<entry*> all;
+    for (auto& r : rows) {
+        if (auto* entries = std::get_if<entries_row>(&r.change.change)) {
+            for (auto& e : entries->entries) all.push_back(&e);
+        }
+    }
+    std::ranges::sort(all, [&](const auto* a, const auto* b) { return is_before(a->id, b->id, ranges); });
+    return all;
+}
+
+// --- keys ------------------------------------------------------------------------------------------------
+
+// Keys are cut into pieces after each 00 01 and one byte, which is where a path's segments end; any other cut would do. A
+// piece that has occurred is named by its number, a new one by what it does not share with the last new one.
+constexpr std::string_view end_of_piece("\0\1", 2);
+
+enum key_column : std::size_t { shared_pieces, more_pieces, piece, shared_bytes, rest, ending };
+
+std::string_view first_piece(std::string_view key) {
+    const auto at = key.find(end_of_piece);
+    return at == std::string_view::npos ? key : key.substr(0, std::min(at + 3, key.size()));
+}
+bool has_ending(std::string_view s) { return s.size() >= 3 && s.substr(s.size() - 3, 2) == end_of_piece; }
+
+class key_output {
+  public:
+    explicit key_output(written_column& to) : to_(to) {}
+    void write(std::string_view key) {
+        std::vector<std::string_view> pieces;
+        for (auto left = key; !left.empty(); left.remove_prefix(pieces.back().size())) pieces.push_back(first_piece(left));
+        const auto shared = static_cast<std::size_t>(std::ranges::mismatch(last_, pieces).in2 - pieces.begin());
+        to_.field(shared_pieces).number(shared);
+        to_.field(more_pieces).number(pieces.size() - shared);
+        for (auto i = shared; i < pieces.size(); ++i) write_piece(pieces[i]);
+        last_ = std::move(pieces);
+    }
+
+  private:
+    void write_piece(std::string_view p) {
+        const auto [it, is_new] = known_.try_emplace(p, known_.size() + 1);
+        to_.field(piece).number(is_new ? 0 : it->second);
+        if (!is_new) return;
+        to_.field(ending).number(has_ending(p) ? 1U + static_cast<unsigned char>(p.back()) : 0U);
+        const auto body = has_ending(p) ? p.substr(0, p.size() - 3) : p;
+        const auto shared = static_cast<std::size_t>(std::ranges::mismatch(last_new_, body).in2 - body.begin());
+        to_.field(shared_bytes).number(shared);
+        to_.field(rest).bytes(body.substr(shared));
+        last_new_ = body;
+    }
+
+    written_column& to_;
+    boost::unordered_flat_map<std::string_view, std::size_t> known_;  // views of the keys
+    std::vector<std::string_view> last_;
+    std::string_view last_new_;
+};
+
+class key_input {
+  public:
+    explicit key_input(read_column& from) : from_(from) {}
+    /// Nothing where the columns are malformed or the keys are longer than they may be.
+    std::optional<std::string> read() {
+        const auto shared = from_.field(shared_pieces).number();
+        const auto more = from_.field(more_pieces).number();
+        if (!shared || !more || *shared > last_.size() || *more > limits::path) return std::nullopt;
+        last_.resize(static_cast<std::size_t>(*shared));
+        for (auto n = *more; n > 0; --n) {
+            const auto number = from_.field(piece).number();
+            if (!number || *number > known_.size() || (*number == 0 && !read_piece())) return std::nullopt;
+            last_.push_back(*number == 0 ? known_.size() - 1 : static_cast<std::size_t>(*number - 1));
+        }
+        std::string key;
+        for (const auto i : last_) key += known_[i];
+        total_ += key.size();
+        if (key.empty() || key.size() > limits::path || total_ > limits::fold) return std::nullopt;
+        return key;
+    }
+
+  private:
+    bool read_piece() {
+        const auto end = from_.field(ending).number();
+        const auto shared = from_.field(shared_bytes).number();
+        const auto more = from_.field(rest).bytes();
+        if (!end || *end > 256 || !shared || *shared > last_new_.size() || !more) return false;
+        last_new_.resize(static_cast<std::size_t>(*shared));
+        last_new_ += *more;
+        if (last_new_.size() > limits::path) return false;
+        auto& p = known_.emplace_back(last_new_);
+        if (*end > 0) (p += end_of_piece) += static_cast<char>(*end - 1);
+        total_ += p.size();
+        return total_ <= limits::fold;
+    }
+
+    read_column& from_;
+    std::vector<std::string> known_;
+    std::vector<std::size_t> last_;
+    std::string last_new_;
+    std::size_t total_ = 0;
+};
+
+// --- rows ------------------------------------------------------------------------------------------------
+
+/// Replicas by place: those of the ranges, then others. A sequence is written as its distance from the end of its
+/// origin's range: the origin is what has been written before it.
+class row_output {
+  public:
+    static constexpr bool is_loading = false;
+
+    explicit row_output(std::span<const dot_range> ranges) {
+        for (const auto& r : ranges) {
+            places_.push_back(r.writer);
+            ends_.push_back(r.last);
+        }
+    }
+    void begin(written_column& at) {
+        at_ = &at;
+        field_ = 0;
+    }
+    template <class... T>
+    void operator()(const T&... values) {
+        (put(at_->field(field_++), values), ...);
+    }
+    const std::vector<origin>& places() const { return places_; }
+
+  private:
+    void put(written_column& c, origin o) {
+        const auto it = std::ranges::find(places_, o);
+        last_ = static_cast<std::size_t>(it - places_.begin());
+        if (it == places_.end()) {
+            places_.push_back(o);
+            ends_.push_back(0);
+        }
+        c.number(last_);
+    }
+    void put(written_column& c, std::uint64_t sequence) { c.number(ends_[last_] - sequence); }
+    void put(written_column& c, std::int64_t v) { c.number(codec::zigzag(v)); }
+    void put(written_column& c, const std::string& v) { c.bytes(v); }
+    void put(written_column&, timestamp) {}  // in a column of their own
+    void put(written_column& c, const version_vector& v) {
+        c.number(v.size());
+        for (const auto& [writer, sequence] : v) put(c.field(0), dot{writer, sequence});
+    }
+    template <codec::sequence T>
+    void put(written_column& c, const T& items) {
+        c.number(items.size());
+        for (const auto& item : items) put(c.field(0), item);
+    }
+    template <class T>
+    void put(written_column& c, const T& v) {
+        auto* const outer = std::exchange(at_, &c);
+        const auto field = std::exchange(field_, 0);
+        const_cast<T&>(v).serialize(*this);  // one serialize() serves both directions
+        at_ = outer;
+        field_ = field;
+    }
+
+    std::vector<origin> places_;
+    std::vector<std::uint64_t> ends_;
+    std::size_t last_ = 0;
+    written_column* at_ = nullptr;
+    std::size_t field_ = 0;
+};
+
+class row_input {
+  public:
+    static constexpr bool is_loading = true;
+
+    /// `most`: how many values there may be in all. Columns of zeros take no bytes, so that bytes alone bound nothing.
+    row_input(std::vector<origin> places, std::span<const dot_range> ranges, std::size_t most)
+        : places_(std::move(places)), left_(most) {
+        for (const auto& r : ranges) ends_.push_back(r.last);
+        ends_.resize(places_.size());
+    }
+    void begin(read_column& at) {
+        at_ = &at;
+        field_ = 0;
+    }
+    template <class... T>
+    void operator()(T&... values) {
+        (get(at_->field(field_++), values), ...);
+    }
+    bool ok() const { return ok_; }
+    void fail() { ok_ = false; }
+    std::uint64_t number(read_column& c) {
+        if (ok_ && left_ > 0) {
+            --left_;
+            if (const auto v = c.number()) return *v;
+        }
+        fail();
+        return 0;
+    }
+
+  private:
+    void get(read_column& c, origin& o) {
+        const auto place = number(c);
+        if (place >= places_.size()) return fail();
+        last_ = static_cast<std::size_t>(place);
+        o = places_[last_];
+    }
+    void get(read_column& c, std::uint64_t& sequence) { sequence = (last_ < ends_.size() ? ends_[last_] : 0) - number(c); }
+    void get(read_column& c, std::int64_t& v) { v = codec::unzigzag(number(c)); }
+    void get(read_column& c, std::string& v) {
+        const auto bytes = c.bytes();
+        if (!bytes) return fail();
+        v = *bytes;
+    }
+    void get(read_column&, timestamp&) {}
+    void get(read_column& c, version_vector& v) {
+        v = {};
+        for (auto n = number(c); n > 0 && ok_; --n) {
+            dot d;
+            get(c.field(0), d);
+            if (d.sequence == 0) fail();
+            v.join(d);
+        }
+    }
+    template <codec::sequence T>
+    void get(read_column& c, T& items) {
+        items.clear();
+        for (auto n = number(c); n > 0 && ok_; --n) {
+            typename T::value_type item{};
+            get(c.field(0), item);
+            items.push_back(std::move(item));
+        }
+    }
+    template <class T>
+    void get(read_column& c, T& v) {
+        auto* const outer = std::exchange(at_, &c);
+        const auto field = std::exchange(field_, 0);
+        v.serialize(*this);
+        at_ = outer;
+        field_ = field;
+    }
+
+    std::vector<origin> places_;
+    std::vector<std::uint64_t> ends_;
+    std::size_t left_;
+    std::size_t last_ = 0;
+    read_column* at_ = nullptr;
+    std::size_t field_ = 0;
+    bool ok_ = true;
+};
+
+/// Where coverage within an origin's range ends: before its write that is still there, or with the range. Where exactly does
+/// not matter, as all that the origin did on the row in the range is in the fold.
+std::uint64_t end_of_coverage(const row& r, const dot_range& range) {
+    auto end = range.last;
+    const auto look = [&](const dot& d) {
+        if (d.writer == range.writer && range.holds(d.sequence)) end = std::min(end, d.sequence - 1);
+    };
+    struct visitor {
+        const decltype(look)& see;
+        void operator()(const counter_row&) const {}
+        void operator()(const entries_row& e) const { std::ranges::for_each(e.entries, see, &entries_row::entry::id); }
+        void operator()(const dots_row& d) const { std::ranges::for_each(d.adds, see); }
+        void operator()(const removals_row& m) const { std::ranges::for_each(m.adds, see, &removals_row::add::id); }
+    };
+    std::visit(visitor{look}, r);
+    return end;
+}
+
+bool is_within(const row& r, std::span<const dot_range> ranges) {
+    const auto holds = [&](const dot& d) {
+        return std::ranges::any_of(ranges, [&](const dot_range& range) { return range.writer == d.writer && range.holds(d.sequence); });
+    };
+    struct visitor {
+        const decltype(holds)& is_held;
+        bool operator()(const counter_row& c) const {
+            return std::ranges::all_of(c.totals, [&](const auto& t) { return is_held({t.writer, t.sequence}); });
+        }
+        bool operator()(const entries_row& e) const { return std::ranges::all_of(e.entries, is_held, &entries_row::entry::id); }
+        bool operator()(const dots_row& d) const { return std::ranges::all_of(d.adds, is_held); }
+        bool operator()(const removals_row& m) const {
+            return std::ranges::all_of(m.adds, is_held, &removals_row::add::id) &&
+                   std::ranges::all_of(m.removals, [&](const auto& e) { return is_held({e.first, e.second}); });
+        }
+    };
+    return std::visit(visitor{holds}, r);
+}
+
+// A fold's removals of prefixes and its roster: few, so as they are.
+class place_output final : public codec::basic_output<place_output> {
+  public:
+    place_output(std::string& out, row_output& rows, written_column& scratch) : basic_output(out), rows_(rows), scratch_(scratch) {}
+    std::uint32_t translate(const origin& o) const {
+        rows_.begin(scratch_);
+        rows_(o);
+        return static_cast<std::uint32_t>(std::ranges::find(rows_.places(), o) - rows_.places().begin());
+    }
+
+  private:
+    row_output& rows_;
+    written_column& scratch_;
+};
+
+class place_input final : public codec::basic_input<place_input> {
+  public:
+    place_input(std::string_view in, const std::vector<origin>& places) : basic_input(in), places_(places) {}
+    void translate(origin& o) {
+        const auto place = varint();
+        if (place >= places_.size()) return fail();
+        o = places_[static_cast<std::size_t>(place)];
+    }
+
+  private:
+    const std::vector<origin>& places_;
+};
+
+}  // namespace
+
+std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins) {
+    written_column root;
+    row_output rows(ranges);
+    key_output key(root.field(keys));
+    for (const auto& r : c.rows) {
+        key.write(r.key);
+        root.field(kinds).number(static_cast<std::uint64_t>(kind_of(r.change.change)));
+        std::uint64_t in_range = 0;
+        version_vector before;
+        for (const auto& [writer, sequence] : r.change.covers) {
+            const auto range = std::ranges::find(ranges, writer, &dot_range::writer);
+            if (range == ranges.end() || !range->holds(sequence)) {
+                before.join(dot{writer, sequence});
+                continue;
+            }
+            ++in_range;
+            root.field(covered_in_range).field(0).number(static_cast<std::uint64_t>(range - ranges.begin()));
+        }
+        root.field(covered_in_range).number(in_range);
+        rows.begin(root.field(covered_before));
+        rows(before);
+        rows.begin(root.field(changes_of + static_cast<std::size_t>(kind_of(r.change.change))));
+        std::visit([&](const auto& alternative) { rows(alternative); }, r.change.change);
+    }
+    std::optional<dot> last;
+    timestamp previous;
+    for (const auto* e : timestamps(c.rows, ranges)) {
+        const bool is_first = !last || last->writer != e->id.writer;
+        root.field(times).field(is_first ? 0 : 1).number(is_first ? e->at.value : e->at.value - previous.value);
+        previous = e->at;
+        last = e->id;
+    }
+
+    std::string apart;
+    written_column scratch;
+    place_output extras(apart, rows, scratch);
+    extras(c.removals, c.members);
+    std::vector<replica_id> others;
+    for (auto i = ranges.size(); i < rows.places().size(); ++i) others.push_back(origins.id(rows.places()[i]));
+    std::string raw;
+    codec::output out(raw);
+    out(others, apart);
+    out.varint(c.rows.size());
+    root.append_to(out);
+    const auto compressed = codec::compress(raw, compression_level);
+    std::string bytes;
+    codec::output whole(bytes);
+    whole.varint(compressed ? raw.size() : 0);
+    whole.raw(compressed ? *compressed : raw);
+    return bytes;
+}
+
+std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_range> ranges,
+                                   const std::function<std::optional<origin>(const replica_id&)>& number_of) {
+    codec::input whole(bytes);
+    const auto size = whole.varint();
+    std::optional<std::string> decompressed;
+    auto raw = whole.rest();
+    if (size > 0) {
+        if (size > 2 * limits::fold) return std::nullopt;
+        decompressed = codec::decompress(raw, static_cast<std::size_t>(size));
+        if (!decompressed) return std::nullopt;
+        raw = *decompressed;
+    }
+    codec::input in(raw);
+    std::vector<replica_id> others;
+    std::string_view apart;
+    in(others, apart);
+    const auto count = in.varint();
+    read_column root;
+    root.load(in);
+    if (!in.complete()) return std::nullopt;
+
+    std::vector<origin> places;
+    for (const auto& r : ranges) places.push_back(r.writer);
+    for (const auto& id : others) {
+        const auto number = number_of(id);
+        if (!number) return std::nullopt;
+        places.push_back(*number);
+    }
+    changes c;
+    place_input extras(apart, places);
+    extras(c.removals, c.members);
+    if (!extras.complete() || !is_sound(c.members)) return std::nullopt;
+
+    row_input rows(places, ranges, limits::fold);
+    key_input key(root.field(keys));
+    for (auto n = count; n > 0; --n) {
+        auto path = key.read();
+        const auto kind = static_cast<row_kind>(rows.number(root.field(kinds)));
+        if (!path || !rows.ok() || !is_known(kind)) return std::nullopt;
+        if (!c.rows.empty() && *path <= c.rows.back().key) return std::nullopt;
+        row_change r{std::move(*path), {{}, bottom(kind)}};
+        auto& covered = root.field(covered_in_range);
+        std::vector<const dot_range*> in_range;
+        for (auto k = rows.number(covered); k > 0 && rows.ok(); --k) {
+            const auto place = rows.number(covered.field(0));
+            if (place >= ranges.size()) return std::nullopt;
+            in_range.push_back(&ranges[static_cast<std::size_t>(place)]);
+        }
+        rows.begin(root.field(covered_before));
+        rows(r.change.covers);
+        rows.begin(root.field(changes_of + static_cast<std::size_t>(kind)));
+        std::visit([&](auto& alternative) { rows(alternative); }, r.change.change);
+        if (!rows.ok() || !normalise(r.change.change) || !is_within(r.change.change, ranges)) return std::nullopt;
+        for (const auto* range : in_range) r.change.covers.join(dot{range->writer, end_of_coverage(r.change.change, *range)});
+        c.rows.push_back(std::move(r));
+    }
+    std::optional<dot> last;
+    timestamp previous;
+    for (auto* e : timestamps(c.rows, ranges)) {
+        const bool is_first = !last || last->writer != e->id.writer;
+        const auto v = rows.number(root.field(times).field(is_first ? 0 : 1));
+        e->at.value = is_first ? v : previous.value + v;
+        previous = e->at;
+        last = e->id;
+    }
+    if (!rows.ok() || !root.is_complete()) return std::nullopt;
+    return c;
+}
+
+}  // namespace anabranch::crdt

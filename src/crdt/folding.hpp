@@ -1,0 +1,53 @@
+// Folds: stretches of transactions joined into one change for each row. docs/rows.md has the laws.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crdt/changes.hpp"
+
+namespace anabranch::crdt {
+
+/// Of one origin, the transactions first..last.
+struct dot_range {
+    origin writer{};
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+
+    bool holds(std::uint64_t sequence) const { return first <= sequence && sequence <= last; }
+};
+
+/// Joins what transactions and folds do, in any order in which they may be applied.
+class folding {
+  public:
+    folding();
+    ~folding();
+    folding(const folding&) = delete;
+    folding& operator=(const folding&) = delete;
+
+    void add(changes c);
+    /// What it would take when encoded, about, before compression.
+    std::size_t bytes() const;
+    /// All of it, rows sorted by key. Of dots outside `ranges`, which the receiver has, only the coverage is kept.
+    changes take(std::span<const dot_range> ranges);
+
+  private:
+    struct state;
+    std::unique_ptr<state> state_;
+};
+
+/// The changes of a fold of just these ranges, sorted by key. What the ranges imply is left out: an origin's earlier
+/// write on a row is covered by its later one.
+std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins);
+
+/// Nothing where the bytes are malformed, or add what is not in the ranges. `number_of` finds or makes the number of
+/// a replica; nothing where that is one too many.
+std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_range> ranges,
+                                   const std::function<std::optional<origin>(const replica_id&)>& number_of);
+
+}  // namespace anabranch::crdt

@@ -1,0 +1,273 @@
+// Reading a bucket's log for a peer: as records, or folded.
+#include <algorithm>
+#include <map>
+
+#include "codec/archive.hpp"
+#include "store/bucket_state.hpp"
+#include "store/log_stream.hpp"
+#include "store/store_state.hpp"
+
+namespace anabranch::detail {
+
+using storage::space;
+
+std::vector<crdt::dot_range> dot_ranges(const oplog::chunk& chunk, const origin_table& origins) {
+    std::vector<crdt::dot_range> ranges;
+    for (const auto& r : chunk.ranges) ranges.push_back({*origins.find(r.origin), r.first, r.last});
+    return ranges;
+}
+
+/// What a reader of the log lacks.
+struct bucket_state::stretch {
+    struct lane {
+        origin writer;
+        std::uint64_t after;
+    };
+    std::vector<lane> lanes;
+    std::vector<std::unique_ptr<oplog::record_stream>> records;
+    std::vector<const logged_fold*> folds;  // by least timestamp
+    std::uint64_t missing = 0;
+};
+
+result<oplog::chunk> bucket_state::read_log(const positions& after, timestamp ceiling,
+                                            const oplog::portion& size) const {
+    const std::shared_lock uncut(cut_mutex_);
+    auto found = survey(after);
+    if (!found) return fail(found.error());
+    if (found->missing > size.fold_above) return read_folded(std::move(*found), ceiling, size.fold_bytes);
+    const auto folds_begin = found->folds.empty() ? ceiling : std::min(ceiling, found->folds.front()->least);
+    {
+        oplog::merged_stream merged(std::move(found->records));
+        auto chunk = oplog::collect(merged, folds_begin, size.record_bytes);
+        if (!chunk || !chunk->empty() || found->folds.empty()) return chunk;
+    }
+    // What comes next is here as a fold only.
+    found = survey(after);
+    if (!found) return fail(found.error());
+    return read_folded(std::move(*found), ceiling, size.fold_bytes);
+}
+
+result<bucket_state::stretch> bucket_state::survey(const positions& after) const {
+    tails durable;
+    {
+        const std::lock_guard lock(durable_mutex_);
+        durable = durable_;
+    }
+    stretch found;
+    for (const auto& [writer, last] : durable) {
+        const auto& id = store_.origins().id(writer);
+        const auto it = after.find(id);
+        const auto known = it == after.end() ? 0 : it->second;
+        if (known >= last.sequence) continue;
+        if (const auto floor = floor_.find(writer); floor != floor_.end() && known < floor->second.sequence) {
+            return fail(errc::behind_cut, "the log of bucket \"" + name_ + "\" has been cut up to transaction " +
+                                              std::to_string(floor->second.sequence) + " of replica " + to_string(id) +
+                                              ", the peer has no more than " + std::to_string(known));
+        }
+        found.missing += last.sequence - known;
+        found.lanes.push_back({writer, known});
+        auto next = known + 1;
+        const auto read_up_to = [&](std::uint64_t end) {
+            if (next > end) return;
+            found.records.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, id, next, end));
+        };
+        for (const auto& f : folds_) {
+            const auto* range = f.find(writer);
+            if (range == nullptr || range->last < next || range->last > last.sequence) continue;
+            read_up_to(range->first - 1);
+            next = range->last + 1;
+            if (std::ranges::find(found.folds, &f) == found.folds.end()) found.folds.push_back(&f);
+        }
+        read_up_to(last.sequence);
+    }
+    std::ranges::sort(found.folds, {}, &logged_fold::least);
+    return found;
+}
+
+/// From where the reader is, whole folds and whatever else lies in their time, as one fold: no cut goes through a fold that
+/// the reader lacks, since what it holds and what lies beside it may depend on each other.
+result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling, std::size_t max_bytes) const {
+    oplog::merged_stream merged(std::move(found.records));
+    crdt::folding all;
+    std::map<origin, tail> ends;
+    // A fold may come before records of its origin that precede it: what it says of its time includes what is known already.
+    const auto raise = [&](origin writer, const tail& end) {
+        auto& current = ends[writer];
+        if (current.sequence < end.sequence) current = end;
+    };
+    std::optional<timestamp> least;
+    timestamp until;  // what is not later belongs to the folds so far
+    std::size_t records = 0;
+    std::vector<oplog::chunk> folds;
+    auto next_fold = found.folds.begin();
+    for (auto* top = merged.top(); top != nullptr || next_fold != found.folds.end(); top = merged.top()) {
+        const bool is_fold = next_fold != found.folds.end() && (top == nullptr || (*next_fold)->least <= merged.at());
+        const auto at = is_fold ? (*next_fold)->least : merged.at();
+        if (!least || at > until) {
+            auto end = at;
+            for (auto f = next_fold; is_fold && f != found.folds.end() && (*f)->least <= end; ++f) end = std::max(end, (*f)->greatest);
+            if (end >= ceiling || (least && all.bytes() >= max_bytes)) break;
+            until = end;
+        }
+        if (!least) least = at;
+        if (is_fold) {
+            const auto& f = **next_fold++;
+            auto chunk = load_fold(f);
+            if (!chunk) return fail(chunk.error());
+            auto changes = crdt::decode_fold(chunk->folded->body, dot_ranges(*chunk, store_.origins()),
+                                             [&](const replica_id& id) { return store_.origins().find(id); });
+            if (!changes) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
+            all.add(std::move(*changes));
+            for (std::size_t i = 0; i < f.ranges.size(); ++i) raise(f.ranges[i].writer, {f.ranges[i].last, f.heads[i], f.ends[i]});
+            folds.push_back(std::move(*chunk));
+        } else {
+            const auto writer = *store_.origins().find(top->origin());
+            auto changes = decode_logged(writer, *top);
+            if (!changes) return fail(changes.error());
+            all.add(std::move(*changes));
+            raise(writer, {top->sequence(), top->head(), at});
+            ++records;
+            merged.next();
+        }
+    }
+    if (auto status = merged.status(); !status) return fail(status.error());
+
+    oplog::chunk chunk;
+    std::vector<crdt::dot_range> ranges;
+    chunk.folded.emplace();
+    for (const auto& [writer, after] : found.lanes) {
+        const auto end = ends.find(writer);
+        if (end == ends.end() || end->second.sequence <= after) continue;
+        chunk.ranges.push_back({store_.origins().id(writer), after + 1, end->second.sequence, end->second.head});
+        chunk.folded->ends.push_back(end->second.at);
+        ranges.push_back({writer, after + 1, end->second.sequence});
+    }
+    if (ranges.empty()) return oplog::chunk{};
+    if (records == 0 && folds.size() == 1 && folds.front().ranges == chunk.ranges) return std::move(folds.front());
+    chunk.folded->least = *least;
+    chunk.folded->greatest = until;
+    chunk.folded->body = crdt::encode_fold(all.take(ranges), ranges, store_.origins());
+    if (chunk.folded->body.size() > limits::fold) {
+        return fail(errc::limit_exceeded, "what a peer lacks of bucket \"" + name_ + "\" cannot be cut into folds of " +
+                                              std::to_string(limits::fold) + " bytes");
+    }
+    return chunk;
+}
+
+result<crdt::changes> bucket_state::decode_logged(origin writer, const oplog::record_stream& at) const {
+    if (const auto record = oplog::decode_record(at.body())) {
+        if (const auto mentioned = find_mentioned(record->mentioned)) {
+            if (auto changes = crdt::decode_changes(record->payload, writer, *mentioned)) return std::move(*changes);
+        }
+    }
+    return fail(errc::corrupt, "record " + std::to_string(at.sequence()) + " of replica " + to_string(at.origin()) +
+                                   " in bucket \"" + name_ + "\" cannot be decoded");
+}
+
+result<oplog::chunk> bucket_state::load_fold(const logged_fold& f) const {
+    auto value = store_.engine().get(space::log, store_keys::log_key(number_, store_keys::fold_origin, f.number));
+    if (!value) return fail(value.error());
+    auto decoded = *value ? codec::decode<fold_value>(**value) : std::nullopt;
+    if (!decoded || !decoded->chunk.folded || !oplog::is_sound(decoded->chunk)) {
+        return fail(errc::corrupt, "fold " + std::to_string(f.number) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
+    }
+    return std::move(decoded->chunk);
+}
+
+/// The chain's head there; nothing where that is cut away or inside a fold.
+result<std::optional<hash128>> bucket_state::head_at(origin writer, std::uint64_t sequence) const {
+    if (const auto floor = floor_.find(writer); floor != floor_.end() && sequence <= floor->second.sequence) {
+        if (sequence == floor->second.sequence) return std::optional(floor->second.head);
+        return std::nullopt;
+    }
+    for (const auto& f : folds_) {
+        const auto* range = f.find(writer);
+        if (range == nullptr || !range->holds(sequence)) continue;
+        if (sequence != range->last) return std::nullopt;
+        return std::optional(f.heads[static_cast<std::size_t>(range - f.ranges.data())]);
+    }
+    auto value = store_.engine().get(space::log, store_keys::log_key(number_, writer, sequence));
+    if (!value) return fail(value.error());
+    if (!*value || (*value)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
+    return std::optional(head_of(**value));
+}
+
+result<void> bucket_state::compare(const frontier& peer) const {
+    const std::shared_lock uncut(cut_mutex_);
+    for (const auto& theirs : peer) {
+        const auto writer = store_.origins().find(theirs.origin);
+        if (!writer || theirs.sequence == 0) continue;
+        const auto ours = tail_of(*writer);
+        if (ours.sequence < theirs.sequence) continue;  // theirs to compare
+        std::optional<hash128> head = ours.head;
+        if (ours.sequence > theirs.sequence) {
+            auto found = head_at(*writer, theirs.sequence);
+            if (!found) return fail(found.error());
+            head = *found;
+        }
+        if (head && *head != theirs.head) {
+            return fail(errc::diverged, "two histories of replica " + to_string(theirs.origin) + " in bucket \"" + name_ +
+                                            "\" differ at or before record " + std::to_string(theirs.sequence) +
+                                            ": a restored backup, a cloned disk or a damaged one");
+        }
+    }
+    return {};
+}
+
+// --- folds that arrive -----------------------------------------------------------------------------------
+
+result<bucket_state::examined> bucket_state::examine_fold(const oplog::chunk& chunk, timestamp horizon,
+                                                          const replica_id& source) {
+    examined found;
+    auto begun = lanes_of(chunk);
+    if (!begun) return fail(begun.error());
+    const auto is_new = [&](std::size_t i) { return chunk.ranges[i].last > (*begun)[i].last.sequence; };
+    logged_fold fold{folds_.empty() ? 1 : folds_.back().number + 1, have_, {}, {}, {}, chunk.folded->least, chunk.folded->greatest};
+    version_vector covers;
+    std::vector<crdt::dot_range> ranges;
+    for (std::size_t i = 0; i < begun->size(); ++i) {
+        const auto& range = chunk.ranges[i];
+        const auto& [writer, next, last] = (*begun)[i];
+        ranges.push_back({writer, range.first, range.last});
+        if (auto same = check_head(range, last); !same) return fail(same.error());
+        if (!is_new(i)) continue;
+        const auto end = chunk.folded->ends[i];
+        if (end <= last.at) {
+            return fail(errc::malformed, "a fold of replica " + to_string(range.origin) + " in bucket \"" + name_ +
+                                             "\" is not later than what was before");
+        }
+        covers.join(dot{writer, range.last});
+        fold.ranges.push_back({writer, last.sequence + 1, range.last});
+        fold.heads.push_back(range.head);
+        fold.ends.push_back(end);
+        found.tails.emplace_back(writer, tail{range.last, range.head, end});
+        found.transactions += range.last - last.sequence;
+        found.is_own_past = found.is_own_past || writer == store_.self();
+    }
+    if (covers.empty()) return found;
+    const auto latest = chunk.folded->greatest;
+    if (latest > horizon) {
+        found.held = oplog::applied::held_record{oplog::last_of(chunk), latest, chunk.folded->least};
+        return found;
+    }
+    auto changes = crdt::decode_fold(chunk.folded->body, ranges, [&](const replica_id& id) -> std::optional<origin> {
+        const auto number = meet(id);
+        return number ? std::optional(*number) : std::nullopt;
+    });
+    if (!changes) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" cannot be decoded");
+    auto members = members_.roster();
+    members.join(changes->members);
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+        if (!is_new(i)) continue;
+        if (auto allowed = check_writer(members, {chunk.ranges[i].origin, ranges[i].last}, source); !allowed) return fail(allowed.error());
+    }
+    const auto wrong = find_wrong_row(*changes);
+    if (!wrong) return fail(wrong.error());
+    if (*wrong != nullptr) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" " + *wrong);
+    found.log.put(space::log, store_keys::log_key(number_, store_keys::fold_origin, fold.number), codec::encode(fold_value{have_, chunk}));
+    found.news.push_back({covers, latest, std::move(*changes)});
+    found.fold = std::move(fold);
+    return found;
+}
+
+}  // namespace anabranch::detail

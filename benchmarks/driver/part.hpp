@@ -1,0 +1,28 @@
+// A part of the suite.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "driver/driver.hpp"
+
+namespace bench {
+
+struct part {
+    std::string_view name;
+    std::string_view what;  // for the usage text
+    void (*run)(driver&);
+    bool takes_n = false;
+};
+
+/// In the order in which they run.
+std::span<const part> parts();
+
+namespace retail {
+void run_part(driver& suite);
+}
+
+/// Where the issue wants the library to be, of what this run has measured.
+void say_targets(const driver& suite);
+
+}  // namespace bench

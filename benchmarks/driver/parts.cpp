@@ -1,0 +1,12 @@
+#include "driver/part.hpp"
+
+namespace bench {
+
+std::span<const part> parts() {
+    static constexpr part all[] = {
+        {"retail-reconnect", "two replicas that were apart, beside the peers and bare RocksDB", retail::run_part, true},
+    };
+    return all;
+}
+
+}  // namespace bench

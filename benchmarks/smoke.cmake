@@ -1,0 +1,63 @@
+# cmake -DPROGRAM=anabranch-bench -DWORK_DIR=... -P smoke.cmake
+# Runs the suite at a tiny size: it ends well, its JSON has every field of every system, and all values are right.
+
+set(file "${WORK_DIR}/smoke.json")
+file(REMOVE_RECURSE "${WORK_DIR}")
+file(MAKE_DIRECTORY "${WORK_DIR}")
+execute_process(COMMAND "${PROGRAM}" --smoke --json "${file}" --results "${WORK_DIR}/results"
+    RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(NOT status EQUAL 0)
+    message(FATAL_ERROR "anabranch-bench --smoke ended with ${status}:\n${output}")
+endif()
+
+set(reconnect_fields system version engine n commits_per_s commit_cpu_s reconnect_wall_s reconnect_cpu_s
+    bytes_edge_to_cloud bytes_cloud_to_edge round_trips nothing_new_bytes nothing_new_cpu_s hundred_more_bytes
+    hundred_more_cpu_s peak_rss_mib open_s disk_bytes values_ok)
+set(floor_fields system version engine n commits_per_s commit_cpu_s peak_rss_mib)
+
+file(READ "${file}" all)
+string(JSON count LENGTH "${all}")
+set(seen)
+math(EXPR last "${count} - 1")
+foreach(i RANGE ${last})
+    string(JSON row GET "${all}" ${i})
+    string(JSON part GET "${row}" part)
+    set(fields)
+    if(part STREQUAL "retail-reconnect")
+        string(JSON system GET "${row}" system)
+        string(JSON engine GET "${row}" engine)
+        list(APPEND seen "${system}/${engine}")
+        set(fields ${floor_fields})
+        if(system MATCHES "^anabranch(-unfolded)?$")
+            set(fields ${reconnect_fields})
+        endif()
+    else()
+        list(APPEND seen "${part}")
+    endif()
+    foreach(field IN LISTS fields)
+        string(JSON type ERROR_VARIABLE missing TYPE "${row}" ${field})
+        if(missing)
+            message(FATAL_ERROR "no ${field} in ${row}")
+        endif()
+    endforeach()
+    string(JSON right ERROR_VARIABLE none GET "${row}" values_ok)
+    if(NOT none AND NOT right)
+        message(FATAL_ERROR "wrong values: ${row}")
+    endif()
+endforeach()
+
+foreach(expected anabranch/memory anabranch-unfolded/memory anabranch/rocksdb anabranch-unfolded/rocksdb
+        rocksdb-put/rocksdb rocksdb-get-put/rocksdb rocksdb-batch-100/rocksdb rocksdb-fsync-1/rocksdb
+        rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb)
+    if(NOT expected IN_LIST seen)
+        message(FATAL_ERROR "nothing of ${expected} in ${seen}")
+    endif()
+endforeach()
+
+# Wrong arguments: a message, and exit code 2.
+foreach(wrong "--only;nothing" "--n;0" "--n;many" "--what" "--json;/nowhere/at/all.json")
+    execute_process(COMMAND "${PROGRAM}" --smoke ${wrong} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+    if(NOT status EQUAL 2 OR output STREQUAL "")
+        message(FATAL_ERROR "${wrong}: exit code ${status}, and: ${output}")
+    endif()
+endforeach()

@@ -1,6 +1,6 @@
 # cmake -DPROGRAM=anabranch-bench -DWORK_DIR=... -P smoke.cmake
 # Runs the suite at a tiny size: it ends well, its JSON has every field of every system, and all values are right.
-
+cmake_minimum_required(VERSION 3.24)
 set(file "${WORK_DIR}/smoke.json")
 file(REMOVE_RECURSE "${WORK_DIR}")
 file(MAKE_DIRECTORY "${WORK_DIR}")

@@ -33,6 +33,9 @@ foreach(i RANGE ${last})
         endif()
     else()
         list(APPEND seen "${part}")
+        if(part STREQUAL "micro")
+            set(fields system engine name size cpu_ns wall_ns)
+        endif()
     endif()
     foreach(field IN LISTS fields)
         string(JSON type ERROR_VARIABLE missing TYPE "${row}" ${field})
@@ -48,7 +51,7 @@ endforeach()
 
 foreach(expected anabranch/memory anabranch-unfolded/memory anabranch/rocksdb anabranch-unfolded/rocksdb
         rocksdb-put/rocksdb rocksdb-get-put/rocksdb rocksdb-batch-100/rocksdb rocksdb-fsync-1/rocksdb
-        rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb)
+        rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb micro)
     if(NOT expected IN_LIST seen)
         message(FATAL_ERROR "nothing of ${expected} in ${seen}")
     endif()

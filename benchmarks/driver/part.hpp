@@ -22,6 +22,10 @@ namespace retail {
 void run_part(driver& suite);
 }
 
+namespace micro {
+void run_part(driver& suite);
+}
+
 /// Where the issue wants the library to be, of what this run has measured.
 void say_targets(const driver& suite);
 

@@ -1,4 +1,5 @@
 #include "measure/measurement.hpp"
+#include "micro/measurements.hpp"
 #include "retail_reconnect/measurements.hpp"
 
 namespace bench {
@@ -7,6 +8,7 @@ std::span<const measurement> measurements() {
     static constexpr measurement all[] = {
         {"reconnect", retail::measure_reconnect},
         {"floor", retail::measure_floor},
+        {"micro", micro::measure_operations},
     };
     return all;
 }

@@ -35,6 +35,10 @@ foreach(i RANGE ${last})
         list(APPEND seen "${part}")
         if(part STREQUAL "micro")
             set(fields system engine name size cpu_ns wall_ns)
+        elseif(part STREQUAL "convergence")
+            set(fields system engine replicas topology seconds rtt_ms mbit_per_s folded missed converge_ms bytes values_ok)
+        elseif(part STREQUAL "propagation")
+            set(fields system engine samples propagation_p50_ms propagation_p99_ms)
         endif()
     endif()
     foreach(field IN LISTS fields)
@@ -51,7 +55,8 @@ endforeach()
 
 foreach(expected anabranch/memory anabranch-unfolded/memory anabranch/rocksdb anabranch-unfolded/rocksdb
         rocksdb-put/rocksdb rocksdb-get-put/rocksdb rocksdb-batch-100/rocksdb rocksdb-fsync-1/rocksdb
-        rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb micro)
+        rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb
+        convergence convergence-real propagation micro)
     if(NOT expected IN_LIST seen)
         message(FATAL_ERROR "nothing of ${expected} in ${seen}")
     endif()

@@ -22,6 +22,9 @@ namespace retail {
 void run_part(driver& suite);
 }
 
+namespace convergence {
+void run_part(driver& suite);
+}
 namespace micro {
 void run_part(driver& suite);
 }

@@ -96,6 +96,9 @@ std::string verdict(const target& t) {
 
 void say_targets(const driver& suite) {
     auto all = reconnect_targets(suite.kept());
+    const auto* live = find_row(suite.kept(), "propagation", "anabranch", "rocksdb");
+    all.push_back({"live propagation ms, p50, RocksDB", "<= 1", number_of(live, "propagation_p50_ms"), 1, true});
+    all.push_back({"live propagation ms, p99, RocksDB", "<= 5", number_of(live, "propagation_p99_ms"), 5, true});
     all.push_back({"one operation, 10 to 1,000,000 elements", "within 2", growth_by_elements(suite.kept()), 2, true});
     if (std::ranges::none_of(all, [](const target& t) { return t.measured.has_value(); })) return;
     table text({"target", "goal", "goal in this run", "measured", ""});

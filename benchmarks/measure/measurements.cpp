@@ -1,4 +1,6 @@
 #include "measure/measurement.hpp"
+
+#include "convergence/measurements.hpp"
 #include "micro/measurements.hpp"
 #include "retail_reconnect/measurements.hpp"
 
@@ -8,6 +10,9 @@ std::span<const measurement> measurements() {
     static constexpr measurement all[] = {
         {"reconnect", retail::measure_reconnect},
         {"floor", retail::measure_floor},
+        {"virtual", convergence::measure_virtual},
+        {"namespaces", convergence::measure_namespaces},
+        {"propagation", convergence::measure_propagation},
         {"micro", micro::measure_operations},
     };
     return all;

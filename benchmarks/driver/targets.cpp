@@ -99,6 +99,11 @@ void say_targets(const driver& suite) {
     const auto* live = find_row(suite.kept(), "propagation", "anabranch", "rocksdb");
     all.push_back({"live propagation ms, p50, RocksDB", "<= 1", number_of(live, "propagation_p50_ms"), 1, true});
     all.push_back({"live propagation ms, p99, RocksDB", "<= 5", number_of(live, "propagation_p99_ms"), 5, true});
+    const auto* scenario = find_row(suite.kept(), "paper", "anabranch", "rocksdb");
+    for (const char* fault : {"cut", "reboot"}) {
+        all.push_back({fault == std::string("cut") ? "recovery per missed request ms, link cut" : "the same, reboot",
+                       "< 0.1", number_of(scenario, fault + std::string("_recovery_ms_per_missed")), 0.1, true});
+    }
     all.push_back({"one operation, 10 to 1,000,000 elements", "within 2", growth_by_elements(suite.kept()), 2, true});
     if (std::ranges::none_of(all, [](const target& t) { return t.measured.has_value(); })) return;
     table text({"target", "goal", "goal in this run", "measured", ""});

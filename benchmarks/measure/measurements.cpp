@@ -2,6 +2,7 @@
 
 #include "convergence/measurements.hpp"
 #include "micro/measurements.hpp"
+#include "paper/measurements.hpp"
 #include "retail_reconnect/measurements.hpp"
 
 namespace bench {
@@ -13,6 +14,8 @@ std::span<const measurement> measurements() {
         {"virtual", convergence::measure_virtual},
         {"namespaces", convergence::measure_namespaces},
         {"propagation", convergence::measure_propagation},
+        {"faults", paper::measure_faults},
+        {"large-updates", paper::measure_large_updates},
         {"micro", micro::measure_operations},
     };
     return all;

@@ -11,6 +11,7 @@
 #include "driver/child.hpp"
 #include "driver/driver.hpp"
 #include "driver/part.hpp"
+#include "paper/document_service.hpp"
 
 namespace {
 
@@ -21,6 +22,8 @@ constexpr int usage_error = 2;
 struct request {
     bench::settings suite;
     bool is_measurement = false;  // this is the child that measures
+    bool is_service = false;
+    bench::paper::document_options service;
     std::string measurement;
     std::string parameters;
 };
@@ -60,9 +63,16 @@ std::optional<int> parse_command_line(int argc, char** argv, request& asked) {
     auto* measure = app.add_subcommand("measure", "one measurement; the suite runs these")->group("");
     measure->add_option("name", asked.measurement)->required();
     measure->add_option("parameters", asked.parameters)->required();
+    auto* serve = app.add_subcommand("serve-documents", "a service that the suite measures")->group("");
+    serve->add_option("--data", asked.service.data)->required();
+    serve->add_flag("--create", asked.service.creates);
+    serve->add_option("--http", asked.service.http);
+    serve->add_option("--listen", asked.service.listen);
+    serve->add_option("--peer", asked.service.peers);
     try {
         app.parse(argc, argv);
         asked.is_measurement = measure->parsed();
+        asked.is_service = serve->parsed();
         if (is_quick) suite.size = bench::extent::quick;
         if (is_smoke) suite.size = bench::extent::smoke;
         for (const auto& name : suite.only) {
@@ -143,6 +153,7 @@ int main(int argc, char** argv) {
     ::signal(SIGPIPE, SIG_IGN);
     try {
         if (asked.is_measurement) return measure(asked);
+        if (asked.is_service) return bench::paper::serve_documents(asked.service);
         bench::watch_for_interruption();
         return run(asked.suite);
     } catch (const bench::interrupted&) {

@@ -1,6 +1,5 @@
 # cmake -DPROGRAM=anabranch-bench -DWORK_DIR=... -P smoke.cmake
 # Runs the suite at a tiny size: it ends well, its JSON has every field of every system, and all values are right.
-
 cmake_minimum_required(VERSION 3.24)
 
 set(file "${WORK_DIR}/smoke.json")
@@ -35,6 +34,18 @@ foreach(i RANGE ${last})
         endif()
     else()
         list(APPEND seen "${part}")
+        if(part STREQUAL "micro")
+            set(fields system engine name size cpu_ns wall_ns)
+        elseif(part STREQUAL "convergence")
+            set(fields system engine replicas topology seconds rtt_ms mbit_per_s folded missed converge_ms bytes values_ok)
+        elseif(part STREQUAL "paper")
+            set(fields system engine requests_per_s latency_max_ms cut_missed cut_recovery_s cut_recovery_ms_per_missed
+                reboot_missed reboot_recovery_s reboot_recovery_ms_per_missed values_ok)
+        elseif(part STREQUAL "paper-large")
+            set(fields system engine bytes alone_per_s replicated_per_s change_percent)
+        elseif(part STREQUAL "propagation")
+            set(fields system engine samples propagation_p50_ms propagation_p99_ms)
+        endif()
     endif()
     foreach(field IN LISTS fields)
         string(JSON type ERROR_VARIABLE missing TYPE "${row}" ${field})
@@ -50,7 +61,8 @@ endforeach()
 
 foreach(expected anabranch/memory anabranch-unfolded/memory anabranch/rocksdb anabranch-unfolded/rocksdb
         rocksdb-put/rocksdb rocksdb-get-put/rocksdb rocksdb-batch-100/rocksdb rocksdb-fsync-1/rocksdb
-        rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb)
+        rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb
+        convergence convergence-real propagation paper paper-large micro)
     if(NOT expected IN_LIST seen)
         message(FATAL_ERROR "nothing of ${expected} in ${seen}")
     endif()

@@ -22,6 +22,16 @@ namespace retail {
 void run_part(driver& suite);
 }
 
+namespace convergence {
+void run_part(driver& suite);
+}
+namespace paper {
+void run_part(driver& suite);
+}
+namespace micro {
+void run_part(driver& suite);
+}
+
 /// Where the issue wants the library to be, of what this run has measured.
 void say_targets(const driver& suite);
 

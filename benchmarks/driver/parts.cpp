@@ -5,6 +5,9 @@ namespace bench {
 std::span<const part> parts() {
     static constexpr part all[] = {
         {"retail-reconnect", "two replicas that were apart, beside the peers and bare RocksDB", retail::run_part, true},
+        {"convergence", "time to converge against conditions, and live propagation", convergence::run_part},
+        {"paper", "two services through a link cut and a reboot, and large updates", paper::run_part},
+        {"micro", "single operations, and how their cost grows", micro::run_part},
     };
     return all;
 }

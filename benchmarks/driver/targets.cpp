@@ -72,6 +72,20 @@ std::vector<target> reconnect_targets(const std::vector<row>& kept) {
     return all;
 }
 
+/// The dearest size of the cheapest, for operations on objects of 10 elements and more.
+value growth_by_elements(const std::vector<row>& kept) {
+    value worst;
+    for (const char* name : {"growth/write-by-elements", "growth/read-by-elements"}) {
+        std::vector<double> costs;
+        for (const auto& each : kept) {
+            if (each.at("part").as_string() != "micro" || each.at("name").as_string() != name) continue;
+            costs.push_back(*number_of(&each, "cpu_ns"));
+        }
+        if (!costs.empty()) worst = greater(worst, std::ranges::max(costs) / std::ranges::min(costs));
+    }
+    return worst;
+}
+
 std::string verdict(const target& t) {
     if (!t.bound) return "not known: no peer in this run";
     const bool is_reached = t.is_at_most ? *t.measured <= *t.bound : *t.measured >= *t.bound;
@@ -81,7 +95,16 @@ std::string verdict(const target& t) {
 }  // namespace
 
 void say_targets(const driver& suite) {
-    const auto all = reconnect_targets(suite.kept());
+    auto all = reconnect_targets(suite.kept());
+    const auto* live = find_row(suite.kept(), "propagation", "anabranch", "rocksdb");
+    all.push_back({"live propagation ms, p50, RocksDB", "<= 1", number_of(live, "propagation_p50_ms"), 1, true});
+    all.push_back({"live propagation ms, p99, RocksDB", "<= 5", number_of(live, "propagation_p99_ms"), 5, true});
+    const auto* scenario = find_row(suite.kept(), "paper", "anabranch", "rocksdb");
+    for (const char* fault : {"cut", "reboot"}) {
+        all.push_back({fault == std::string("cut") ? "recovery per missed request ms, link cut" : "the same, reboot",
+                       "< 0.1", number_of(scenario, fault + std::string("_recovery_ms_per_missed")), 0.1, true});
+    }
+    all.push_back({"one operation, 10 to 1,000,000 elements", "within 2", growth_by_elements(suite.kept()), 2, true});
     if (std::ranges::none_of(all, [](const target& t) { return t.measured.has_value(); })) return;
     table text({"target", "goal", "goal in this run", "measured", ""});
     for (const auto& t : all) {

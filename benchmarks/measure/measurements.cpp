@@ -1,4 +1,8 @@
 #include "measure/measurement.hpp"
+
+#include "convergence/measurements.hpp"
+#include "micro/measurements.hpp"
+#include "paper/measurements.hpp"
 #include "retail_reconnect/measurements.hpp"
 
 namespace bench {
@@ -7,6 +11,12 @@ std::span<const measurement> measurements() {
     static constexpr measurement all[] = {
         {"reconnect", retail::measure_reconnect},
         {"floor", retail::measure_floor},
+        {"virtual", convergence::measure_virtual},
+        {"namespaces", convergence::measure_namespaces},
+        {"propagation", convergence::measure_propagation},
+        {"faults", paper::measure_faults},
+        {"large-updates", paper::measure_large_updates},
+        {"micro", micro::measure_operations},
     };
     return all;
 }

@@ -1,0 +1,48 @@
+#include "paper/customer.hpp"
+
+#include <optional>
+
+#include "measure/cost.hpp"
+
+namespace bench::paper {
+
+customer::customer(const retail::side& service, std::function<retail::client_request(std::uint64_t)> next)
+    : service_(service), next_(std::move(next)), thread_([this](const std::stop_token& ended) {
+          try {
+              work(ended);
+          } catch (...) {
+              failure_ = std::current_exception();
+          }
+      }) {}
+
+void customer::stop() {
+    thread_.request_stop();
+    thread_.join();
+    if (failure_) std::rethrow_exception(failure_);
+}
+
+void customer::work(const std::stop_token& ended) {
+    std::optional<retail::http_client> client;
+    for (std::uint64_t i = 0; !ended.stop_requested();) {
+        if (!client && service_.http_port() != 0) client.emplace(service_.http_port());
+        if (!client) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            continue;
+        }
+        const auto request = next_(i++);
+        const stopwatch watch;
+        try {
+            const auto answer = client->request(request.method, request.target, request.body);
+            if (answer.status >= 300) {
+                throw std::runtime_error(request.target + " was answered with " + std::to_string(answer.status) + ": " +
+                                         answer.body);
+            }
+            latencies_.push_back(watch.elapsed().wall * 1000);
+        } catch (const retail::no_answer&) {
+            ++unanswered_;
+            client.reset();
+        }
+    }
+}
+
+}  // namespace bench::paper

@@ -19,7 +19,7 @@ crdt::row counter_of(std::int64_t replicas) {
     crdt::row counter = crdt::bottom(crdt::row_kind::counter);
     for (std::int64_t i = 0; i < replicas; ++i) {
         crdt::edit one(counter);
-        one.add({static_cast<origin>(i), 1}, 100 + i);
+        one.add({static_cast<origin>(i), 1}, 100 + i, 0);
         counter = one.take();
     }
     return counter;
@@ -28,7 +28,7 @@ crdt::row counter_of(std::int64_t replicas) {
 /// What one transaction does to one counter.
 crdt::changes addition() {
     crdt::edit one(crdt::bottom(crdt::row_kind::counter));
-    one.add({origin{0}, 1}, 7);
+    one.add({origin{0}, 1}, 7, 0);
     return {{}, {{"product/17/stock", one.change()}}, {}};
 }
 

@@ -30,10 +30,13 @@ void edit::update() {
     join(now_, change_, {});
 }
 
-bool edit::add(const dot& me, std::int64_t amount) {
+bool edit::add(const dot& me, std::int64_t amount, std::uint64_t forgotten) {
     auto& mine = as<counter_row>(change_.change);
     const auto& before = as<counter_row>(before_);
-    counter_row::total next{me.writer, me.sequence - 1, me.sequence, 0};
+    const bool has_any = find_writer(before.totals, me.writer) != nullptr || find_writer(before.resets, me.writer) != nullptr ||
+                         find_writer(mine.resets, me.writer) != nullptr;
+    // Where nothing is here, one number for all counters: it costs nothing in a fold.
+    counter_row::total next{me.writer, has_any ? me.sequence - 1 : std::min(forgotten, me.sequence - 1), me.sequence, 0};
     if (const auto* current = find_writer(mine.totals, me.writer)) {
         next = *current;
     } else if (const auto* old = find_writer(before.totals, me.writer);

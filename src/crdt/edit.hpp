@@ -18,8 +18,9 @@ class edit {
     bool changed() const;
     row take() { return std::move(now_); }
 
-    // Counters. False, and nothing done, where the writer's total would leave int64.
-    bool add(const dot& me, std::int64_t amount);
+    // Counters. False, and nothing done, where the writer's total would leave int64. `forgotten`: up to which of its own
+    // transactions the writer may have forgotten what it added and others took: a new total begins after that.
+    bool add(const dot& me, std::int64_t amount, std::uint64_t forgotten);
     void reset();
 
     // Registers.

@@ -22,6 +22,7 @@ struct writer {
     dot me;
     timestamp at;
     const version_vector& have;
+    const version_vector& stable;
 };
 using row_edit = std::function<result<void>(crdt::edit&, const writer&)>;
 

@@ -367,6 +367,8 @@ result<tail> bucket_state::tail_at(origin writer, std::uint64_t sequence) const 
 result<void> bucket_state::prune() {
     // One pass for all that has come until the last one: each row is looked at twice at most.
     if (!members_.stable().covers(prunable_)) return {};
+    // What is forgotten may not be forgotten without the vector that says so: counters begin anew after it.
+    lag_bytes_ += 1;
     if (auto flushed = flush_locked(); !flushed) return flushed;
     auto pruned = rows_.prune(members_.stable());
     if (!pruned) return fail(pruned.error());

@@ -68,7 +68,7 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
         const auto writer = store_.self();
         const dot me{writer, tail_of(writer).sequence + 1};
         const auto at = store_.clock().next();
-        transaction_access access(rows_, store_.origins(), have_, me, at, [this] { return flush_locked(); });
+        transaction_access access(rows_, store_.origins(), have_, members_.stable(), me, at, [this] { return flush_locked(); });
         {
             const inside_guard guard;
             transaction tx(access, {store_.origins().id(writer), me.sequence}, at);

@@ -119,7 +119,7 @@ result<std::int64_t> counter_view::value() const {
 
 void counter_ref::add(std::int64_t amount) const {
     source_->edit(path_, row_kind::counter, [&](crdt::edit& e, const detail::writer& w) -> result<void> {
-        if (e.add(w.me, amount)) return {};
+        if (e.add(w.me, amount, w.stable.at(w.me.writer))) return {};
         return fail(errc::overflow, "adding " + std::to_string(amount) + " to a counter leaves 64 bits");
     });
 }

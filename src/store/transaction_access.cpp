@@ -56,7 +56,7 @@ void transaction_access::edit(std::string_view path, crdt::row_kind kind, const 
     }
     auto it = edit_of(path, kind);
     if (!it) return reject(it.error());
-    if (auto applied = apply((*it)->second, {me_, at_, have_}); !applied) reject(applied.error());
+    if (auto applied = apply((*it)->second, {me_, at_, have_, stable_}); !applied) reject(applied.error());
 }
 
 void transaction_access::clear(std::string_view prefix) {

@@ -13,9 +13,9 @@ namespace anabranch::detail {
 class transaction_access final : public access {
   public:
     /// `flush` writes the table's rows to the engine; called before a scan.
-    transaction_access(row_table& rows, const origin_table& origins, const version_vector& have, dot me, timestamp at,
-                       std::function<result<void>()> flush)
-        : rows_(rows), origins_(origins), have_(have), me_(me), at_(at), flush_(std::move(flush)) {}
+    transaction_access(row_table& rows, const origin_table& origins, const version_vector& have,
+                       const version_vector& stable, dot me, timestamp at, std::function<result<void>()> flush)
+        : rows_(rows), origins_(origins), have_(have), stable_(stable), me_(me), at_(at), flush_(std::move(flush)) {}
 
     const origin_table& origins() const override { return origins_; }
     result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
@@ -49,6 +49,7 @@ class transaction_access final : public access {
     row_table& rows_;
     const origin_table& origins_;
     const version_vector& have_;
+    const version_vector& stable_;
     dot me_;
     timestamp at_;
     std::function<result<void>()> flush_;

@@ -57,7 +57,7 @@ class session {
         // The peer's.
         bool is_remote = false;
         role peer_role = role::reader;
-        std::uint64_t peer_fold_bytes = 0;
+        std::uint64_t peer_fold_bytes = UINT64_MAX;
         std::uint64_t peer_epoch = 0;
         timestamp peer_ceiling{UINT64_MAX};
         positions peer_durable;

@@ -16,7 +16,7 @@ void edit_row(crdt::edit& e, type t, const operation& o, const dot& me, timestam
     const bool put = o.what == operation::kind::put;
     switch (t) {
         case type::counter:
-            if (put && !e.add(me, o.amount)) throw std::logic_error("overflow");
+            if (put && !e.add(me, o.amount, me.sequence - 1)) throw std::logic_error("overflow");
             if (!put) e.reset();
             return;
         case type::last_writer:

@@ -135,23 +135,23 @@ TEST_CASE("a counter's sum may pass through what int64 cannot hold, and not end 
 
 TEST_CASE("an addition that would overflow is refused and changes nothing") {
     edit e(counter({{ada, 0, 1, most}}));
-    CHECK_FALSE(e.add({ada, 2}, 1));
+    CHECK_FALSE(e.add({ada, 2}, 1, 1));
     CHECK_FALSE(e.changed());
-    CHECK(e.add({ada, 2}, least));
+    CHECK(e.add({ada, 2}, least, 1));
     CHECK(value(e.now()) == -1);
     // Another writer has a total of its own.
     edit other(counter({{ada, 0, 1, most}}));
-    CHECK(other.add({bob, 1}, 1));
+    CHECK(other.add({bob, 1}, 1, 0));
     CHECK_FALSE(value(other.now()));
 }
 
 TEST_CASE("a writer begins a new total only when all of the old one was reset") {
     edit partly(counter({{ada, 0, 3, 10}}, {{ada, 2, 7}}));
-    REQUIRE(partly.add({ada, 4}, 1));
+    REQUIRE(partly.add({ada, 4}, 1, 0));
     CHECK(std::get<counter_row>(partly.change().change).totals[0] == counter_row::total{ada, 0, 4, 11});
     CHECK(value(partly.now()) == 4);
     edit wholly(counter({{ada, 0, 3, 10}}, {{ada, 3, 10}}));
-    REQUIRE(wholly.add({ada, 4}, 1));
+    REQUIRE(wholly.add({ada, 4}, 1, 0));
     CHECK(wholly.now() == counter({{ada, 3, 4, 1}}));
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <queue>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace bench::convergence {

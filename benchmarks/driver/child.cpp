@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 
 namespace bench {
 
@@ -27,6 +29,15 @@ volatile sig_atomic_t is_interrupted = 0;
     ::dup2(output, STDOUT_FILENO);
     ::execve(arguments[0], arguments, environment);
     ::_exit(127);
+}
+
+/// What a child has started dies with it, but not at once: until then it may still write to its scratch directory.
+void await_orphans() {
+    for (int attempt = 0; attempt < 200; ++attempt) {
+        const pid_t ended = ::waitpid(-1, nullptr, WNOHANG);
+        if (ended < 0) return;  // there are none
+        if (ended == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
 }
 
 /// A running child. Its destructor ends it, and what it has started.
@@ -52,8 +63,9 @@ class child {
         if (!is_reaped_) {
             ::kill(-id_, SIGKILL);
             ::kill(id_, SIGKILL);  // it may not have its own group yet
+            wait();
+            await_orphans();
         }
-        wait();
         ::close(output_);
     }
 
@@ -104,6 +116,7 @@ void watch_for_interruption() {
     struct sigaction action {};
     action.sa_handler = [](int) { is_interrupted = 1; };
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 void throw_if_interrupted() {

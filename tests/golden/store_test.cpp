@@ -4,6 +4,7 @@
 
 #include "golden/golden.hpp"
 #include "storage/memory/memory_engine.hpp"
+#include "support/borrowed_engine.hpp"
 #include "support/catch.hpp"
 
 using namespace anabranch;
@@ -13,32 +14,11 @@ namespace {
 
 constexpr std::pair<space, const char*> spaces[] = {{space::meta, "meta"}, {space::rows, "rows"}, {space::log, "log"}};
 
-/// The engine stays when the store is closed.
-class borrowed_engine final : public storage::engine {
-  public:
-    explicit borrowed_engine(std::shared_ptr<storage::engine> inner) : inner_(std::move(inner)) {}
-    result<std::optional<std::string>> get(space where, std::string_view key, const storage::snapshot* at) const override {
-        return inner_->get(where, key, at);
-    }
-    std::unique_ptr<storage::cursor> scan(space where, std::string_view from, const storage::snapshot* at) const override {
-        return inner_->scan(where, from, at);
-    }
-    result<std::optional<std::pair<std::string, std::string>>> last(space where, std::string_view key) const override {
-        return inner_->last(where, key);
-    }
-    std::unique_ptr<storage::snapshot> take_snapshot() const override { return inner_->take_snapshot(); }
-    result<void> write(const storage::batch& changes) override { return inner_->write(changes); }
-    result<void> sync() override { return inner_->sync(); }
-
-  private:
-    std::shared_ptr<storage::engine> inner_;
-};
-
 store open(const std::shared_ptr<storage::engine>& engine) {
     store_options o;
     o.env.now = [] { return std::chrono::milliseconds{1'700'000'000'000}; };
     o.env.random = [] { return 0x0706'0504'0302'0100ULL; };
-    return store::on(std::make_unique<borrowed_engine>(engine), o).value();
+    return store::on(std::make_unique<test::borrowed_engine>(engine), o).value();
 }
 
 using lines = std::vector<std::vector<std::string>>;

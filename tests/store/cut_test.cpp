@@ -5,6 +5,7 @@
 #include "store/bucket_state.hpp"
 #include "store/store_state.hpp"
 #include "store/stores.hpp"
+#include "support/borrowed_engine.hpp"
 #include "support/catch.hpp"
 
 using namespace anabranch;
@@ -295,6 +296,45 @@ TEST_CASE("beyond the limit in time the log is cut without who lags") {
     CHECK(log_keys(s.ada) >= 2);  // what is younger stays
 }
 
+TEST_CASE("who lags is named once, and stays so until it has what was cut") {
+    auto world = std::make_shared<test::world>();
+    three_stores s(limited(world, 4'000), retaining(world, 0), retaining(world, 0));
+    for (int rounds = 0; !status(s.a, s.eve).is_laggard; ++rounds) {
+        REQUIRE(rounds < 10);
+        CHECK(log_keys(s.ada) == log_keys(s.bob));  // nothing is cut yet
+        s.grow(s.a, 5);
+    }
+    CHECK_FALSE(status(s.a, s.bob).is_laggard);
+    CHECK_FALSE(status(s.a, s.ada).is_laggard);
+    CHECK(status(s.b, s.eve).is_laggard);
+    CHECK(log_keys(s.ada) < log_keys(s.bob));  // bob has room
+    const auto progress = s.a.progress();
+    for (int i = 0; i < 3; ++i) meet({&s.ada, &s.bob});
+    CHECK(s.a.progress() == progress);
+    CHECK(status(s.a, s.eve).is_laggard);
+    // Then bob gives it everything, and ada hears of it.
+    meet({&s.bob, &s.eve});
+    meet({&s.ada, &s.bob, &s.eve});
+    CHECK_FALSE(status(s.a, s.eve).is_laggard);
+}
+
+TEST_CASE("a laggard cuts nothing early itself") {
+    auto world = std::make_shared<test::world>();
+    three_stores s(limited(world, 2'000), retaining(world, 0), limited(world, 2'000));
+    s.grow(s.a, 30);
+    REQUIRE(status(s.b, s.eve).is_laggard);
+    // From bob, who still has everything, it gets that; ada and bob have told it what they have.
+    REQUIRE(transfer(s.b, s.e));
+    REQUIRE(status(s.e, s.eve).is_laggard);
+    for (int i = 0; i < 40; ++i) write(s.e, i);
+    advertise(s.ada, s.eve);
+    for (int i = 0; i < 3; ++i) REQUIRE(s.eve.sync());
+    // bob has told nothing: ada and eve alone would not be enough to cut anything.
+    std::size_t all = 0;
+    for (const auto& entry : s.e.progress()) all += entry.sequence;
+    CHECK(log_keys(s.eve) == all);
+}
+
 TEST_CASE("removals and spent totals go once they are stable, from memory, rows and marks") {
     auto world = std::make_shared<test::world>();
     auto ada = test::memory_store(world);
@@ -353,7 +393,7 @@ TEST_CASE("a log that has been cut opens again at its end") {
     hash128 digest{};
     replica_id id;
     {
-        auto ada = store::on(test::borrowed_engine(disk), retaining(world, 0)).value();
+        auto ada = store::on(std::make_unique<test::borrowed_engine>(disk), retaining(world, 0)).value();
         id = ada.id();
         share(ada, {&bob});
         for (int i = 0; i < 5; ++i) {
@@ -366,7 +406,7 @@ TEST_CASE("a log that has been cut opens again at its end") {
         digest = ada.bucket("b")->digest().value();
     }
     for (std::uint64_t i = 0; i < 2; ++i) {
-        auto ada = store::on(test::borrowed_engine(disk), retaining(world, 0)).value();
+        auto ada = store::on(std::make_unique<test::borrowed_engine>(disk), retaining(world, 0)).value();
         auto a = ada.bucket("b").value();
         CHECK(a.progress() == progress);
         CHECK(a.durable_progress() == progress);
@@ -400,7 +440,7 @@ TEST_CASE("a crash anywhere in a cut loses nothing, and the cut is made afterwar
         hash128 digest{};
         frontier progress;
         {
-            auto engine = test::watched_engine(use, test::borrowed_engine(disk));
+            auto engine = test::watched_engine(use, std::make_unique<test::borrowed_engine>(disk));
             auto ada = store::on(std::move(engine), retaining(world, 0)).value();
             share(ada, {&bob});
             auto a = ada.bucket("b").value();
@@ -426,7 +466,7 @@ TEST_CASE("a crash anywhere in a cut loses nothing, and the cut is made afterwar
             }
             use->is_full = true;
         }
-        auto ada = store::on(test::borrowed_engine(disk), retaining(world, 0)).value();
+        auto ada = store::on(std::make_unique<test::borrowed_engine>(disk), retaining(world, 0)).value();
         auto a = ada.bucket("b").value();
         INFO("after " << writes << " writes");
         CHECK(a.progress() == progress);

@@ -3,6 +3,7 @@
 
 #include "store/bucket_state.hpp"
 #include "store/stores.hpp"
+#include "support/borrowed_engine.hpp"
 #include "support/catch.hpp"
 
 using namespace anabranch;
@@ -179,10 +180,10 @@ TEST_CASE("that a replica only reads a bucket outlives the process") {
     auto a = ada.create_bucket("b").value();
     REQUIRE(ada.sync());
     {
-        auto bob = store::on(test::borrowed_engine(disk), test::options(world)).value();
+        auto bob = store::on(std::make_unique<test::borrowed_engine>(disk), test::options(world)).value();
         REQUIRE(bob.bucket("b", participation::reader));
     }
-    auto bob = store::on(test::borrowed_engine(disk), test::options(world)).value();
+    auto bob = store::on(std::make_unique<test::borrowed_engine>(disk), test::options(world)).value();
     CHECK_FALSE(talk(ada, bob).one);
     CHECK(a.members().size() == 1);
 }

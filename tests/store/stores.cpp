@@ -36,26 +36,6 @@ class watched_cursor final : public storage::cursor {
     std::unique_ptr<cursor> inner_;
 };
 
-class borrowed final : public storage::engine {
-  public:
-    explicit borrowed(std::shared_ptr<engine> inner) : inner_(std::move(inner)) {}
-    result<std::optional<std::string>> get(space where, std::string_view key, const storage::snapshot* at) const override {
-        return inner_->get(where, key, at);
-    }
-    std::unique_ptr<storage::cursor> scan(space where, std::string_view from, const storage::snapshot* at) const override {
-        return inner_->scan(where, from, at);
-    }
-    result<std::optional<std::pair<std::string, std::string>>> last(space where, std::string_view key) const override {
-        return inner_->last(where, key);
-    }
-    std::unique_ptr<storage::snapshot> take_snapshot() const override { return inner_->take_snapshot(); }
-    result<void> write(const storage::batch& changes) override { return inner_->write(changes); }
-    result<void> sync() override { return inner_->sync(); }
-
-  private:
-    std::shared_ptr<engine> inner_;
-};
-
 class watched final : public storage::engine {
   public:
     watched(std::shared_ptr<engine_use> use, std::unique_ptr<engine> inner) : use_(std::move(use)), inner_(std::move(inner)) {}
@@ -213,10 +193,6 @@ temp_directory::~temp_directory() {
 
 std::unique_ptr<storage::engine> watched_engine(std::shared_ptr<engine_use> use, std::unique_ptr<storage::engine> engine) {
     return std::make_unique<watched>(std::move(use), engine ? std::move(engine) : storage::open_memory());
-}
-
-std::unique_ptr<storage::engine> borrowed_engine(std::shared_ptr<storage::engine> engine) {
-    return std::make_unique<borrowed>(std::move(engine));
 }
 
 }  // namespace anabranch::test

@@ -84,7 +84,5 @@ struct engine_use {
 };
 
 std::unique_ptr<storage::engine> watched_engine(std::shared_ptr<engine_use> use, std::unique_ptr<storage::engine> engine = nullptr);
-/// For an engine that outlives the store on it.
-std::unique_ptr<storage::engine> borrowed_engine(std::shared_ptr<storage::engine> engine);
 
 }  // namespace anabranch::test

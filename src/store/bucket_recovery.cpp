@@ -21,7 +21,7 @@ result<void> bucket_state::recover() {
     if (auto found = find_tails(); !found) return found;
     if (auto found = find_folds(); !found) return found;
     members_ = mark.members;
-    extent_.grow(mark.log_bytes, mark.applied, store_.options().env.now());
+    extent_.grow(mark.log_bytes, mark.applied, store_.options().env.now);
     has_duties_ = true;
     for (const auto& [writer, sequence] : mark.applied) {
         if (tail_of(writer).sequence < sequence) {
@@ -128,7 +128,7 @@ result<void> bucket_state::replay_step(const crdt::changes& changes, const versi
     if (auto joined = join_rows(changes); !joined) return joined;
     have_.join(covers);
     lag_bytes_ += bytes;
-    extent_.grow(bytes, have_, store_.options().env.now());
+    extent_.grow(bytes, have_, store_.options().env.now);
     after_write();
     return {};
 }

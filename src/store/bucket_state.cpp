@@ -118,7 +118,7 @@ result<void> bucket_state::append(const dot& me, timestamp at, const crdt::chang
 
 void bucket_state::logged(std::size_t bytes) {
     lag_bytes_ += bytes;
-    extent_.grow(bytes, have_, store_.options().env.now());
+    extent_.grow(bytes, have_, store_.options().env.now);
     store_.wrote();
 }
 

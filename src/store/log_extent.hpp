@@ -18,13 +18,15 @@ class log_extent {
 
     std::uint64_t bytes() const { return written_ - cut_; }
 
-    /// `bytes` more, after which the log reaches up to `have`.
-    void grow(std::uint64_t bytes, const version_vector& have, std::chrono::milliseconds now) {
+    /// `bytes` more, after which the log reaches up to `have`. `clock()` tells the time; it is asked only where that counts,
+    /// as every commit comes by here.
+    template <class Clock>
+    void grow(std::uint64_t bytes, const version_vector& have, const Clock& clock) {
         written_ += bytes;
-        if (!places_.empty() && written_ - places_.back().written < step_ &&
-            (time_.count() == 0 || now - places_.back().at < time_)) {
-            return;
-        }
+        const bool is_near = !places_.empty() && written_ - places_.back().written < step_;
+        if (is_near && time_.count() == 0) return;
+        const std::chrono::milliseconds now = clock();
+        if (is_near && now - places_.back().at < time_) return;
         places_.push_back({have, written_, now});
     }
     /// The latest remembered place with at least `bytes` behind it; nothing where the log is not that long.

@@ -23,6 +23,11 @@ const replica_id ada = replica(1);
 const replica_id bob = replica(2);
 const replica_id eve = replica(3);
 
+/// A clock that stands there.
+auto at(std::chrono::milliseconds moment) {
+    return [moment] { return moment; };
+}
+
 version_vector vector_of(std::initializer_list<dot> dots) {
     version_vector v;
     for (const auto& d : dots) v.join(d);
@@ -159,10 +164,10 @@ TEST_CASE("a log remembers now and then how long it was") {
     CHECK(log.bytes() == 0);
     CHECK(log.before_last(0) == nullptr);
     CHECK(log.before(1h) == nullptr);
-    log.grow(5, vector_of({{a, 1}}), 1s);
-    log.grow(9, vector_of({{a, 2}}), 2s);  // too near to be remembered
-    log.grow(1, vector_of({{a, 3}}), 3s);
-    log.grow(100, vector_of({{a, 4}}), 4s);
+    log.grow(5, vector_of({{a, 1}}), at(1s));
+    log.grow(9, vector_of({{a, 2}}), at(2s));  // too near to be remembered
+    log.grow(1, vector_of({{a, 3}}), at(3s));
+    log.grow(100, vector_of({{a, 4}}), at(4s));
     CHECK(log.bytes() == 115);
     // At least so many bytes stay behind the place, never fewer.
     CHECK(*log.before_last(0) == vector_of({{a, 4}}));
@@ -180,7 +185,7 @@ TEST_CASE("a log remembers now and then how long it was") {
 
 TEST_CASE("a log that is cut is shorter, to the place that the cut has reached") {
     log_extent log(10);
-    for (std::uint64_t n = 1; n <= 5; ++n) log.grow(10, vector_of({{a, n}, {b, n}}), std::chrono::seconds{n});
+    for (std::uint64_t n = 1; n <= 5; ++n) log.grow(10, vector_of({{a, n}, {b, n}}), at(std::chrono::seconds{n}));
     CHECK(log.bytes() == 50);
     const auto have = vector_of({{a, 5}, {b, 5}});
     log.cut(vector_of({{a, 3}, {b, 2}}), have);
@@ -192,7 +197,7 @@ TEST_CASE("a log that is cut is shorter, to the place that the cut has reached")
     log.cut(have, have);
     CHECK(log.bytes() == 0);
     CHECK(log.before_last(0) == nullptr);
-    log.grow(7, vector_of({{a, 6}, {b, 5}}), 9s);
+    log.grow(7, vector_of({{a, 6}, {b, 5}}), at(9s));
     CHECK(log.bytes() == 7);
     CHECK(*log.before_last(0) == vector_of({{a, 6}, {b, 5}}));
 }

@@ -87,19 +87,7 @@ std::optional<changes> decode_changes(std::string_view payload, origin own, std:
 
 bool is_own_work(const changes& c, const dot& transaction) {
     const auto own = [&](const dot& d) { return d == transaction; };
-    struct visitor {
-        const decltype(own)& is_own;
-        bool operator()(const counter_row& r) const {
-            return std::ranges::all_of(r.totals, [&](const auto& t) { return is_own({t.writer, t.sequence}); });
-        }
-        bool operator()(const entries_row& r) const { return std::ranges::all_of(r.entries, is_own, &entries_row::entry::id); }
-        bool operator()(const dots_row& r) const { return std::ranges::all_of(r.adds, is_own); }
-        bool operator()(const removals_row& r) const {
-            return std::ranges::all_of(r.adds, is_own, &removals_row::add::id) &&
-                   std::ranges::all_of(r.removals, [&](const auto& e) { return is_own({e.first, e.second}); });
-        }
-    };
-    return std::ranges::all_of(c.rows, [&](const row_change& r) { return std::visit(visitor{own}, r.change.change); }) &&
+    return std::ranges::all_of(c.rows, [&](const row_change& r) { return adds_only(r.change.change, own); }) &&
            std::ranges::none_of(c.rows, [&](const row_change& r) { return r.change.covers.covers(transaction); }) &&
            std::ranges::none_of(c.removals, [&](const prefix_removal& r) { return r.covered.covers(transaction); });
 }

@@ -33,16 +33,18 @@ void edit::update() {
 bool edit::add(const dot& me, std::int64_t amount, std::uint64_t forgotten) {
     auto& mine = as<counter_row>(change_.change);
     const auto& before = as<counter_row>(before_);
-    const bool has_any = find_writer(before.totals, me.writer) != nullptr || find_writer(before.resets, me.writer) != nullptr ||
-                         find_writer(mine.resets, me.writer) != nullptr;
-    // Where nothing is here, one number for all counters: it costs nothing in a fold.
-    counter_row::total next{me.writer, has_any ? me.sequence - 1 : std::min(forgotten, me.sequence - 1), me.sequence, 0};
-    if (const auto* current = find_writer(mine.totals, me.writer)) {
+    const auto* current = find_writer(mine.totals, me.writer);
+    const auto* old = find_writer(before.totals, me.writer);
+    const bool is_reset = find_writer(mine.resets, me.writer) != nullptr;
+    counter_row::total next{me.writer, me.sequence - 1, me.sequence, 0};
+    if (current != nullptr) {
         next = *current;
-    } else if (const auto* old = find_writer(before.totals, me.writer);
-               old != nullptr && taken(before, *old) && find_writer(mine.resets, me.writer) == nullptr) {
+    } else if (old != nullptr && taken(before, *old) && !is_reset) {
         next.start = old->start;
         next.sum = old->sum;
+    } else if (old == nullptr && !is_reset && find_writer(before.resets, me.writer) == nullptr) {
+        // Where nothing of the writer is here, one number for all counters: it costs nothing in a fold.
+        next.start = std::min(forgotten, next.start);
     }
     if (__builtin_add_overflow(next.sum, amount, &next.sum)) return false;
     mine.totals.clear();

@@ -288,25 +288,6 @@ std::uint64_t end_of_coverage(const row& r, const dot_range& range) {
     return end;
 }
 
-bool is_within(const row& r, std::span<const dot_range> ranges) {
-    const auto holds = [&](const dot& d) {
-        return std::ranges::any_of(ranges, [&](const dot_range& range) { return range.writer == d.writer && range.holds(d.sequence); });
-    };
-    struct visitor {
-        const decltype(holds)& is_held;
-        bool operator()(const counter_row& c) const {
-            return std::ranges::all_of(c.totals, [&](const auto& t) { return is_held({t.writer, t.sequence}); });
-        }
-        bool operator()(const entries_row& e) const { return std::ranges::all_of(e.entries, is_held, &entries_row::entry::id); }
-        bool operator()(const dots_row& d) const { return std::ranges::all_of(d.adds, is_held); }
-        bool operator()(const removals_row& m) const {
-            return std::ranges::all_of(m.adds, is_held, &removals_row::add::id) &&
-                   std::ranges::all_of(m.removals, [&](const auto& e) { return is_held({e.first, e.second}); });
-        }
-    };
-    return std::visit(visitor{holds}, r);
-}
-
 // A fold's removals of prefixes and its roster: few, so as they are.
 class place_output final : public codec::basic_output<place_output> {
   public:
@@ -423,6 +404,9 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
     if (!extras.complete() || !is_sound(c.members)) return std::nullopt;
 
     row_input rows(places, ranges, limits::fold);
+    const auto is_within = [&](const row& r) {
+        return adds_only(r, [&](const dot& d) { return holds(ranges, d); });
+    };
     key_input key(root.field(keys));
     for (auto n = count; n > 0; --n) {
         auto path = key.read();
@@ -441,7 +425,7 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
         rows(r.change.covers);
         rows.begin(root.field(changes_of + static_cast<std::size_t>(kind)));
         std::visit([&](auto& alternative) { rows(alternative); }, r.change.change);
-        if (!rows.ok() || !normalise(r.change.change) || !is_within(r.change.change, ranges)) return std::nullopt;
+        if (!rows.ok() || !normalise(r.change.change) || !is_within(r.change.change)) return std::nullopt;
         for (const auto* range : in_range) r.change.covers.join(dot{range->writer, end_of_coverage(r.change.change, *range)});
         c.rows.push_back(std::move(r));
     }

@@ -26,10 +26,6 @@ void join(delta& into, delta&& more) {
     into.covers.join(more.covers);
 }
 
-bool holds(std::span<const dot_range> ranges, const dot& d) {
-    return std::ranges::any_of(ranges, [&](const dot_range& r) { return r.writer == d.writer && r.holds(d.sequence); });
-}
-
 template <class Items, class Projection>
 void keep(Items& items, std::span<const dot_range> ranges, Projection id) {
     items.erase(std::remove_if(items.begin(), items.end(), [&](const auto& item) { return !holds(ranges, std::invoke(id, item)); }),
@@ -58,6 +54,10 @@ void restrict_to(row& r, std::span<const dot_range> ranges) {
 }
 
 }  // namespace
+
+bool holds(std::span<const dot_range> ranges, const dot& d) {
+    return std::ranges::any_of(ranges, [&](const dot_range& r) { return r.writer == d.writer && r.holds(d.sequence); });
+}
 
 struct folding::state {
     boost::unordered_flat_map<std::string, delta> rows;

@@ -22,6 +22,9 @@ struct dot_range {
     bool holds(std::uint64_t sequence) const { return first <= sequence && sequence <= last; }
 };
 
+/// One of the ranges holds the dot.
+bool holds(std::span<const dot_range> ranges, const dot& d);
+
 /// Joins what transactions and folds do, in any order in which they may be applied.
 class folding {
   public:

@@ -173,6 +173,22 @@ bool normalise(row& r) {
     return std::visit(visitor{sort_unique}, r);
 }
 
+bool adds_only(const row& r, const std::function<bool(const dot&)>& predicate) {
+    struct visitor {
+        const std::function<bool(const dot&)>& holds;
+        bool operator()(const counter_row& c) const {
+            return std::ranges::all_of(c.totals, [&](const auto& t) { return holds({t.writer, t.sequence}); });
+        }
+        bool operator()(const entries_row& e) const { return std::ranges::all_of(e.entries, holds, &entries_row::entry::id); }
+        bool operator()(const dots_row& d) const { return std::ranges::all_of(d.adds, holds); }
+        bool operator()(const removals_row& m) const {
+            return std::ranges::all_of(m.adds, holds, &removals_row::add::id) &&
+                   std::ranges::all_of(m.removals, [&](const auto& e) { return holds({e.first, e.second}); });
+        }
+    };
+    return std::visit(visitor{predicate}, r);
+}
+
 bool join(row& state, const delta& d, const version_vector& have) {
     if (state.index() != d.change.index()) return false;
     std::visit([&](auto& alternative) { join_into(alternative, d, have); }, state);

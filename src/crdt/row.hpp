@@ -4,6 +4,7 @@
 #include <anabranch/ids.hpp>
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -148,6 +149,9 @@ struct delta {
 /// Rows off the wire may stand in another order of replicas; here it is by number. False where the row is none: two
 /// items of one replica, an empty total.
 bool normalise(row& r);
+
+/// Every dot in whose name the row adds something satisfies the predicate. Resets and coverage add nothing.
+bool adds_only(const row& r, const std::function<bool(const dot&)>& predicate);
 
 /// Joins a delta into a row. Entries whose dots `have` covers are not added: a replica that knows a
 /// transaction and does not hold its entry has seen it removed. Commutative for concurrent deltas, idempotent.

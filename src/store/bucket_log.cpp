@@ -182,14 +182,11 @@ result<std::optional<hash128>> bucket_state::head_at(origin writer, std::uint64_
     }
     for (const auto& f : folds_) {
         const auto* range = f.find(writer);
-        if (range == nullptr || !range->holds(sequence)) continue;
-        if (sequence != range->last) return std::nullopt;
-        return std::optional(f.heads[static_cast<std::size_t>(range - f.ranges.data())]);
+        if (range != nullptr && range->holds(sequence) && sequence != range->last) return std::nullopt;
     }
-    auto value = store_.engine().get(space::log, store_keys::log_key(number_, writer, sequence));
-    if (!value) return fail(value.error());
-    if (!*value || (*value)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
-    return std::optional(head_of(**value));
+    const auto end = tail_at(writer, sequence);
+    if (!end) return fail(end.error());
+    return std::optional(end->head);
 }
 
 result<void> bucket_state::compare(const frontier& peer) const {

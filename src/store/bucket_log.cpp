@@ -8,14 +8,18 @@
 #include "store/store_state.hpp"
 
 namespace anabranch::detail {
+namespace {
 
 using storage::space;
 
+/// The chunk's ranges, with this store's numbers; it knows all of their replicas.
 std::vector<crdt::dot_range> dot_ranges(const oplog::chunk& chunk, const origin_table& origins) {
     std::vector<crdt::dot_range> ranges;
     for (const auto& r : chunk.ranges) ranges.push_back({*origins.find(r.origin), r.first, r.last});
     return ranges;
 }
+
+}  // namespace
 
 /// What a reader of the log lacks.
 struct bucket_state::stretch {
@@ -114,9 +118,8 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
             const auto& f = **next_fold++;
             auto chunk = load_fold(f);
             if (!chunk) return fail(chunk.error());
-            auto changes = crdt::decode_fold(chunk->folded->body, dot_ranges(*chunk, store_.origins()),
-                                             [&](const replica_id& id) { return store_.origins().find(id); });
-            if (!changes) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
+            auto changes = decode_logged(*chunk);
+            if (!changes) return fail(changes.error());
             all.add(std::move(*changes));
             for (std::size_t i = 0; i < f.ranges.size(); ++i) raise(f.ranges[i].writer, {f.ranges[i].last, f.heads[i], f.ends[i]});
             folds.push_back(std::move(*chunk));
@@ -162,6 +165,13 @@ result<crdt::changes> bucket_state::decode_logged(origin writer, const oplog::re
     }
     return fail(errc::corrupt, "record " + std::to_string(at.sequence()) + " of replica " + to_string(at.origin()) +
                                    " in bucket \"" + name_ + "\" cannot be decoded");
+}
+
+result<crdt::changes> bucket_state::decode_logged(const oplog::chunk& fold) const {
+    auto changes = crdt::decode_fold(fold.folded->body, dot_ranges(fold, store_.origins()),
+                                     [&](const replica_id& id) { return store_.origins().find(id); });
+    if (!changes) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
+    return std::move(*changes);
 }
 
 result<oplog::chunk> bucket_state::load_fold(const logged_fold& f) const {

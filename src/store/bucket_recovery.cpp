@@ -95,9 +95,8 @@ result<void> bucket_state::replay(const version_vector& from) {
         if (auto replayed = replay_records(f.before); !replayed) return replayed;
         const auto chunk = load_fold(f);
         if (!chunk) return fail(chunk.error());
-        const auto changes = crdt::decode_fold(chunk->folded->body, dot_ranges(*chunk, store_.origins()),
-                                               [&](const replica_id& id) { return store_.origins().find(id); });
-        if (!changes) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
+        const auto changes = decode_logged(*chunk);
+        if (!changes) return fail(changes.error());
         if (auto replayed = replay_step(*changes, f.covers(), chunk->folded->body.size()); !replayed) return replayed;
     }
     version_vector all;

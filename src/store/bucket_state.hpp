@@ -20,9 +20,6 @@ namespace anabranch::detail {
 
 class store_state;
 
-/// The chunk's ranges, with this store's numbers; it knows all of their replicas.
-std::vector<crdt::dot_range> dot_ranges(const oplog::chunk& chunk, const origin_table& origins);
-
 /// What an exchange with a peer sees of progress: sequences by replica.
 using positions = std::map<replica_id, std::uint64_t>;
 
@@ -128,6 +125,7 @@ class bucket_state {
     result<oplog::chunk> read_folded(stretch found, timestamp ceiling, std::size_t max_bytes) const;
     result<std::optional<hash128>> head_at(origin writer, std::uint64_t sequence) const;
     result<crdt::changes> decode_logged(origin writer, const oplog::record_stream& at) const;
+    result<crdt::changes> decode_logged(const oplog::chunk& fold) const;
     result<oplog::chunk> load_fold(const logged_fold& f) const;
     result<void> find_folds();
     result<crdt::changes> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "codec/archive.hpp"
-
 namespace anabranch::crdt {
 namespace {
 
@@ -24,21 +22,6 @@ class payload_output final : public codec::basic_output<payload_output> {
     std::vector<origin>& mentioned_;
 };
 
-class payload_input final : public codec::basic_input<payload_input> {
-  public:
-    payload_input(std::string_view in, origin own, std::span<const origin> mentioned)
-        : basic_input(in), own_(own), mentioned_(mentioned) {}
-    void translate(origin& o) {
-        const auto place = varint();
-        if (place > mentioned_.size()) return fail();
-        o = place == 0 ? own_ : mentioned_[static_cast<std::size_t>(place - 1)];
-    }
-
-  private:
-    origin own_;
-    std::span<const origin> mentioned_;
-};
-
 }  // namespace
 
 std::string encode_changes(const changes& c, origin own, std::vector<origin>& mentioned) {
@@ -46,42 +29,68 @@ std::string encode_changes(const changes& c, origin own, std::vector<origin>& me
     payload_output out(bytes, own, mentioned);
     out(c.removals);
     out.varint(c.rows.size());
-    std::string nested;
     for (const auto& [key, change] : c.rows) {
-        nested.clear();
-        payload_output body(nested, own, mentioned);
-        body(change.covers);
-        std::visit([&](const auto& alternative) { body(alternative); }, change.change);
-        out(key, kind_of(change.change), nested);
+        out(key, kind_of(change.change));
+        // Its length stands in front: mostly one byte.
+        const auto at = bytes.size();
+        bytes += '\0';
+        out(change.covers);
+        std::visit([&](const auto& alternative) { out(alternative); }, change.change);
+        std::string length;
+        codec::output(length).varint(bytes.size() - at - 1);
+        bytes.replace(at, 1, length);
     }
     // At the end and mostly not there: hardly any transaction is about members.
     if (!c.members.empty()) out(c.members);
     return bytes;
 }
 
-std::optional<changes> decode_changes(std::string_view payload, origin own, std::span<const origin> mentioned) {
-    changes c;
-    payload_input in(payload, own, mentioned);
-    in(c.removals);
-    for (auto n = in.count(3); n > 0 && in.ok(); --n) {
-        row_change r;
+changes_input::changes_input(std::string_view payload, origin own, std::span<const origin> mentioned)
+    : in_(payload, own, mentioned) {}
+
+std::vector<prefix_removal> changes_input::removals() {
+    std::vector<prefix_removal> all;
+    in_(all);
+    rows_ = in_.count(3);
+    return all;
+}
+
+bool changes_input::next(std::string_view& key, delta& change) {
+    while (rows_ > 0 && in_.ok()) {
+        --rows_;
         row_kind kind{};
         std::string_view nested;
-        in(r.key, kind, nested);
-        if (!in.ok()) break;
-        if (!is_known(kind)) continue;
-        r.change.change = bottom(kind);
-        payload_input body(nested, own, mentioned);
-        body(r.change.covers);
-        std::visit([&](auto& alternative) { body(alternative); }, r.change.change);
-        if (!body.complete() || !normalise(r.change.change)) return std::nullopt;
-        c.rows.push_back(std::move(r));
+        in_(key, kind, nested);
+        if (!in_.ok() || !is_known(kind)) continue;
+        change.change = bottom(kind);
+        auto body = in_.within(nested);
+        body(change.covers);
+        std::visit([&](auto& alternative) { body(alternative); }, change.change);
+        if (body.complete() && normalise(change.change)) return true;
+        in_.fail();
     }
-    if (in.remaining() > 0) {
-        in(c.members);
-        if (c.members.empty() || !is_sound(c.members)) return std::nullopt;
+    return false;
+}
+
+std::optional<roster> changes_input::members() {
+    roster r;
+    if (in_.remaining() > 0) {
+        in_(r);
+        if (r.empty() || !is_sound(r)) return std::nullopt;
     }
-    if (!in.complete()) return std::nullopt;
+    if (!in_.complete() || rows_ > 0) return std::nullopt;
+    return r;
+}
+
+std::optional<changes> decode_changes(std::string_view payload, origin own, std::span<const origin> mentioned) {
+    changes_input in(payload, own, mentioned);
+    changes c;
+    c.removals = in.removals();
+    std::string_view key;
+    for (delta change; in.next(key, change);) c.rows.push_back({std::string(key), std::move(change)});
+    auto members = in.members();
+    if (!members) return std::nullopt;
+    c.members = std::move(*members);
     return c;
 }
 

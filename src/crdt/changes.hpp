@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codec/archive.hpp"
 #include "crdt/roster.hpp"
 #include "crdt/row.hpp"
 
@@ -42,12 +43,47 @@ struct changes {
     bool operator==(const changes&) const = default;
 };
 
+/// Replicas as a payload names them.
+class payload_input final : public codec::basic_input<payload_input> {
+  public:
+    payload_input(std::string_view in, origin own, std::span<const origin> mentioned)
+        : basic_input(in), own_(own), mentioned_(mentioned) {}
+    void translate(origin& o) {
+        const auto place = varint();
+        if (place > mentioned_.size()) return fail();
+        o = place == 0 ? own_ : mentioned_[static_cast<std::size_t>(place - 1)];
+    }
+    /// The same replicas, other bytes.
+    payload_input within(std::string_view in) const { return {in, own_, mentioned_}; }
+
+  private:
+    origin own_;
+    std::span<const origin> mentioned_;
+};
+
 /// A payload refers to replicas by their place in the record's list of them: 0 is the record's own origin, n is
 /// `mentioned[n - 1]`. Encoding fills the list.
 std::string encode_changes(const changes& c, origin own, std::vector<origin>& mentioned);
 
-/// Nothing where the bytes are malformed. Changes of row kinds that this version does not know are left
-/// out; the record still holds them.
+/// Reads a payload row by row, for whoever needs them only for a moment. Changes of row kinds that this version does not
+/// know are left out; the record still holds them.
+class changes_input {
+  public:
+    changes_input(std::string_view payload, origin own, std::span<const origin> mentioned);
+
+    /// In this order: all removals, rows until there is none, members.
+    std::vector<prefix_removal> removals();
+    /// False where there is no more, or the bytes are malformed. `key` is a part of the payload.
+    bool next(std::string_view& key, delta& change);
+    /// Nothing where any of the payload is malformed.
+    std::optional<roster> members();
+
+  private:
+    payload_input in_;
+    std::size_t rows_ = 0;
+};
+
+/// All of it. Nothing where the bytes are malformed.
 std::optional<changes> decode_changes(std::string_view payload, origin own, std::span<const origin> mentioned);
 
 /// What may be demanded of a transaction with that dot: it adds nothing in the name of another.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <deque>
 #include <functional>
 #include <map>
 
@@ -11,9 +12,9 @@ namespace {
 // What a row takes beside its key and values in an encoded fold, about.
 constexpr std::size_t row_overhead = 16;
 
-std::size_t size_of(const row_change& r) {
-    std::size_t bytes = r.key.size() + row_overhead;
-    if (const auto* entries = std::get_if<entries_row>(&r.change.change)) {
+std::size_t size_of(const delta& d) {
+    std::size_t bytes = row_overhead;
+    if (const auto* entries = std::get_if<entries_row>(&d.change)) {
         for (const auto& e : entries->entries) bytes += e.value.size();
     }
     return bytes;
@@ -60,30 +61,76 @@ bool holds(std::span<const dot_range> ranges, const dot& d) {
 }
 
 struct folding::state {
-    boost::unordered_flat_map<std::string, delta> rows;
-    std::map<std::string, version_vector> removals;
+    struct entry {
+        std::string key;
+        delta change;
+    };
+    std::deque<entry> rows;  // they stay where they are
+    boost::unordered_flat_map<std::string_view, entry*> by_key;
+    std::map<std::string, version_vector, std::less<>> removals;
     roster members;
     std::size_t bytes = 0;
+
+    void add(std::string_view key, delta&& change) {
+        const auto it = by_key.find(key);
+        if (it != by_key.end()) return join(it->second->change, std::move(change));
+        bytes += key.size() + size_of(change);
+        auto& added = rows.emplace_back(entry{std::string(key), std::move(change)});
+        by_key.emplace(added.key, &added);
+    }
+    void add(prefix_removal&& removal) {
+        bytes += removal.prefix.size() + row_overhead;
+        removals[std::move(removal.prefix)].join(removal.covered);
+    }
+    std::vector<entry*> sorted();
 };
+
+/// By key. Keys have much in common at their beginning: what comes after that as a number decides most comparisons.
+std::vector<folding::state::entry*> folding::state::sorted() {
+    std::string_view shared = rows.empty() ? std::string_view() : rows.front().key;
+    for (const auto& r : rows) {
+        shared = shared.substr(0, static_cast<std::size_t>(std::ranges::mismatch(shared, r.key).in1 - shared.begin()));
+    }
+    const auto common = shared.size();
+    struct place {
+        std::uint64_t head;
+        entry* row;
+    };
+    std::vector<place> places;
+    places.reserve(rows.size());
+    for (auto& r : rows) {
+        std::uint64_t head = 0;
+        for (std::size_t i = 0; i < sizeof head; ++i) {
+            head = head << 8 | (common + i < r.key.size() ? static_cast<unsigned char>(r.key[common + i]) : 0U);
+        }
+        places.push_back({head, &r});
+    }
+    std::ranges::sort(places, [](const place& a, const place& b) {
+        return a.head != b.head ? a.head < b.head : a.row->key < b.row->key;
+    });
+    std::vector<entry*> all;
+    all.reserve(places.size());
+    for (const auto& p : places) all.push_back(p.row);
+    return all;
+}
 
 folding::folding() : state_(std::make_unique<state>()) {}
 folding::~folding() = default;
 
 void folding::add(changes c) {
-    for (auto& removal : c.removals) {
-        state_->bytes += removal.prefix.size() + row_overhead;
-        state_->removals[std::move(removal.prefix)].join(removal.covered);
-    }
-    for (auto& r : c.rows) {
-        const auto bytes = size_of(r);
-        const auto [it, is_new] = state_->rows.try_emplace(std::move(r.key), std::move(r.change));
-        if (is_new) {
-            state_->bytes += bytes;
-        } else {
-            join(it->second, std::move(r.change));
-        }
-    }
+    for (auto& removal : c.removals) state_->add(std::move(removal));
+    for (auto& r : c.rows) state_->add(r.key, std::move(r.change));
     state_->members.join(c.members);
+}
+
+bool folding::add(std::string_view payload, origin own, std::span<const origin> mentioned) {
+    changes_input in(payload, own, mentioned);
+    for (auto& removal : in.removals()) state_->add(std::move(removal));
+    std::string_view key;
+    for (delta change; in.next(key, change);) state_->add(key, std::move(change));
+    const auto members = in.members();
+    if (members) state_->members.join(*members);
+    return members.has_value();
 }
 
 std::size_t folding::bytes() const { return state_->bytes; }
@@ -91,8 +138,7 @@ std::size_t folding::bytes() const { return state_->bytes; }
 changes folding::take(std::span<const dot_range> ranges) {
     changes c;
     c.rows.reserve(state_->rows.size());
-    for (auto& [key, change] : state_->rows) c.rows.push_back({key, std::move(change)});
-    std::ranges::sort(c.rows, {}, &row_change::key);
+    for (auto* r : state_->sorted()) c.rows.push_back({std::move(r->key), std::move(r->change)});
     for (auto& [prefix, covered] : state_->removals) {
         // What was added since or elsewhere is not covered: so the order of removals and additions does not count.
         for (auto it = std::ranges::lower_bound(c.rows, prefix, {}, &row_change::key);

@@ -125,9 +125,9 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
             folds.push_back(std::move(*chunk));
         } else {
             const auto writer = *store_.origins().find(top->origin());
-            auto changes = decode_logged(writer, *top);
-            if (!changes) return fail(changes.error());
-            all.add(std::move(*changes));
+            const auto record = oplog::decode_record(top->body());
+            const auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
+            if (!mentioned || !all.add(record->payload, writer, *mentioned)) return undecodable(*top);
             raise(writer, {top->sequence(), top->head(), at});
             ++records;
             merged.next();
@@ -163,6 +163,10 @@ result<crdt::changes> bucket_state::decode_logged(origin writer, const oplog::re
             if (auto changes = crdt::decode_changes(record->payload, writer, *mentioned)) return std::move(*changes);
         }
     }
+    return undecodable(at);
+}
+
+tl::unexpected<error> bucket_state::undecodable(const oplog::record_stream& at) const {
     return fail(errc::corrupt, "record " + std::to_string(at.sequence()) + " of replica " + to_string(at.origin()) +
                                    " in bucket \"" + name_ + "\" cannot be decoded");
 }
@@ -249,7 +253,7 @@ result<bucket_state::examined> bucket_state::examine_fold(const oplog::chunk& ch
         fold.ends.push_back(end);
         found.tails.emplace_back(writer, tail{range.last, range.head, end});
         found.transactions += range.last - last.sequence;
-        found.is_own_past = found.is_own_past || writer == store_.self();
+        found.is_own_past = found.is_own_past || writer == store_.self().number;
     }
     if (covers.empty()) return found;
     const auto latest = chunk.folded->greatest;

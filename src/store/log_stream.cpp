@@ -12,6 +12,8 @@ std::string log_value(const hash128& head, std::string_view body) {
     return value;
 }
 
+void set_head(std::string& value, const hash128& head) { std::ranges::copy(head, value.begin()); }
+
 hash128 head_of(std::string_view log_value) {
     hash128 head{};
     std::copy_n(log_value.begin(), head_size, head.begin());
@@ -33,7 +35,7 @@ void log_stream::next() {
 }
 
 void log_stream::look() {
-    if (cursor_->valid() && cursor_->key() == store_keys::log_key(bucket_, writer_, sequence_) &&
+    if (cursor_->valid() && store_keys::is_log_key(cursor_->key(), {bucket_, writer_, sequence_}) &&
         cursor_->value().size() >= head_size) {
         head_ = head_of(cursor_->value());
         return;

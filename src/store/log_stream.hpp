@@ -11,6 +11,8 @@ namespace anabranch::detail {
 /// A log value: the chain's head after the record, then the record.
 inline constexpr std::size_t head_size = std::tuple_size_v<hash128>;
 std::string log_value(const hash128& head, std::string_view body);
+/// Of a value that begins with room for it.
+void set_head(std::string& value, const hash128& head);
 /// Of a value that is at least head_size long.
 hash128 head_of(std::string_view log_value);
 inline std::string_view body_of(std::string_view log_value) { return log_value.substr(head_size); }

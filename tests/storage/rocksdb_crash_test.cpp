@@ -74,11 +74,10 @@ TEST_CASE("every batch that was written survives the death of the process", "[st
 
 TEST_CASE("of a torn log a prefix of the batches survives", "[storage]") {
     const scratch_directory scratch;
-    {
-        const auto engine = ok(storage::open_rocksdb(scratch.store()));
-        for (int i = 0; i < 100; ++i) ok(engine->write(numbered(i, 500)));
-        ok(engine->sync());
-    }
+    // Open all the time: closed, nothing would be left in the log.
+    const auto writer = ok(storage::open_rocksdb(scratch.store()));
+    for (int i = 0; i < 100; ++i) ok(writer->write(numbered(i, 500)));
+    ok(writer->sync());
     const fs::path log = newest_log(scratch.store());
     const auto size = fs::file_size(log);
     const fs::path damaged = scratch.path() / "damaged";

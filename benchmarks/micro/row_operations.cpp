@@ -20,7 +20,7 @@ crdt::row counter_of(std::int64_t replicas) {
     for (std::int64_t i = 0; i < replicas; ++i) {
         crdt::edit one(counter);
         one.add({static_cast<origin>(i), 1}, 100 + i, 0);
-        counter = one.take();
+        counter = one.now();
     }
     return counter;
 }

@@ -23,11 +23,10 @@ auto* find_writer(Items& items, origin writer) {
 
 }  // namespace
 
-bool edit::changed() const { return !change_.covers.empty() || !is_bottom(change_.change); }
-
-void edit::update() {
-    now_ = before_;
-    join(now_, change_, {});
+row edit::now() const {
+    auto now = before_;
+    join(now, change_, {});
+    return now;
 }
 
 bool edit::add(const dot& me, std::int64_t amount, std::uint64_t forgotten) {
@@ -49,7 +48,6 @@ bool edit::add(const dot& me, std::int64_t amount, std::uint64_t forgotten) {
     if (__builtin_add_overflow(next.sum, amount, &next.sum)) return false;
     mine.totals.clear();
     mine.totals.push_back(next);
-    update();
     return true;
 }
 
@@ -60,7 +58,6 @@ void edit::reset() {
     for (const auto& total : before.totals) {
         if (taken(before, total)) mine.resets.push_back({total.writer, total.sequence, total.sum});
     }
-    update();
 }
 
 void edit::assign(const dot& me, timestamp at, std::string value) {
@@ -68,26 +65,22 @@ void edit::assign(const dot& me, timestamp at, std::string value) {
     auto& entries = as<entries_row>(change_.change).entries;
     entries.clear();
     entries.push_back({me, at, std::move(value)});
-    update();
 }
 
 void edit::erase() {
     change_.covers = dots_of(as<entries_row>(before_).entries, &entries_row::entry::id);
     as<entries_row>(change_.change).entries.clear();
-    update();
 }
 
 void edit::insert(const dot& me) {
     // The addition covers those that it has seen: a removal that saw it has seen them, too.
     change_.covers = dots_of(as<dots_row>(before_).adds, std::identity{});
     as<dots_row>(change_.change).adds.assign(1, me);
-    update();
 }
 
 void edit::remove() {
     change_.covers = dots_of(as<dots_row>(before_).adds, std::identity{});
     as<dots_row>(change_.change).adds.clear();
-    update();
 }
 
 void edit::insert_seeing_removals(const dot& me, const version_vector& have) {
@@ -97,14 +90,12 @@ void edit::insert_seeing_removals(const dot& me, const version_vector& have) {
     removals_row::add add{me, have};
     add.seen.join(mine.removals);
     mine.adds.assign(1, add);
-    update();
 }
 
 void edit::remove_for_good(const dot& me) {
     auto& mine = as<removals_row>(change_.change);
     mine.adds.clear();
     mine.removals.join(me);
-    update();
 }
 
 void edit::clear(const version_vector& covered) {
@@ -117,7 +108,6 @@ void edit::clear(const version_vector& covered) {
     } else {
         change_.change = bottom(kind_of(before_));
     }
-    update();
 }
 
 std::optional<std::int64_t> counter_value(const counter_row& r) {

@@ -10,13 +10,14 @@ namespace anabranch::crdt {
 class edit {
   public:
     /// `before`: the row without anything of this transaction.
-    explicit edit(row before) : before_(std::move(before)), now_(before_), change_{{}, bottom(kind_of(before_))} {}
+    explicit edit(row before) : before_(std::move(before)), change_{{}, bottom(kind_of(before_))} {}
+    /// `so_far`: what earlier operations of this transaction did to it.
+    edit(row before, delta so_far) : before_(std::move(before)), change_(std::move(so_far)) {}
 
     /// The row with the transaction's changes.
-    const row& now() const { return now_; }
+    row now() const;
     const delta& change() const { return change_; }
-    bool changed() const;
-    row take() { return std::move(now_); }
+    delta take_change() { return std::move(change_); }
 
     // Counters. False, and nothing done, where the writer's total would leave int64. `forgotten`: up to which of its own
     // transactions the writer may have forgotten what it added and others took: a new total begins after that.
@@ -40,14 +41,12 @@ class edit {
     void clear(const version_vector& covered);
 
   private:
-    void update();
     template <class Row>
     Row& as(row& r) {
         return std::get<Row>(r);
     }
 
     row before_;
-    row now_;
     delta change_;
 };
 

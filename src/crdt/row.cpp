@@ -219,6 +219,8 @@ bool has_leftovers(const row& r) {
     return std::visit(visitor{}, r);
 }
 
+bool may_have_leftovers(row_kind kind) { return kind == row_kind::counter || kind == row_kind::removals; }
+
 void prune(row& r, const version_vector& stable) {
     struct visitor {
         const version_vector& stable;
@@ -246,6 +248,8 @@ bool is_bottom(const row& r) {
     };
     return std::visit(visitor{}, r);
 }
+
+bool delta::empty() const { return covers.empty() && is_bottom(change); }
 
 bool is_live(const row& r) {
     struct visitor {
@@ -286,10 +290,19 @@ void add_fingerprint(hash128& sum, const hash128& fingerprint) {
 
 std::string encode_row(const row& r) {
     std::string bytes;
-    codec::output out(bytes);
-    out(kind_of(r));
-    std::visit([&](const auto& alternative) { out(alternative); }, r);
+    encode_row(r, bytes);
     return bytes;
+}
+
+void encode_row(const row& r, std::string& out) {
+    codec::output bytes(out);
+    bytes(kind_of(r));
+    std::visit([&](const auto& alternative) { bytes(alternative); }, r);
+}
+
+std::optional<row_kind> encoded_kind(std::string_view bytes) {
+    if (bytes.empty()) return std::nullopt;
+    return static_cast<row_kind>(bytes.front());
 }
 
 std::optional<row> decode_row(std::string_view bytes) {

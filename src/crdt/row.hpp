@@ -143,6 +143,8 @@ struct delta {
     /// Is joined.
     row change;
 
+    /// Does nothing.
+    bool empty() const;
     bool operator==(const delta&) const = default;
 };
 
@@ -165,6 +167,8 @@ bool cover(row& state, const version_vector& covered);
 
 /// Holds what goes once it is stable: removals that additions must have seen, spent totals and resets.
 bool has_leftovers(const row& r);
+/// Rows of other kinds never do.
+bool may_have_leftovers(row_kind kind);
 /// Lets go of what nobody will ever need again. All that was ever done to the row must be in `stable`: every
 /// member has it, and does nothing any more that has not seen it.
 void prune(row& r, const version_vector& stable);
@@ -183,6 +187,10 @@ void add_fingerprint(hash128& sum, const hash128& fingerprint);
 
 /// How a row is stored: its kind, then itself.
 std::string encode_row(const row& r);
+/// Appends that to `out`.
+void encode_row(const row& r, std::string& out);
+/// Of a row that encode_row() has written; nothing where there are no bytes.
+std::optional<row_kind> encoded_kind(std::string_view bytes);
 std::optional<row> decode_row(std::string_view bytes);
 
 /// What resets took of a total; nothing where they took all of it, so that its writer no longer counts.

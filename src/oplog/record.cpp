@@ -12,13 +12,17 @@ constexpr std::uint8_t record_version = 1;
 
 std::string encode_record(const record& r) {
     std::string body;
-    body.reserve(16 + r.mentioned.size() * 20 + r.payload.size());
-    codec::output out(body);
-    out(record_version);
-    out.fixed64(r.at.value);
-    out(r.mentioned);
-    out.raw(r.payload);
+    encode_record(r, body);
     return body;
+}
+
+void encode_record(const record& r, std::string& out) {
+    out.reserve(out.size() + 16 + r.mentioned.size() * 20 + r.payload.size());
+    codec::output body(out);
+    body(record_version);
+    body.fixed64(r.at.value);
+    body(r.mentioned);
+    body.raw(r.payload);
 }
 
 std::optional<record> decode_record(std::string_view body) {

@@ -18,6 +18,8 @@ struct record {
 };
 
 std::string encode_record(const record& r);
+/// Appends that to `out`.
+void encode_record(const record& r, std::string& out);
 /// Nothing where the bytes are malformed or of a version that this library does not know.
 std::optional<record> decode_record(std::string_view body);
 /// The record's timestamp without decoding the rest; zero where the bytes are too short.

@@ -29,7 +29,7 @@ void bucket_state::join_members(const crdt::roster& change) {
 }
 
 result<void> bucket_state::check_member() const {
-    const auto& self = store_.origins().id(store_.self());
+    const auto& self = store_.self().id;
     const auto* m = members_.roster().find(self);
     if (m != nullptr && m->at == stage::joined) return {};
     if (m != nullptr && m->at != stage::left) {
@@ -55,8 +55,9 @@ result<bool> bucket_state::change_roster_locked(const std::function<result<crdt:
     auto change = draw_up();
     if (!change) return fail(change.error());
     if (change->empty()) return false;
-    const auto writer = store_.self();
-    if (auto logged = append({writer, tail_of(writer).sequence + 1}, store_.clock().next(), {{}, {}, *change}); !logged) {
+    const auto writer = store_.self().number;
+    const auto last = tail_of(writer);
+    if (auto logged = append(last, {writer, last.sequence + 1}, store_.clock().next(), {{}, {}, *change}); !logged) {
         return fail(logged.error());
     }
     after_write();
@@ -66,7 +67,7 @@ result<bool> bucket_state::change_roster_locked(const std::function<result<crdt:
 result<void> bucket_state::found() {
     return change_roster([&]() -> result<crdt::roster> {
         if (members_.roster().founder) return crdt::roster{};
-        const auto& self = store_.origins().id(store_.self());
+        const auto& self = store_.self().id;
         auto change = change_of(self, {});
         change.founder = self;
         change.authority = {1, self};
@@ -79,7 +80,7 @@ result<void> bucket_state::sponsor(const replica_id& joiner) {
         if (auto member = check_member(); !member) return fail(member.error());
         if (members_.roster().find(joiner) != nullptr) return crdt::roster{};
         // The authority has to hear of the newcomer before it counts the reports.
-        const auto& self = store_.origins().id(store_.self());
+        const auto& self = store_.self().id;
         for (const auto& [id, m] : members_.roster().members) {
             if (m.at != stage::retiring || !m.reports.contains(self)) continue;
             return fail(errc::refused, "nobody is let into bucket \"" + name_ + "\" while replica " + to_string(id) + " is being retired");
@@ -91,13 +92,13 @@ result<void> bucket_state::sponsor(const replica_id& joiner) {
 result<void> bucket_state::leave() {
     return change_roster([&]() -> result<crdt::roster> {
         if (auto member = check_member(); !member) return fail(member.error());
-        return change_of(store_.origins().id(store_.self()), {stage::left, 0, 0, {}});
+        return change_of(store_.self().id, {stage::left, 0, 0, {}});
     });
 }
 
 result<void> bucket_state::retire(const replica_id& who) {
     return change_roster([&]() -> result<crdt::roster> {
-        const auto& self = store_.origins().id(store_.self());
+        const auto& self = store_.self().id;
         if (auto member = check_member(); !member) return fail(member.error());
         if (members_.roster().authority.holder != self) {
             return fail(errc::not_the_authority, "replica " + to_string(members_.roster().authority.holder) +
@@ -115,7 +116,7 @@ result<void> bucket_state::take_authority() {
     return change_roster([&]() -> result<crdt::roster> {
         if (auto member = check_member(); !member) return fail(member.error());
         const auto& current = members_.roster().authority;
-        const auto& self = store_.origins().id(store_.self());
+        const auto& self = store_.self().id;
         crdt::roster change;
         if (current.holder != self) change.authority = {current.number + 1, self};
         return change;
@@ -137,14 +138,14 @@ bool bucket_state::is_member() const {
 bool bucket_state::is_joining() const {
     if (participation_ != participation::member) return false;
     const std::shared_lock lock(mutex_);
-    return members_.roster().find(store_.origins().id(store_.self())) == nullptr;
+    return members_.roster().find(store_.self().id) == nullptr;
 }
 
 std::vector<member_status> bucket_state::members() const {
     const std::shared_lock lock(mutex_);
     const std::shared_lock uncut(cut_mutex_);
     const auto now = store_.options().env.now();
-    const auto& self = store_.origins().id(store_.self());
+    const auto& self = store_.self().id;
     const auto& roster = members_.roster();
     std::vector<member_status> all;
     for (const auto& [id, m] : roster.members) {
@@ -219,7 +220,7 @@ void bucket_state::perform_duties() {
     const auto changed = change_roster_locked([&]() -> result<crdt::roster> {
         {
             const std::lock_guard guard(durable_mutex_);
-            members_.note(store_.origins().id(store_.self()), to_vector(durable_));
+            members_.note(store_.self().id, to_vector(durable_));
         }
         members_.advance(have_);
         if (!check_member()) return crdt::roster{};
@@ -233,7 +234,7 @@ void bucket_state::perform_duties() {
 crdt::roster bucket_state::duties_of_a_member() {
     crdt::roster change;
     const auto& roster = members_.roster();
-    const auto& self = store_.origins().id(store_.self());
+    const auto& self = store_.self().id;
     const bool is_authority = roster.authority.holder == self;
     const auto* too_long = too_long_ago();
     for (const auto& [id, m] : roster.members) {
@@ -293,7 +294,7 @@ result<void> bucket_state::cut_log() {
         target = kept == nullptr ? version_vector{} : target.meet(*kept);
     }
     // Two that each cut what the other lacks could never meet again: so a laggard waits for everybody.
-    if (const auto* old = too_long_ago(); old != nullptr && !roster.is_laggard(store_.origins().id(store_.self()))) {
+    if (const auto* old = too_long_ago(); old != nullptr && !roster.is_laggard(store_.self().id)) {
         target.join(members_.held_by_all(false).meet(*old));
     }
     // A fold goes whole or not at all, and before it nothing of its origins that comes after it.

@@ -53,7 +53,7 @@ result<void> bucket_state::find_tails() {
         }
         const auto& value = (*last)->second;
         const tail t{position->sequence, head_of(value), oplog::record_time(body_of(value))};
-        advance({{first->writer, t}});
+        advance(first->writer, t);
         store_.clock().observe(t.at);
         next = static_cast<std::uint32_t>(first->writer) + 1;
     }
@@ -79,7 +79,7 @@ result<void> bucket_state::find_folds() {
             f.ranges.push_back({*writer, first, range.last});
             f.heads.push_back(range.head);
             f.ends.push_back(at);
-            if (tail_of(*writer).sequence < range.last) advance({{*writer, {range.last, range.head, at}}});
+            if (tail_of(*writer).sequence < range.last) advance(*writer, {range.last, range.head, at});
             store_.clock().observe(at);
         }
         folds_.push_back(std::move(f));

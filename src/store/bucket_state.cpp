@@ -65,24 +65,20 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
         if (auto usable = check_usable(); !usable) return usable;
         if (auto member = check_member(); !member) return member;
         if (auto room = make_room(); !room) return room;
-        const auto writer = store_.self();
-        const dot me{writer, tail_of(writer).sequence + 1};
+        const auto& self = store_.self();
+        const auto last = tail_of(self.number);
+        const dot me{self.number, last.sequence + 1};
         const auto at = store_.clock().next();
         transaction_access access(rows_, store_.origins(), have_, members_.stable(), me, at, [this] { return flush_locked(); });
         {
             const inside_guard guard;
-            transaction tx(access, {store_.origins().id(writer), me.sequence}, at);
+            transaction tx(access, {self.id, me.sequence}, at);
             if (auto done = fn(tx); !done) return done;
         }
         if (!access.status()) return access.status();
-        const auto changes = access.changes();
+        const auto changes = access.take_changes();
         if (changes.empty()) return {};
-        if (auto logged = append(me, at, changes); !logged) return logged;
-
-        for (const auto& removal : changes.removals) {
-            if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered); !covered) broken_ = covered.error();
-        }
-        access.take_rows([&](std::string_view path, crdt::row row) { rows_.put(path, std::move(row)); });
+        if (auto logged = append(last, me, at, changes); !logged) return logged;
         after_write();
     }
     store_.notify();
@@ -90,29 +86,31 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
     return {};
 }
 
-result<void> bucket_state::append(const dot& me, timestamp at, const crdt::changes& changes) {
-    const auto last = tail_of(me.writer);
-    const auto& id = store_.origins().id(me.writer);
+result<void> bucket_state::append(const tail& last, const dot& me, timestamp at, const crdt::changes& changes) {
     std::vector<origin> mentioned;
     const auto payload = crdt::encode_changes(changes, me.writer, mentioned);
     oplog::record record{at, {}, payload};
     for (const auto o : mentioned) record.mentioned.push_back(store_.origins().id(o));
-    const auto body = oplog::encode_record(record);
+    std::string value(head_size, '\0');
+    oplog::encode_record(record, value);
+    const auto body = body_of(value);
     if (body.size() > limits::transaction) {
         return fail(errc::limit_exceeded, "a transaction of " + std::to_string(body.size()) + " bytes; the limit is " +
                                               std::to_string(limits::transaction));
     }
-    const auto head = last.sequence == 0 ? oplog::chain_start(name_, id) : last.head;
+    const auto head = last.sequence == 0 ? oplog::chain_start(name_, store_.origins().id(me.writer)) : last.head;
     const tail next{me.sequence, oplog::chain_next(head, body), at};
+    const auto size = body.size();
+    set_head(value, next.head);
     storage::batch log;
-    log.put(space::log, store_keys::log_key(number_, me.writer, me.sequence), log_value(next.head, body));
+    log.put(space::log, store_keys::log_key(number_, me.writer, me.sequence), std::move(value));
     // From here on it is committed, or it never was.
     if (auto written = store_.engine().write(log); !written) return written;
 
+    if (auto joined = join_rows(changes); !joined) broken_ = joined.error();
     have_.join(me);
-    advance({{me.writer, next}});
-    join_members(changes.members);
-    logged(body.size());
+    advance(me.writer, next);
+    logged(size);
     return {};
 }
 
@@ -137,7 +135,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
 
         const auto known_origins = store_.origins().size();
         store_.persist_origins(found->log);
-        const auto next_self = found->is_own_past ? store_.next_incarnation(found->log) : store_.self();
+        const auto next_self = found->is_own_past ? store_.next_incarnation(found->log) : store_.self().number;
         if (auto written = store_.engine().write(found->log); !written) return fail(written.error());
         store_.origins_persisted(known_origins);
         if (found->is_own_past) store_.take_incarnation(next_self);
@@ -192,7 +190,7 @@ result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, 
         if (auto allowed = check_writer(*members, id, source); !allowed) return fail(allowed.error());
         join_members(changes->members);
         l.last = {sequence, oplog::chain_next(l.last.head, entry.body), at};
-        found.is_own_past = found.is_own_past || l.writer == store_.self();
+        found.is_own_past = found.is_own_past || l.writer == store_.self().number;
         found.log.put(space::log, store_keys::log_key(number_, l.writer, sequence), log_value(l.last.head, entry.body));
         found.news.push_back({vector_of({l.writer, sequence}), at, std::move(*changes)});
         ++found.transactions;
@@ -252,9 +250,10 @@ result<const char*> bucket_state::find_wrong_row(const crdt::changes& changes) {
         if (!store_keys::is_path(path)) return "changes a row at an impossible path";
         const auto kind = row_kind_at(path);
         if (kind && *kind != crdt::kind_of(change.change)) return "changes a row of another kind than its type";
-        auto row = rows_.load(path, crdt::kind_of(change.change));
-        if (!row) return fail(row.error());
-        if ((*row)->index() != change.change.index()) return "changes a row of another kind";
+        const auto there = rows_.load(path);
+        if (!there) return fail(there.error());
+        const auto there_kind = crdt::encoded_kind((*there)->encoded());
+        if (there_kind && *there_kind != crdt::kind_of(change.change)) return "changes a row of another kind";
     }
     return nullptr;
 }
@@ -282,10 +281,7 @@ result<void> bucket_state::join_rows(const crdt::changes& changes) {
         if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered); !covered) return covered;
     }
     for (const auto& [path, change] : changes.rows) {
-        auto row = rows_.load(path, crdt::kind_of(change.change));
-        if (!row) return fail(row.error());
-        crdt::join(**row, change, have_);
-        rows_.touch(path);
+        if (auto joined = rows_.join(path, change, have_); !joined) return joined;
     }
     join_members(changes.members);
     return {};
@@ -380,8 +376,12 @@ tail bucket_state::tail_of(origin writer) const {
 }
 
 void bucket_state::advance(const std::vector<std::pair<origin, tail>>& to) {
+    for (const auto& [writer, last] : to) advance(writer, last);
+}
+
+void bucket_state::advance(origin writer, const tail& to) {
     const std::lock_guard lock(tails_mutex_);
-    for (const auto& [writer, last] : to) tails_[writer] = last;
+    tails_[writer] = to;
 }
 
 frontier bucket_state::to_frontier(const tails& t) const {
@@ -391,7 +391,7 @@ frontier bucket_state::to_frontier(const tails& t) const {
     return f;
 }
 
-std::uint64_t bucket_state::committed() const { return tail_of(store_.self()).sequence; }
+std::uint64_t bucket_state::committed() const { return tail_of(store_.self().number).sequence; }
 
 frontier bucket_state::progress() const { return to_frontier(capture()); }
 

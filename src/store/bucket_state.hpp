@@ -126,13 +126,14 @@ class bucket_state {
     result<std::optional<hash128>> head_at(origin writer, std::uint64_t sequence) const;
     result<crdt::changes> decode_logged(origin writer, const oplog::record_stream& at) const;
     result<crdt::changes> decode_logged(const oplog::chunk& fold) const;
+    tl::unexpected<error> undecodable(const oplog::record_stream& at) const;
     result<oplog::chunk> load_fold(const logged_fold& f) const;
     result<void> find_folds();
     result<crdt::changes> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body);
     result<void> check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const;
     result<void> check_member() const;
-    /// Logs a transaction of this replica; from then on it is committed. The rows are the caller's.
-    result<void> append(const dot& me, timestamp at, const crdt::changes& changes);
+    /// Logs a transaction of this replica, from then on it is committed, and joins it into the rows.
+    result<void> append(const tail& last, const dot& me, timestamp at, const crdt::changes& changes);
     void logged(std::size_t bytes);
     void join_members(const crdt::roster& change);
     result<bool> change_roster_locked(const std::function<result<crdt::roster>()>& draw_up);
@@ -140,6 +141,7 @@ class bucket_state {
 
     tail tail_of(origin writer) const;
     void advance(const std::vector<std::pair<origin, tail>>& to);
+    void advance(origin writer, const tail& to);
     frontier to_frontier(const tails& t) const;
     result<void> flush_locked() const;
     result<void> check_outside() const;

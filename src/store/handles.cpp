@@ -65,10 +65,10 @@ result<void> scan_names(access& source, const std::string& path, const scan_rang
 namespace detail {
 
 std::string handle::child_path(std::string_view name, field_type type) const {
-    return path_ + store_keys::segment(name, static_cast<char>(type));
+    return store_keys::path_below(path_, name, static_cast<char>(type));
 }
 std::string handle::element_path(std::string_view element) const {
-    return path_ + store_keys::segment(element, store_keys::element_type);
+    return store_keys::path_below(path_, element, store_keys::element_type);
 }
 
 result<std::optional<std::string>> register_handle::latest() const {

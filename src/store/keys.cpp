@@ -10,10 +10,29 @@ constexpr char escape = '\xff';
 constexpr char end_of_name = '\x01';
 
 void append_escaped(std::string& out, std::string_view name) {
-    for (const char byte : name) {
-        out += byte;
-        if (byte == '\0') out += escape;
+    while (true) {
+        const auto zero = name.find('\0');
+        out += name.substr(0, zero);
+        if (zero == std::string_view::npos) return;
+        out += '\0';
+        out += escape;
+        name.remove_prefix(zero + 1);
     }
+}
+
+/// Where a segment's name ends, and how long the name is once it is unescaped. Nothing where it is malformed.
+struct segment_extent {
+    std::size_t end;
+    std::size_t name_size;
+};
+std::optional<segment_extent> find_segment(std::string_view path) {
+    std::size_t escapes = 0;
+    for (auto at = path.find('\0'); at != std::string_view::npos && at + 1 < path.size(); at = path.find('\0', at + 2)) {
+        if (path[at + 1] == end_of_name && at + 2 < path.size()) return segment_extent{at, at - escapes};
+        if (path[at + 1] != escape) break;
+        ++escapes;
+    }
+    return std::nullopt;
 }
 
 std::uint64_t read_big_endian(std::string_view bytes) {
@@ -28,9 +47,12 @@ void append_big_endian(std::string& out, std::uint64_t v, int bytes) {
 
 }  // namespace
 
-std::string segment(std::string_view name, char type) {
+std::string segment(std::string_view name, char type) { return path_below({}, name, type); }
+
+std::string path_below(std::string_view path, std::string_view name, char type) {
     std::string out;
-    out.reserve(name.size() + 3);
+    out.reserve(path.size() + name.size() + 3);
+    out += path;
     append_escaped(out, name);
     out += '\0';
     out += end_of_name;
@@ -39,32 +61,23 @@ std::string segment(std::string_view name, char type) {
 }
 
 std::optional<parsed_segment> first_segment(std::string_view path) {
-    parsed_segment s{{}, 0, 0};
-    for (std::size_t i = 0; i + 1 < path.size(); ++i) {
-        if (path[i] != '\0') {
-            s.name += path[i];
-            continue;
-        }
-        ++i;
-        if (path[i] == escape) {
-            s.name += '\0';
-        } else if (path[i] == end_of_name && i + 1 < path.size()) {
-            s.type = path[i + 1];
-            s.length = i + 2;
-            return s;
-        } else {
-            return std::nullopt;
-        }
+    const auto found = find_segment(path);
+    if (!found) return std::nullopt;
+    parsed_segment s{{}, path[found->end + 2], found->end + 3};
+    s.name.reserve(found->name_size);
+    for (std::size_t i = 0; i < found->end; ++i) {
+        s.name += path[i];
+        if (path[i] == '\0') ++i;
     }
-    return std::nullopt;
+    return s;
 }
 
 bool is_path(std::string_view path) {
     if (path.empty() || path.size() > limits::path) return false;
     for (std::size_t depth = 0; !path.empty(); ++depth) {
-        const auto s = first_segment(path);
-        if (!s || s->name.size() > limits::name || depth == limits::depth) return false;
-        path.remove_prefix(s->length);
+        const auto found = find_segment(path);
+        if (!found || found->name_size > limits::name || depth == limits::depth) return false;
+        path.remove_prefix(found->end + 3);
     }
     return true;
 }
@@ -124,5 +137,7 @@ std::optional<log_position> parse_log_key(std::string_view key) {
                         origin{static_cast<std::uint32_t>(read_big_endian(key.substr(4, 4)))},
                         read_big_endian(key.substr(8, 8))};
 }
+
+bool is_log_key(std::string_view key, const log_position& of) { return parse_log_key(key) == of; }
 
 }  // namespace anabranch::store_keys

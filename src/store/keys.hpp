@@ -14,6 +14,8 @@ namespace anabranch::store_keys {
 /// A path is a run of segments. A segment is a name and the type of what it names; it sorts by name, then by
 /// type, and no segment is a prefix of another, so everything in a map stands together below the map's path.
 std::string segment(std::string_view name, char type);
+/// The path of `name` below `path`.
+std::string path_below(std::string_view path, std::string_view name, char type);
 /// A set's element, as a segment.
 inline constexpr char element_type = '.';
 
@@ -48,8 +50,11 @@ struct log_position {
     bucket_number bucket;
     origin writer;
     std::uint64_t sequence;
+
+    bool operator==(const log_position&) const = default;
 };
 std::optional<log_position> parse_log_key(std::string_view key);
+bool is_log_key(std::string_view key, const log_position& of);
 
 inline constexpr std::string_view identity_key = "identity";
 inline constexpr std::string_view accepted_key = "accepted";

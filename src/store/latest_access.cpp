@@ -21,7 +21,7 @@ result<crdt::row> read_row(const row_table& rows, std::string_view path, crdt::r
 
 result<void> scan_with(const row_table& rows, const row_table::rows& waiting, std::string_view prefix,
                        std::string_view from, const row_visitor& visit, const storage::snapshot* at) {
-    return scan_rows(rows.scan(prefix, from, at), waiting, prefix, from, std::identity{},
+    return scan_rows(rows.scan(prefix, from, at), waiting, prefix, from, [](std::string_view, const crdt::row& row) { return row; },
                      [](std::string_view, crdt::row&) {}, visit);
 }
 
@@ -38,7 +38,9 @@ result<void> latest_access::scan(std::string_view prefix, std::string_view from,
 }
 
 result<crdt::row> snapshot_access::read(std::string_view path, crdt::row_kind kind) {
-    if (const auto it = waiting_.find(path); it != waiting_.end()) return it->second;
+    if (const auto it = waiting_.find(path); it != waiting_.end()) {
+        return crdt::is_bottom(it->second) ? crdt::bottom(kind) : it->second;
+    }
     return read_row(rows_, path, kind, at_.get());
 }
 

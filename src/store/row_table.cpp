@@ -1,5 +1,7 @@
 #include "store/row_table.hpp"
 
+#include <algorithm>
+
 #include "codec/archive.hpp"
 
 namespace anabranch::detail {
@@ -7,87 +9,106 @@ namespace {
 
 using storage::space;
 
-// What a decoded row takes beside its path and values: for budgets, not for accounts.
-constexpr std::size_t row_overhead = 256;
 constexpr std::size_t write_piece = 1024 * 1024;
 
-std::size_t value_bytes(const crdt::row& r) {
-    std::size_t bytes = 0;
-    if (const auto* entries = std::get_if<crdt::entries_row>(&r)) {
-        for (const auto& e : entries->entries) bytes += e.value.size();
-    }
-    return bytes;
-}
-
-result<crdt::row> decode(std::string_view path, std::string_view bytes) {
+result<crdt::row> decode_stored(std::string_view path, std::string_view bytes) {
     auto row = crdt::decode_row(bytes);
     if (!row) return fail(errc::corrupt, "the row at path \"" + std::string(path) + "\" cannot be decoded");
     return std::move(*row);
 }
 
+bool holds_leftovers(std::string_view encoded) {
+    if (!crdt::may_have_leftovers(*crdt::encoded_kind(encoded))) return false;
+    const auto row = crdt::decode_row(encoded);
+    return row && crdt::has_leftovers(*row);
+}
+
 }  // namespace
 
-result<crdt::row*> row_table::load(std::string_view path, crdt::row_kind kind) {
-    auto it = slots_.find(path);
-    if (it == slots_.end()) {
-        auto stored = peek(path);
-        if (!stored) return fail(stored.error());
-        slot s{*stored ? std::move(**stored) : crdt::bottom(kind)};
-        it = insert(path, std::move(s));
+result<const kept_row*> row_table::load(std::string_view path) {
+    const auto at = bring(path);
+    if (!at) return fail(at.error());
+    return (*at)->get();
+}
+
+std::optional<crdt::row> row_table::decode(const kept_row& row) {
+    return row.encoded().empty() ? std::nullopt : crdt::decode_row(row.encoded());
+}
+
+result<row_table::kept_rows::iterator> row_table::bring(std::string_view path) {
+    if (const auto it = rows_.find(path); it != rows_.end()) return it;
+    auto stored = engine_.get(space::rows, store_keys::row_key(bucket_, path));
+    if (!stored) return fail(stored.error());
+    if (*stored) {
+        if (auto row = decode_stored(path, **stored); !row) return fail(row.error());
     }
-    // A row without content may have been asked for as another kind before.
-    if (it->second.value.index() != crdt::bottom(kind).index() && crdt::is_bottom(it->second.value)) {
-        it->second.value = crdt::bottom(kind);
-    }
-    return &it->second.value;
+    return insert(kept_row::make(path, *stored ? **stored : std::string_view{}));
+}
+
+row_table::kept_rows::iterator row_table::insert(kept_row::pointer row) {
+    bytes_ += row->footprint();
+    return rows_.insert(std::move(row)).first;
 }
 
 result<std::optional<crdt::row>> row_table::peek(std::string_view path, const storage::snapshot* at) const {
     if (at == nullptr) {
-        if (const auto it = slots_.find(path); it != slots_.end()) return std::optional(it->second.value);
+        if (const auto it = rows_.find(path); it != rows_.end()) return decode(**it);
     }
     auto bytes = engine_.get(space::rows, store_keys::row_key(bucket_, path), at);
     if (!bytes) return fail(bytes.error());
     if (!*bytes) return std::optional<crdt::row>{};
-    auto row = decode(path, **bytes);
+    auto row = decode_stored(path, **bytes);
     if (!row) return fail(row.error());
     return std::optional(std::move(*row));
 }
 
-row_table::slots::iterator row_table::insert(std::string_view path, slot s) {
-    bytes_ += path.size() + value_bytes(s.value) + row_overhead;
-    return slots_.emplace(std::string(path), std::move(s)).first;
+result<void> row_table::join(std::string_view path, const crdt::delta& change, const version_vector& have) {
+    const auto at = bring(path);
+    if (!at) return fail(at.error());
+    auto row = decode(***at);
+    if (!row) row = crdt::bottom(crdt::kind_of(change.change));
+    crdt::join(*row, change, have);
+    replace(*at, *row);
+    return {};
 }
 
-void row_table::mark(const std::string& path, slot& s) {
-    bytes_ += value_bytes(s.value);
-    if (s.dirty) return;
-    s.dirty = true;
-    dirty_.push_back(path);
+void row_table::replace(kept_rows::iterator at, const crdt::row& value) {
+    encoding_.clear();
+    if (!crdt::is_bottom(value)) crdt::encode_row(value, encoding_);
+    auto* row = at->get();
+    if (!row->set(encoding_)) {
+        auto larger = kept_row::make(row->path(), encoding_);
+        larger->place_among_changed = row->place_among_changed;
+        bytes_ -= row->footprint();
+        rows_.erase(at);
+        row = insert(std::move(larger))->get();
+        if (row->place_among_changed != kept_row::unchanged) changed_[row->place_among_changed] = row;
+    }
+    if (row->place_among_changed != kept_row::unchanged) return;
+    row->place_among_changed = static_cast<std::uint32_t>(changed_.size());
+    changed_.push_back(row);
 }
 
-void row_table::put(std::string_view path, crdt::row value) {
-    auto it = slots_.find(path);
-    if (it == slots_.end()) it = insert(path, {});
-    it->second.value = std::move(value);
-    mark(it->first, it->second);
-}
-
-void row_table::touch(std::string_view path) {
-    const auto it = slots_.find(path);
-    if (it != slots_.end()) mark(it->first, it->second);
+void row_table::put(std::string_view path, const crdt::row& value) {
+    auto it = rows_.find(path);
+    if (it == rows_.end()) it = insert(kept_row::make(path, {}));
+    replace(it, value);
 }
 
 result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered) {
-    for (auto& [path, s] : slots_) {
-        if (path.starts_with(prefix) && crdt::cover(s.value, covered)) mark(path, s);
+    std::vector<std::pair<std::string, crdt::row>> changed;
+    for (const auto& kept : rows_) {
+        if (!kept->path().starts_with(prefix)) continue;
+        auto row = decode(*kept);
+        if (row && crdt::cover(*row, covered)) changed.emplace_back(kept->path(), std::move(*row));
     }
+    for (const auto& [path, row] : changed) put(path, row);
     storage::batch changes;
     std::vector<std::pair<std::string, crdt::row>> written;
     const auto write = [&] {
         // Where nothing can be written they wait in memory like all others.
         if (!changes.empty() && !engine_.write(changes)) {
-            for (auto& [path, row] : written) put(path, std::move(row));
+            for (const auto& [path, row] : written) put(path, row);
         }
         changes.clear();
         written.clear();
@@ -95,7 +116,7 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
     auto cursor = scan(prefix, {});
     for (; cursor.valid(); cursor.next()) {
         std::string path(cursor.path());
-        if (slots_.contains(path)) continue;
+        if (rows_.contains(std::string_view(path))) continue;
         auto row = cursor.row();
         if (!row) return fail(row.error());
         if (!crdt::cover(*row, covered)) continue;
@@ -116,12 +137,6 @@ void row_table::add_to(storage::batch& changes, std::string_view path, const crd
     }
 }
 
-void row_table::add_leftover(storage::batch& changes, std::string_view path, const crdt::row& row,
-                             const version_vector& have) const {
-    if (!crdt::has_leftovers(row)) return;
-    changes.put(space::rows, store_keys::leftover_key(bucket_, path), codec::encode(have));
-}
-
 result<std::vector<std::string>> row_table::prune(const version_vector& stable) {
     std::vector<std::string> pruned;
     const auto prefix = store_keys::leftover_key(bucket_, {});
@@ -135,7 +150,7 @@ result<std::vector<std::string>> row_table::prune(const version_vector& stable) 
         if (!row) return fail(row.error());
         if (*row && crdt::has_leftovers(**row)) {
             crdt::prune(**row, stable);
-            put(path, std::move(**row));
+            put(path, **row);
         }
         pruned.push_back(std::move(path));
     }
@@ -149,36 +164,51 @@ result<void> row_table::forget_leftovers(const std::vector<std::string>& paths) 
     return changes.empty() ? result<void>{} : engine_.write(changes);
 }
 
+/// In the order of their paths, in which engines take them fastest.
+std::vector<const kept_row*> row_table::sorted_changed() const {
+    std::vector<const kept_row*> sorted(changed_.begin(), changed_.end());
+    std::ranges::sort(sorted, {}, &kept_row::path);
+    return sorted;
+}
+
 result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have) const {
     const std::lock_guard lock(flush_mutex_);
     storage::batch changes;
-    for (const auto& path : dirty_) {
-        const auto& row = slots_.find(path)->second.value;
-        add_to(changes, path, row);
-        add_leftover(changes, path, row, have);
+    for (const auto* row : sorted_changed()) {
+        auto key = store_keys::row_key(bucket_, row->path());
+        if (row->encoded().empty()) {
+            changes.erase(space::rows, std::move(key));
+        } else {
+            changes.put(space::rows, std::move(key), std::string(row->encoded()));
+            if (holds_leftovers(row->encoded())) {
+                changes.put(space::rows, store_keys::leftover_key(bucket_, row->path()), codec::encode(have));
+            }
+        }
         if (changes.bytes() < write_piece) continue;
         if (auto written = engine_.write(changes); !written) return written;
         changes.clear();
     }
     changes.put(space::meta, std::string(watermark_key), watermark);
     if (auto written = engine_.write(changes); !written) return written;
-    for (const auto& path : dirty_) slots_.find(path)->second.dirty = false;
-    dirty_.clear();
+    for (auto* row : changed_) row->place_among_changed = kept_row::unchanged;
+    changed_.clear();
     return {};
 }
 
 row_table::rows row_table::waiting(std::string_view prefix) const {
     const std::lock_guard lock(flush_mutex_);
     rows found;
-    for (const auto& path : dirty_) {
-        if (path.starts_with(prefix)) found.emplace(path, slots_.find(path)->second.value);
+    for (const auto* kept : changed_) {
+        if (!kept->path().starts_with(prefix)) continue;
+        // One that holds nothing hides what the engine has.
+        found.emplace(kept->path(), decode(*kept).value_or(crdt::bottom(crdt::row_kind::dots)));
     }
     return found;
 }
 
 void row_table::trim() {
-    if (!dirty_.empty() || !is_full()) return;
-    slots_.clear();
+    if (!changed_.empty() || !is_full()) return;
+    rows_.clear();
     bytes_ = 0;
 }
 
@@ -188,6 +218,6 @@ row_cursor row_table::scan(std::string_view prefix, std::string_view from, const
     return {std::move(cursor), std::move(key)};
 }
 
-result<crdt::row> row_cursor::row() const { return decode(path(), cursor_->value()); }
+result<crdt::row> row_cursor::row() const { return decode_stored(path(), cursor_->value()); }
 
 }  // namespace anabranch::detail

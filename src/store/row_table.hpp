@@ -1,7 +1,7 @@
-// The rows of one bucket: those in use decoded in memory, the others in the storage engine.
+// The rows of one bucket: those in use in memory, the others in the storage engine.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -12,6 +12,7 @@
 
 #include "crdt/row.hpp"
 #include "storage/engine.hpp"
+#include "store/kept_row.hpp"
 #include "store/keys.hpp"
 
 namespace anabranch::detail {
@@ -47,14 +48,15 @@ class row_table {
     row_table(storage::engine& engine, store_keys::bucket_number bucket, std::size_t budget)
         : engine_(engine), bucket_(bucket), budget_(budget) {}
 
-    /// The row, in memory from now on; `bottom(kind)` where there is none. Valid until the next call of a non-const member.
-    result<crdt::row*> load(std::string_view path, crdt::row_kind kind);
-    /// A copy of the row; nothing where there is none.
+    /// Brings the row into memory, so that joining into it cannot fail. Valid until the next call of a non-const member.
+    result<const kept_row*> load(std::string_view path);
+    /// A copy of one that load() has returned; nothing where it holds nothing.
+    static std::optional<crdt::row> decode(const kept_row& row);
+    /// A copy of the row; nothing where it holds nothing.
     result<std::optional<crdt::row>> peek(std::string_view path, const storage::snapshot* at = nullptr) const;
-    /// Replaces a row.
-    void put(std::string_view path, crdt::row value);
-    /// The row that load() returned has been changed.
-    void touch(std::string_view path);
+    /// Joins a change of that kind into a row of that kind; `have` is what all rows reflect. Fails only where the row is not
+    /// in memory and cannot be read.
+    result<void> join(std::string_view path, const crdt::delta& change, const version_vector& have);
     /// Takes what `covered` covers away from every row whose path begins with `prefix`. Fails only where rows cannot be read.
     result<void> cover_prefix(std::string_view prefix, const version_vector& covered);
 
@@ -78,27 +80,32 @@ class row_table {
     row_cursor scan(std::string_view prefix, std::string_view from, const storage::snapshot* at = nullptr) const;
 
   private:
-    struct slot {
-        crdt::row value;
-        bool dirty = false;
-    };
+    static std::string_view path_of(std::string_view path) { return path; }
+    static std::string_view path_of(const kept_row::pointer& r) { return r->path(); }
     struct hash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+        std::size_t operator()(const auto& r) const { return std::hash<std::string_view>{}(path_of(r)); }
     };
-    using slots = boost::unordered_flat_map<std::string, slot, hash, std::equal_to<>>;
+    struct equal {
+        using is_transparent = void;
+        bool operator()(const auto& a, const auto& b) const { return path_of(a) == path_of(b); }
+    };
+    using kept_rows = boost::unordered_flat_set<kept_row::pointer, hash, equal>;
 
-    slots::iterator insert(std::string_view path, slot s);
-    void mark(const std::string& path, slot& s);
+    result<kept_rows::iterator> bring(std::string_view path);
+    kept_rows::iterator insert(kept_row::pointer row);
+    void replace(kept_rows::iterator at, const crdt::row& value);
+    void put(std::string_view path, const crdt::row& value);
     void add_to(storage::batch& changes, std::string_view path, const crdt::row& row) const;
-    void add_leftover(storage::batch& changes, std::string_view path, const crdt::row& row, const version_vector& have) const;
+    std::vector<const kept_row*> sorted_changed() const;
 
     storage::engine& engine_;
     store_keys::bucket_number bucket_;
     std::size_t budget_;
-    mutable slots slots_;  // mutable: flush() clears dirty marks, under flush_mutex_
-    mutable std::vector<std::string> dirty_;
-    std::size_t bytes_ = 0;  // brought into memory since it was last empty, about
+    kept_rows rows_;
+    mutable std::vector<kept_row*> changed_;  // mutable: flush() empties it, under flush_mutex_
+    std::size_t bytes_ = 0;                   // of memory
+    std::string encoding_;                    // of the last row that was replaced: its room is used again
     mutable std::mutex flush_mutex_;
 };
 

@@ -7,7 +7,7 @@
 namespace anabranch::detail {
 
 /// Visits the cursor's rows and those of `over` (an ordered map from paths) from prefix + `from` on, in order; where both have a
-/// path, that of `over`. `row_of` finds the row in a value of `over`, `adjust(path, row)` changes a stored one before it is shown.
+/// path, that of `over`. `row_of(path, value)` is the row of a value of `over`, `adjust(path, row)` changes a stored one before it is shown.
 template <class Over, class RowOf, class Adjust>
 result<void> scan_rows(row_cursor cursor, const Over& over, std::string_view prefix, std::string_view from, RowOf row_of,
                        Adjust adjust, const row_visitor& visit) {
@@ -18,7 +18,9 @@ result<void> scan_rows(row_cursor cursor, const Over& over, std::string_view pre
         scan_step step;
         if (is_over && (!cursor.valid() || it->first <= cursor.path())) {
             if (cursor.valid() && it->first == cursor.path()) cursor.next();
-            step = visit(it->first, row_of(it->second));
+            const result<crdt::row> row = row_of(it->first, it->second);
+            if (!row) return fail(row.error());
+            step = visit(it->first, *row);
             ++it;
         } else {
             auto row = cursor.row();

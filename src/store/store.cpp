@@ -36,7 +36,7 @@ result<bucket> store::create_bucket(std::string_view name) {
 }
 
 std::vector<std::string> store::buckets() const { return state_->bucket_names(); }
-replica_id store::id() const { return state_->origins().id(state_->self()); }
+replica_id store::id() const { return state_->self().id; }
 result<void> store::sync() { return state_->sync(); }
 result<void> store::accept_until(timestamp at) { return state_->accept_until(at); }
 

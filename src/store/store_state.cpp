@@ -69,7 +69,7 @@ result<void> store_state::load() {
     if (auto status = cursor->status(); !status) return status;
     persisted_origins_ = origins_.size();
     if (identity) {
-        self_ = origins_.intern(*identity);
+        take_incarnation(origins_.intern(*identity));
     } else if (auto created = create_identity(); !created) {
         return created;
     }
@@ -88,7 +88,7 @@ result<void> store_state::create_identity() {
         for (std::size_t k = 0; k < 8; ++k, bits >>= 8) id.value[i + k] = static_cast<std::uint8_t>(bits);
     }
     id.incarnation = 1;
-    self_ = origins_.intern(id);
+    take_incarnation(origins_.intern(id));
     storage::batch batch;
     batch.put(space::meta, std::string(store_keys::identity_key), codec::encode(id));
     persist_origins(batch);
@@ -192,12 +192,17 @@ void store_state::origins_persisted(std::size_t count) {
 
 origin store_state::next_incarnation(storage::batch& batch) {
     const std::lock_guard lock(identity_mutex_);
-    auto id = origins_.id(self_);
+    auto id = self().id;
     ++id.incarnation;
     const auto next = origins_.intern(id);
     batch.put(space::meta, std::string(store_keys::identity_key), codec::encode(id));
     persist_origins(batch);
     return next;
+}
+
+void store_state::take_incarnation(origin next) {
+    const std::lock_guard lock(identity_mutex_);
+    self_ = &incarnations_.emplace_back(incarnation{next, origins_.id(next)});
 }
 
 std::uint64_t store_state::subscribe(std::function<void()> woken) {

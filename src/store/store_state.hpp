@@ -4,6 +4,7 @@
 #include <anabranch/store.hpp>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -32,7 +33,11 @@ class store_state : public std::enable_shared_from_this<store_state> {
     hybrid_clock& clock() { return clock_; }
     const store_options& options() const { return options_; }
     /// Who commits here now.
-    origin self() const { return self_.load(); }
+    struct incarnation {
+        origin number;
+        replica_id id;
+    };
+    const incarnation& self() const { return *self_.load(); }
 
     /// Timestamps above this are too far in the future to be taken.
     timestamp horizon() const;
@@ -47,7 +52,7 @@ class store_state : public std::enable_shared_from_this<store_state> {
     /// A peer knows more of this replica than it does itself: from now on it commits as a new incarnation.
     /// Adds that to `batch`; take_incarnation() once it is written.
     origin next_incarnation(storage::batch& batch);
-    void take_incarnation(origin next) { self_.store(next); }
+    void take_incarnation(origin next);
 
     /// Called after every write to the log, and whenever durable progress may have changed; outside all locks.
     std::uint64_t subscribe(std::function<void()> woken);
@@ -74,7 +79,8 @@ class store_state : public std::enable_shared_from_this<store_state> {
     store_options options_;
     origin_table origins_;
     hybrid_clock clock_;
-    std::atomic<origin> self_{};
+    std::deque<incarnation> incarnations_;  // they stay where they are; under identity_mutex_
+    std::atomic<const incarnation*> self_ = nullptr;
     std::atomic<std::size_t> persisted_origins_ = 0;
     std::atomic<std::uint64_t> accepted_ = 0;
     std::mutex identity_mutex_;

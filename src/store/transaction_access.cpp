@@ -20,33 +20,45 @@ void transaction_access::cover(std::string_view path, crdt::row& row) const {
     }
 }
 
-result<crdt::row> transaction_access::before(std::string_view path, crdt::row_kind kind) {
-    auto row = rows_.load(path, kind);
+result<crdt::row> transaction_access::before(std::string_view path, crdt::row_kind kind) const {
+    // Without keeping it in memory: a transaction may read a great many.
+    auto row = rows_.peek(path);
     if (!row) return fail(row.error());
-    return checked(path, kind, **row);
+    return checked(path, kind, std::move(*row));
 }
 
-result<crdt::row> transaction_access::checked(std::string_view path, crdt::row_kind kind, crdt::row row) const {
-    if (crdt::kind_of(row) != kind) {
+result<crdt::row> transaction_access::checked(std::string_view path, crdt::row_kind kind, std::optional<crdt::row> row) const {
+    if (!row) return crdt::bottom(kind);
+    if (crdt::kind_of(*row) != kind) {
         return fail(errc::corrupt, "the row at path \"" + std::string(path) + "\" is of another kind than its type");
     }
-    cover(path, row);
+    cover(path, *row);
+    return std::move(*row);
+}
+
+result<crdt::row> transaction_access::now(std::string_view path, const crdt::delta& change) const {
+    auto row = before(path, crdt::kind_of(change.change));
+    if (row) crdt::join(*row, change, {});
     return row;
 }
 
 result<crdt::row> transaction_access::read(std::string_view path, crdt::row_kind kind) {
-    if (const auto it = edits_.find(path); it != edits_.end()) return it->second.now();
-    // Without keeping the row in memory: a transaction may read a great many.
-    auto row = rows_.peek(path);
-    if (!row) return fail(row.error());
-    return checked(path, kind, *row ? std::move(**row) : crdt::bottom(kind));
+    if (const auto it = edits_.find(path); it != edits_.end()) return now(path, it->second);
+    return before(path, kind);
 }
 
-result<transaction_access::edits::iterator> transaction_access::edit_of(std::string_view path, crdt::row_kind kind) {
-    if (const auto it = edits_.find(path); it != edits_.end()) return it;
-    auto row = before(path, kind);
+template <class Apply>
+result<void> transaction_access::change(std::string_view path, crdt::row_kind kind, const Apply& apply) {
+    auto it = edits_.find(path);
+    const auto kept = rows_.load(path);
+    if (!kept) return fail(kept.error());
+    auto row = checked(path, kind, row_table::decode(**kept));
     if (!row) return fail(row.error());
-    return edits_.try_emplace(std::string(path), std::move(*row)).first;
+    auto e = it == edits_.end() ? crdt::edit(std::move(*row)) : crdt::edit(std::move(*row), std::move(it->second));
+    auto applied = apply(e);
+    if (it == edits_.end()) it = edits_.try_emplace(std::string(path)).first;
+    it->second = e.take_change();
+    return applied;
 }
 
 void transaction_access::edit(std::string_view path, crdt::row_kind kind, const row_edit& apply) {
@@ -54,9 +66,8 @@ void transaction_access::edit(std::string_view path, crdt::row_kind kind, const 
     if (!store_keys::is_path(path)) {
         return reject({errc::limit_exceeded, "a name, or the nesting of names, is longer than limits.hpp allows"});
     }
-    auto it = edit_of(path, kind);
-    if (!it) return reject(it.error());
-    if (auto applied = apply((*it)->second, {me_, at_, have_, stable_}); !applied) reject(applied.error());
+    auto applied = change(path, kind, [&](crdt::edit& e) { return apply(e, {me_, at_, have_, stable_}); });
+    if (!applied) reject(applied.error());
 }
 
 void transaction_access::clear(std::string_view prefix) {
@@ -76,11 +87,15 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
     });
     if (!scanned) return scanned;
     if (!seen) return {};
+    const auto take_away = [&](crdt::edit& e) {
+        e.clear(have_);
+        return result<void>{};
+    };
     for (const auto& path : counters) {
-        if (auto it = edit_of(path, crdt::row_kind::counter); !it) return fail(it.error());
+        if (auto done = change(path, crdt::row_kind::counter, take_away); !done) return done;
     }
     for (auto it = edits_.lower_bound(prefix); it != edits_.end() && it->first.starts_with(prefix); ++it) {
-        it->second.clear(have_);
+        if (auto done = change(it->first, crdt::kind_of(it->second.change), take_away); !done) return done;
     }
     std::erase_if(removals_, [&](const std::string& earlier) { return earlier.starts_with(prefix); });
     removals_.emplace_back(prefix);
@@ -90,15 +105,17 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
 result<void> transaction_access::scan(std::string_view prefix, std::string_view from, const row_visitor& visit) {
     if (auto flushed = flush_(); !flushed) return flushed;
     return scan_rows(
-        rows_.scan(prefix, from), edits_, prefix, from, [](const crdt::edit& e) -> const crdt::row& { return e.now(); },
+        rows_.scan(prefix, from), edits_, prefix, from, [&](std::string_view path, const crdt::delta& d) { return now(path, d); },
         [&](std::string_view path, crdt::row& row) { cover(path, row); }, visit);
 }
 
-crdt::changes transaction_access::changes() const {
+crdt::changes transaction_access::take_changes() {
     crdt::changes c;
-    for (const auto& prefix : removals_) c.removals.push_back({prefix, have_});
-    for (const auto& [path, e] : edits_) {
-        if (e.changed()) c.rows.push_back({path, e.change()});
+    for (auto& prefix : removals_) c.removals.push_back({std::move(prefix), have_});
+    c.rows.reserve(edits_.size());
+    while (!edits_.empty()) {
+        auto one = edits_.extract(edits_.begin());
+        if (!one.mapped().empty()) c.rows.push_back({std::move(one.key()), std::move(one.mapped())});
     }
     return c;
 }

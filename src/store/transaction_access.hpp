@@ -25,25 +25,22 @@ class transaction_access final : public access {
     void reject(error reason) override;
 
     const result<void>& status() const { return status_; }
-    /// What the transaction did. Nothing of what it undid itself is in it.
-    crdt::changes changes() const;
-    /// The rows that it touched, as they are after it, for `put(path, row)`.
-    template <class Put>
-    void take_rows(Put put) {
-        for (auto& [path, e] : edits_) {
-            if (e.changed()) put(path, e.take());
-        }
-    }
+    /// What the transaction did, for once. Nothing of what it undid itself is in it.
+    crdt::changes take_changes();
 
   private:
-    using edits = std::map<std::string, crdt::edit, std::less<>>;
+    /// What it has done to a row so far. The row as it was before stands in the table, which nobody else changes meanwhile.
+    using edits = std::map<std::string, crdt::delta, std::less<>>;
 
     /// The bucket's row, without what this transaction has removed.
-    result<crdt::row> before(std::string_view path, crdt::row_kind kind);
-    result<crdt::row> checked(std::string_view path, crdt::row_kind kind, crdt::row row) const;
+    result<crdt::row> before(std::string_view path, crdt::row_kind kind) const;
+    result<crdt::row> checked(std::string_view path, crdt::row_kind kind, std::optional<crdt::row> row) const;
+    result<crdt::row> now(std::string_view path, const crdt::delta& change) const;
     /// What a removal in this transaction left of a row that was read from the bucket.
     void cover(std::string_view path, crdt::row& row) const;
-    result<edits::iterator> edit_of(std::string_view path, crdt::row_kind kind);
+    /// Runs `apply(edit)` on the row.
+    template <class Apply>
+    result<void> change(std::string_view path, crdt::row_kind kind, const Apply& apply);
     result<void> clear_below(std::string_view prefix);
 
     row_table& rows_;

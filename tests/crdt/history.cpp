@@ -90,13 +90,13 @@ void history::commit(std::size_t replica, const std::vector<operation>& operatio
         edit_row(e, type_, o, me, t.at, r.have);
         if (o.what == operation::kind::clear) c.removals.assign(1, {map_path, r.have});
     }
-    if (e.changed()) c.rows.push_back({row_path, e.change()});
+    if (!e.change().empty()) c.rows.push_back({row_path, e.change()});
 
-    // As the store does it.
+    // What the transaction itself reads is what is joined, here and elsewhere.
     if (!c.removals.empty()) crdt::cover(r.row, r.have);
     auto joined = r.row;
     crdt::join(joined, e.change(), r.have);
-    if (e.changed()) r.row = e.take();
+    if (!e.change().empty()) r.row = e.now();
     local_is_remote_ = local_is_remote_ && joined == r.row;
 
     std::vector<origin> mentioned;

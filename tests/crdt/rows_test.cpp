@@ -136,7 +136,7 @@ TEST_CASE("a counter's sum may pass through what int64 cannot hold, and not end 
 TEST_CASE("an addition that would overflow is refused and changes nothing") {
     edit e(counter({{ada, 0, 1, most}}));
     CHECK_FALSE(e.add({ada, 2}, 1, 1));
-    CHECK_FALSE(e.changed());
+    CHECK(e.change().empty());
     CHECK(e.add({ada, 2}, least, 1));
     CHECK(value(e.now()) == -1);
     // Another writer has a total of its own.

@@ -40,8 +40,12 @@ void world::heal() {
         r->dies_in.reset();
     }
     settle();
-    for (auto& r : replicas_) {
-        if (!r->open) start(*r);
+    // Again where the process dies as it opens them, which it does once at most.
+    while (std::ranges::any_of(replicas_, [](const auto& r) { return !r->open; })) {
+        for (auto& r : replicas_) {
+            if (!r->open) start(*r);
+        }
+        settle();
     }
     for (std::size_t b = 0; b < buckets_; ++b) {
         for (std::size_t o = 0; o < replicas_.size(); ++o) {

@@ -1,5 +1,6 @@
 #include "storage/failing_calls.hpp"
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,10 +32,20 @@ enum class outcome { pass, half, full, broken };
 outcome outcome_of_write(int file) {
     if (!armed) return outcome::pass;
     const std::lock_guard lock(mutex);
-    if (failing == failing_calls::call::sync || !is_meant(file)) return outcome::pass;
+    const bool is_about_writing = failing == failing_calls::call::write_nothing || failing == failing_calls::call::write_half;
+    if (!is_about_writing || !is_meant(file)) return outcome::pass;
     if (failing == failing_calls::call::write_nothing || half_written) return outcome::full;
     half_written = true;
     return outcome::half;
+}
+
+/// What the call fails with, or 0.
+int failure_of_allocation(int file) {
+    if (!armed) return 0;
+    const std::lock_guard lock(mutex);
+    if (failing == failing_calls::call::allocate && is_meant(file)) return ENOSPC;
+    if (failing == failing_calls::call::allocate_ever && is_meant(file)) return EOPNOTSUPP;
+    return 0;
 }
 
 outcome outcome_of_sync(int file) {
@@ -72,6 +83,15 @@ extern "C" ssize_t write(int file, const void* bytes, size_t size) {
             break;
     }
     return ::syscall(SYS_write, file, bytes, size);
+}
+
+extern "C" int fallocate(int file, int mode, off_t from, off_t size) {
+    using namespace anabranch::test;
+    if (const int cause = failure_of_allocation(file); cause != 0) {
+        errno = cause;
+        return -1;
+    }
+    return static_cast<int>(::syscall(SYS_fallocate, file, mode, from, size));
 }
 
 extern "C" int fdatasync(int file) {

@@ -4,6 +4,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/perf_level.h>
@@ -17,6 +18,8 @@
 #include <chrono>
 #include <mutex>
 #include <system_error>
+
+#include "storage/rocksdb/mapped_log.hpp"
 
 namespace anabranch::storage {
 namespace {
@@ -249,6 +252,7 @@ rocksdb::DBOptions database_options() {
     options.max_total_wal_size = 64 * mebibyte;
     options.max_open_files = 256;
     options.skip_stats_update_on_db_open = true;
+    options.writable_file_max_buffer_size = mebibyte / 8;
     options.stats_dump_period_sec = 0;
     options.stats_persist_period_sec = 0;
     options.keep_log_file_num = 2;
@@ -260,7 +264,6 @@ std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors() {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(8 * mebibyte);
     rocksdb::ColumnFamilyOptions options;
-    options.max_write_buffer_number = 2;
     options.compression = best_supported({rocksdb::kLZ4Compression, rocksdb::kSnappyCompression});
     options.level_compaction_dynamic_level_bytes = true;
 
@@ -268,7 +271,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors() {
     for (const space where : {space::meta, space::rows, space::log}) {
         // Tables of the log are moved down as they are, as long as they stay compressed as they are.
         options.bottommost_compression = where == space::log ? options.compression : best_supported({rocksdb::kZSTD, options.compression});
-        options.write_buffer_size = where == space::meta ? mebibyte : 4 * mebibyte;
+        options.write_buffer_size = where == space::rows ? 2 * mebibyte : mebibyte;
+        options.max_write_buffer_number = where == space::log ? 4 : 2;
         table.filter_policy.reset(where == space::rows ? rocksdb::NewBloomFilterPolicy(10) : nullptr);
         options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
         families.emplace_back(family_names[index(where)], options);
@@ -332,9 +336,9 @@ class rocksdb_cursor final : public cursor {
 
 class rocksdb_engine final : public engine {
   public:
-    rocksdb_engine(fs::path directory, std::shared_ptr<const log_watch> log, std::unique_ptr<rocksdb::DB> db,
-                   const std::vector<rocksdb::ColumnFamilyHandle*>& families)
-        : directory_(std::move(directory)), log_(std::move(log)), db_(std::move(db)) {
+    rocksdb_engine(fs::path directory, std::shared_ptr<const log_watch> log, std::unique_ptr<rocksdb::Env> env,
+                   std::unique_ptr<rocksdb::DB> db, const std::vector<rocksdb::ColumnFamilyHandle*>& families)
+        : directory_(std::move(directory)), log_(std::move(log)), env_(std::move(env)), db_(std::move(db)) {
         std::copy(families.begin(), families.end(), families_.begin());
     }
     rocksdb_engine(const rocksdb_engine&) = delete;
@@ -414,8 +418,10 @@ class rocksdb_engine final : public engine {
     using clock = std::chrono::steady_clock;
 
     std::unique_ptr<rocksdb::Iterator> iterator(space where, const snapshot* at) const {
-        return std::unique_ptr<rocksdb::Iterator>(
-            db_->NewIterator(rocksdb_snapshot::read_options(at), families_[index(where)]));
+        auto options = rocksdb_snapshot::read_options(at);
+        // The log is read once from end to end: it would push the rows out of the cache.
+        options.fill_cache = where != space::log;
+        return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(options, families_[index(where)]));
     }
 
     result<void> check_log() const {
@@ -448,6 +454,7 @@ class rocksdb_engine final : public engine {
 
     const fs::path directory_;
     const std::shared_ptr<const log_watch> log_;
+    const std::unique_ptr<rocksdb::Env> env_;
     const std::unique_ptr<rocksdb::DB> db_;
     std::array<rocksdb::ColumnFamilyHandle*, space_count> families_;
     std::atomic<std::size_t> unchecked_ = 0;     ///< bytes written since the last look at the disk
@@ -463,10 +470,12 @@ result<std::unique_ptr<engine>> open_rocksdb(const std::filesystem::path& direct
     const auto log = std::make_shared<log_watch>();
     rocksdb::DBOptions options = database_options();
     options.listeners.push_back(log);
+    auto env = rocksdb::NewCompositeEnv(with_mapped_logs(rocksdb::FileSystem::Default()));
+    options.env = env.get();
     const auto status =
         rocksdb::DB::Open(options, directory.string(), family_descriptors(), &families, &opened);
     if (!status.ok()) return open_failure(directory, status);
-    return std::make_unique<rocksdb_engine>(directory, log, std::unique_ptr<rocksdb::DB>(opened), families);
+    return std::make_unique<rocksdb_engine>(directory, log, std::move(env), std::unique_ptr<rocksdb::DB>(opened), families);
 }
 
 }  // namespace anabranch::storage

@@ -8,7 +8,7 @@ namespace {
 constexpr int deepest = 16;
 constexpr std::size_t most_fields = 64;
 
-unsigned width_of(std::uint64_t v) {
+unsigned width_of(std::uint32_t v) {
     unsigned width = 0;
     for (; v != 0; v >>= 8) ++width;
     return width;
@@ -18,12 +18,13 @@ unsigned width_of(std::uint64_t v) {
 
 void written_column::append_to(output& out) const {
     unsigned width = 0;
-    for (const auto v : numbers_) width = std::max(width, width_of(v));
-    out.varint(numbers_.size());
+    for (const auto v : low_) width = std::max(width, width_of(v));
+    for (const auto v : high_) width = std::max(width, v == 0 ? 0 : 4 + width_of(v));
+    out.varint(low_.size());
     out.varint(width);
-    std::string plane(numbers_.size(), '\0');
     for (unsigned byte = 0; byte < width; ++byte) {
-        std::ranges::transform(numbers_, plane.begin(), [&](std::uint64_t v) { return static_cast<char>(v >> (8 * byte)); });
+        std::string plane(low_.size(), '\0');
+        std::ranges::transform(byte < 4 ? low_ : high_, plane.begin(), [&](std::uint32_t v) { return static_cast<char>(v >> (8 * (byte % 4))); });
         out.raw(plane);
     }
     out(std::string_view(bytes_));

@@ -16,7 +16,12 @@ namespace anabranch::codec {
 /// A column that is written, and those of the fields inside its structures.
 class written_column {
   public:
-    void number(std::uint64_t v) { numbers_.push_back(v); }
+    void number(std::uint64_t v) {
+        low_.push_back(static_cast<std::uint32_t>(v));
+        if (v >> 32 == 0) return;
+        high_.resize(low_.size());
+        high_.back() = static_cast<std::uint32_t>(v >> 32);
+    }
     void bytes(std::string_view v) {
         number(v.size());
         bytes_ += v;
@@ -29,7 +34,8 @@ class written_column {
     void append_to(output& out) const;
 
   private:
-    std::vector<std::uint64_t> numbers_;
+    std::vector<std::uint32_t> low_;
+    std::vector<std::uint32_t> high_;  // as far as there is a number that needs it: hardly any does
     std::string bytes_;
     std::deque<written_column> fields_;  // they stay where they are
 };

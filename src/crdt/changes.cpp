@@ -3,45 +3,46 @@
 #include <algorithm>
 
 namespace anabranch::crdt {
-namespace {
 
-class payload_output final : public codec::basic_output<payload_output> {
-  public:
-    payload_output(std::string& out, origin own, std::vector<origin>& mentioned)
-        : basic_output(out), own_(own), mentioned_(mentioned) {}
-    std::uint32_t translate(const origin& o) const {
-        if (o == own_) return 0;
-        const auto it = std::ranges::find(mentioned_, o);
-        const auto place = static_cast<std::uint32_t>(it - mentioned_.begin()) + 1;
-        if (it == mentioned_.end()) mentioned_.push_back(o);
-        return place;
-    }
+std::uint32_t payload_output::translate(const origin& o) const {
+    if (o == own_) return 0;
+    const auto it = std::ranges::find(mentioned_, o);
+    const auto place = static_cast<std::uint32_t>(it - mentioned_.begin()) + 1;
+    if (it == mentioned_.end()) mentioned_.push_back(o);
+    return place;
+}
 
-  private:
-    origin own_;
-    std::vector<origin>& mentioned_;
-};
+changes_output::changes_output(std::string& out, origin own, std::vector<origin>& mentioned)
+    : bytes_(out), out_(out, own, mentioned) {}
 
-}  // namespace
+void changes_output::removals(const std::vector<prefix_removal>& all, std::size_t rows) {
+    out_(all);
+    out_.varint(rows);
+}
+
+void changes_output::row(std::string_view key, const delta& change) {
+    out_(key, kind_of(change.change));
+    // Its length stands in front: mostly one byte.
+    const auto at = bytes_.size();
+    bytes_ += '\0';
+    out_(change.covers);
+    std::visit([&](const auto& alternative) { out_(alternative); }, change.change);
+    std::string length;
+    codec::output(length).varint(bytes_.size() - at - 1);
+    bytes_.replace(at, 1, length);
+}
+
+void changes_output::members(const roster& change) {
+    // At the end and mostly not there: hardly any transaction is about members.
+    if (!change.empty()) out_(change);
+}
 
 std::string encode_changes(const changes& c, origin own, std::vector<origin>& mentioned) {
     std::string bytes;
-    payload_output out(bytes, own, mentioned);
-    out(c.removals);
-    out.varint(c.rows.size());
-    for (const auto& [key, change] : c.rows) {
-        out(key, kind_of(change.change));
-        // Its length stands in front: mostly one byte.
-        const auto at = bytes.size();
-        bytes += '\0';
-        out(change.covers);
-        std::visit([&](const auto& alternative) { out(alternative); }, change.change);
-        std::string length;
-        codec::output(length).varint(bytes.size() - at - 1);
-        bytes.replace(at, 1, length);
-    }
-    // At the end and mostly not there: hardly any transaction is about members.
-    if (!c.members.empty()) out(c.members);
+    changes_output out(bytes, own, mentioned);
+    out.removals(c.removals, c.rows.size());
+    for (const auto& [key, change] : c.rows) out.row(key, change);
+    out.members(c.members);
     return bytes;
 }
 
@@ -94,11 +95,15 @@ std::optional<changes> decode_changes(std::string_view payload, origin own, std:
     return c;
 }
 
+bool is_own_work(const delta& change, const dot& transaction) {
+    return adds_only(change.change, [&](const dot& d) { return d == transaction; }) && !change.covers.covers(transaction);
+}
+
+bool is_own_work(const prefix_removal& removal, const dot& transaction) { return !removal.covered.covers(transaction); }
+
 bool is_own_work(const changes& c, const dot& transaction) {
-    const auto own = [&](const dot& d) { return d == transaction; };
-    return std::ranges::all_of(c.rows, [&](const row_change& r) { return adds_only(r.change.change, own); }) &&
-           std::ranges::none_of(c.rows, [&](const row_change& r) { return r.change.covers.covers(transaction); }) &&
-           std::ranges::none_of(c.removals, [&](const prefix_removal& r) { return r.covered.covers(transaction); });
+    return std::ranges::all_of(c.rows, [&](const row_change& r) { return is_own_work(r.change, transaction); }) &&
+           std::ranges::all_of(c.removals, [&](const prefix_removal& r) { return is_own_work(r, transaction); });
 }
 
 }  // namespace anabranch::crdt

@@ -61,8 +61,32 @@ class payload_input final : public codec::basic_input<payload_input> {
     std::span<const origin> mentioned_;
 };
 
-/// A payload refers to replicas by their place in the record's list of them: 0 is the record's own origin, n is
-/// `mentioned[n - 1]`. Encoding fills the list.
+class payload_output final : public codec::basic_output<payload_output> {
+  public:
+    payload_output(std::string& out, origin own, std::vector<origin>& mentioned)
+        : basic_output(out), own_(own), mentioned_(mentioned) {}
+    std::uint32_t translate(const origin& o) const;
+
+  private:
+    origin own_;
+    std::vector<origin>& mentioned_;
+};
+
+/// Writes a payload piece by piece: removals, that many rows by ascending keys, members where there are any.
+/// It refers to replicas by their place in the record's list of them: 0 is the record's own origin, n is
+/// `mentioned[n - 1]`. Writing fills the list.
+class changes_output {
+  public:
+    changes_output(std::string& out, origin own, std::vector<origin>& mentioned);
+
+    void removals(const std::vector<prefix_removal>& all, std::size_t rows);
+    void row(std::string_view key, const delta& change);
+    void members(const roster& change);
+
+  private:
+    std::string& bytes_;
+    payload_output out_;
+};
 std::string encode_changes(const changes& c, origin own, std::vector<origin>& mentioned);
 
 /// Reads a payload row by row, for whoever needs them only for a moment. Changes of row kinds that this version does not
@@ -87,6 +111,8 @@ class changes_input {
 std::optional<changes> decode_changes(std::string_view payload, origin own, std::span<const origin> mentioned);
 
 /// What may be demanded of a transaction with that dot: it adds nothing in the name of another.
+bool is_own_work(const delta& change, const dot& transaction);
+bool is_own_work(const prefix_removal& removal, const dot& transaction);
 bool is_own_work(const changes& c, const dot& transaction);
 
 }  // namespace anabranch::crdt

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <anabranch/limits.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <ranges>
 
 #include "codec/columns.hpp"
 #include "codec/compression.hpp"
@@ -25,12 +26,11 @@ bool is_before(const dot& a, const dot& b, std::span<const dot_range> ranges) {
 
 /// Every entry's timestamp with its dot, by origin and sequence: timestamps rise with the sequence, so that differences are
 /// small.
-template <class Rows>
-auto timestamps(Rows& rows, std::span<const dot_range> ranges) {
-    using entry = std::conditional_t<std::is_const_v<Rows>, const entries_row::entry, entries_row::entry>;
-    std::vector<entry*> all;
-    for (auto& r : rows) {
-        if (auto* entries = std::get_if<entries_row>(&r.change.change)) {
+template <class Entry, class Rows>
+std::vector<Entry*> by_dot(Rows&& rows, std::span<const dot_range> ranges) {
+    std::vector<Entry*> all;
+    for (auto* r : rows) {
+        if (auto* entries = std::get_if<entries_row>(&r->change.change)) {
             for (auto& e : entries->entries) all.push_back(&e);
         }
     }
@@ -319,10 +319,18 @@ class place_input final : public codec::basic_input<place_input> {
 }  // namespace
 
 std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins) {
+    std::vector<const row_change*> rows;
+    for (const auto& r : c.rows) rows.push_back(&r);
+    return encode_fold(rows, c.removals, c.members, ranges, origins);
+}
+
+std::string encode_fold(const std::vector<const row_change*>& all, const std::vector<prefix_removal>& removals, const roster& members,
+                        std::span<const dot_range> ranges, const origin_table& origins) {
     written_column root;
     row_output rows(ranges);
     key_output key(root.field(keys));
-    for (const auto& r : c.rows) {
+    for (const auto* each : all) {
+        const auto& r = *each;
         key.write(r.key);
         root.field(kinds).number(static_cast<std::uint64_t>(kind_of(r.change.change)));
         std::uint64_t in_range = 0;
@@ -344,7 +352,7 @@ std::string encode_fold(const changes& c, std::span<const dot_range> ranges, con
     }
     std::optional<dot> last;
     timestamp previous;
-    for (const auto* e : timestamps(c.rows, ranges)) {
+    for (const auto* e : by_dot<const entries_row::entry>(all, ranges)) {
         const bool is_first = !last || last->writer != e->id.writer;
         root.field(times).field(is_first ? 0 : 1).number(is_first ? e->at.value : e->at.value - previous.value);
         previous = e->at;
@@ -354,13 +362,13 @@ std::string encode_fold(const changes& c, std::span<const dot_range> ranges, con
     std::string apart;
     written_column scratch;
     place_output extras(apart, rows, scratch);
-    extras(c.removals, c.members);
+    extras(removals, members);
     std::vector<replica_id> others;
     for (auto i = ranges.size(); i < rows.places().size(); ++i) others.push_back(origins.id(rows.places()[i]));
     std::string raw;
     codec::output out(raw);
     out(others, apart);
-    out.varint(c.rows.size());
+    out.varint(all.size());
     root.append_to(out);
     const auto compressed = codec::compress(raw, compression_level);
     std::string bytes;
@@ -407,6 +415,8 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
     const auto is_within = [&](const row& r) {
         return adds_only(r, [&](const dot& d) { return holds(ranges, d); });
     };
+    constexpr std::size_t few_bytes = 16;  // a row hardly takes less
+    c.rows.reserve(std::min(static_cast<std::size_t>(count), raw.size() / few_bytes));
     key_input key(root.field(keys));
     for (auto n = count; n > 0; --n) {
         auto path = key.read();
@@ -431,7 +441,8 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
     }
     std::optional<dot> last;
     timestamp previous;
-    for (auto* e : timestamps(c.rows, ranges)) {
+    const auto address = [](row_change& r) { return &r; };
+    for (auto* e : by_dot<entries_row::entry>(c.rows | std::views::transform(address), ranges)) {
         const bool is_first = !last || last->writer != e->id.writer;
         const auto v = rows.number(root.field(times).field(is_first ? 0 : 1));
         e->at.value = is_first ? v : previous.value + v;

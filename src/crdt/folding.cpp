@@ -1,7 +1,7 @@
 #include "crdt/folding.hpp"
 
 #include <algorithm>
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <deque>
 #include <functional>
 #include <map>
@@ -54,6 +54,17 @@ void restrict_to(row& r, std::span<const dot_range> ranges) {
     std::visit(visitor{ranges}, r);
 }
 
+std::string_view key_of(std::string_view key) { return key; }
+std::string_view key_of(const row_change* r) { return r->key; }
+struct hash_of_key {
+    using is_transparent = void;
+    std::size_t operator()(const auto& r) const { return std::hash<std::string_view>{}(key_of(r)); }
+};
+struct equal_key {
+    using is_transparent = void;
+    bool operator()(const auto& a, const auto& b) const { return key_of(a) == key_of(b); }
+};
+
 }  // namespace
 
 bool holds(std::span<const dot_range> ranges, const dot& d) {
@@ -61,32 +72,29 @@ bool holds(std::span<const dot_range> ranges, const dot& d) {
 }
 
 struct folding::state {
-    struct entry {
-        std::string key;
-        delta change;
-    };
-    std::deque<entry> rows;  // they stay where they are
-    boost::unordered_flat_map<std::string_view, entry*> by_key;
+    std::deque<row_change> rows;  // they stay where they are
+    boost::unordered_flat_set<row_change*, hash_of_key, equal_key> by_key;
     std::map<std::string, version_vector, std::less<>> removals;
     roster members;
     std::size_t bytes = 0;
 
     void add(std::string_view key, delta&& change) {
         const auto it = by_key.find(key);
-        if (it != by_key.end()) return join(it->second->change, std::move(change));
+        if (it != by_key.end()) return join((*it)->change, std::move(change));
         bytes += key.size() + size_of(change);
-        auto& added = rows.emplace_back(entry{std::string(key), std::move(change)});
-        by_key.emplace(added.key, &added);
+        by_key.insert(&rows.emplace_back(row_change{std::string(key), std::move(change)}));
     }
     void add(prefix_removal&& removal) {
         bytes += removal.prefix.size() + row_overhead;
         removals[std::move(removal.prefix)].join(removal.covered);
     }
-    std::vector<entry*> sorted();
+    std::vector<row_change*> sorted();
+    std::vector<row_change*> settle(std::span<const dot_range> ranges);
+    std::vector<prefix_removal> take_removals();
 };
 
 /// By key. Keys have much in common at their beginning: what comes after that as a number decides most comparisons.
-std::vector<folding::state::entry*> folding::state::sorted() {
+std::vector<row_change*> folding::state::sorted() {
     std::string_view shared = rows.empty() ? std::string_view() : rows.front().key;
     for (const auto& r : rows) {
         shared = shared.substr(0, static_cast<std::size_t>(std::ranges::mismatch(shared, r.key).in1 - shared.begin()));
@@ -94,7 +102,7 @@ std::vector<folding::state::entry*> folding::state::sorted() {
     const auto common = shared.size();
     struct place {
         std::uint64_t head;
-        entry* row;
+        row_change* row;
     };
     std::vector<place> places;
     places.reserve(rows.size());
@@ -108,7 +116,7 @@ std::vector<folding::state::entry*> folding::state::sorted() {
     std::ranges::sort(places, [](const place& a, const place& b) {
         return a.head != b.head ? a.head < b.head : a.row->key < b.row->key;
     });
-    std::vector<entry*> all;
+    std::vector<row_change*> all;
     all.reserve(places.size());
     for (const auto& p : places) all.push_back(p.row);
     return all;
@@ -135,23 +143,40 @@ bool folding::add(std::string_view payload, origin own, std::span<const origin> 
 
 std::size_t folding::bytes() const { return state_->bytes; }
 
-changes folding::take(std::span<const dot_range> ranges) {
-    changes c;
-    c.rows.reserve(state_->rows.size());
-    for (auto* r : state_->sorted()) c.rows.push_back({std::move(r->key), std::move(r->change)});
-    for (auto& [prefix, covered] : state_->removals) {
+/// What there is of each row for a receiver that has what the ranges do not hold, by key.
+std::vector<row_change*> folding::state::settle(std::span<const dot_range> ranges) {
+    auto all = sorted();
+    for (const auto& [prefix, covered] : removals) {
         // What was added since or elsewhere is not covered: so the order of removals and additions does not count.
-        for (auto it = std::ranges::lower_bound(c.rows, prefix, {}, &row_change::key);
-             it != c.rows.end() && it->key.starts_with(prefix); ++it) {
-            cover(it->change.change, covered);
+        for (auto it = std::ranges::lower_bound(all, prefix, {}, &row_change::key); it != all.end() && (*it)->key.starts_with(prefix); ++it) {
+            cover((*it)->change.change, covered);
         }
-        c.removals.push_back({prefix, std::move(covered)});
     }
-    for (auto& r : c.rows) restrict_to(r.change.change, ranges);
-    std::erase_if(c.rows, [](const row_change& r) { return r.change.covers.empty() && is_bottom(r.change.change); });
-    c.members = std::move(state_->members);
+    for (auto* r : all) restrict_to(r->change.change, ranges);
+    std::erase_if(all, [](const row_change* r) { return r->change.empty(); });
+    return all;
+}
+
+std::vector<prefix_removal> folding::state::take_removals() {
+    std::vector<prefix_removal> all;
+    for (auto& [prefix, covered] : removals) all.push_back({prefix, std::move(covered)});
+    return all;
+}
+
+changes folding::take(std::span<const dot_range> ranges) {
+    const auto rows = state_->settle(ranges);
+    changes c{state_->take_removals(), {}, std::move(state_->members)};
+    c.rows.reserve(rows.size());
+    for (auto* r : rows) c.rows.push_back(std::move(*r));
     *state_ = {};
     return c;
+}
+
+std::string folding::encode(std::span<const dot_range> ranges, const origin_table& origins) {
+    const auto rows = state_->settle(ranges);
+    auto bytes = encode_fold({rows.begin(), rows.end()}, state_->take_removals(), state_->members, ranges, origins);
+    *state_ = {};
+    return bytes;
 }
 
 }  // namespace anabranch::crdt

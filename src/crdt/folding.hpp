@@ -40,6 +40,8 @@ class folding {
     std::size_t bytes() const;
     /// All of it, rows sorted by key. Of dots outside `ranges`, which the receiver has, only the coverage is kept.
     changes take(std::span<const dot_range> ranges);
+    /// The same, encoded at once: encode_fold().
+    std::string encode(std::span<const dot_range> ranges, const origin_table& origins);
 
   private:
     struct state;
@@ -49,6 +51,8 @@ class folding {
 /// The changes of a fold of just these ranges, sorted by key. What the ranges imply is left out: an origin's earlier
 /// write on a row is covered by its later one.
 std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins);
+std::string encode_fold(const std::vector<const row_change*>& rows, const std::vector<prefix_removal>& removals, const roster& members,
+                        std::span<const dot_range> ranges, const origin_table& origins);
 
 /// Nothing where the bytes are malformed, or add what is not in the ranges. `number_of` finds or makes the number of
 /// a replica; nothing where that is one too many.

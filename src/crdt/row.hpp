@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "causality/origin_table.hpp"
 #include "causality/version_vector.hpp"
@@ -50,7 +51,7 @@ struct counter_row {
     };
 
     boost::container::small_vector<total, 2> totals;  ///< sorted by writer, one each
-    boost::container::small_vector<reset, 1> resets;  ///< sorted by writer, one each
+    std::vector<reset> resets;                         ///< sorted by writer, one each
 
     bool operator==(const counter_row&) const = default;
     template <class Archive>
@@ -116,7 +117,7 @@ struct removals_row {
         }
     };
 
-    boost::container::small_vector<add, 1> adds;  ///< sorted by dot
+    std::vector<add> adds;  ///< sorted by dot
     /// The latest removal of each origin: one that has seen a later removal of an origin has seen its earlier ones.
     version_vector removals;
 

@@ -125,9 +125,9 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
             folds.push_back(std::move(*chunk));
         } else {
             const auto writer = *store_.origins().find(top->origin());
-            const auto record = oplog::decode_record(top->body());
-            const auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
-            if (!mentioned || !all.add(record->payload, writer, *mentioned)) return undecodable(*top);
+            const auto record = open_logged(*top);
+            if (!record) return fail(record.error());
+            if (!all.add(record->payload, writer, record->mentioned)) return undecodable(*top);
             raise(writer, {top->sequence(), top->head(), at});
             ++records;
             merged.next();
@@ -149,7 +149,7 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
     if (records == 0 && folds.size() == 1 && folds.front().ranges == chunk.ranges) return std::move(folds.front());
     chunk.folded->least = *least;
     chunk.folded->greatest = until;
-    chunk.folded->body = crdt::encode_fold(all.take(ranges), ranges, store_.origins());
+    chunk.folded->body = all.encode(ranges, store_.origins());
     if (chunk.folded->body.size() > limits::fold) {
         return fail(errc::limit_exceeded, "what a peer lacks of bucket \"" + name_ + "\" cannot be cut into folds of " +
                                               std::to_string(limits::fold) + " bytes");
@@ -157,13 +157,11 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
     return chunk;
 }
 
-result<crdt::changes> bucket_state::decode_logged(origin writer, const oplog::record_stream& at) const {
-    if (const auto record = oplog::decode_record(at.body())) {
-        if (const auto mentioned = find_mentioned(record->mentioned)) {
-            if (auto changes = crdt::decode_changes(record->payload, writer, *mentioned)) return std::move(*changes);
-        }
-    }
-    return undecodable(at);
+result<bucket_state::logged_record> bucket_state::open_logged(const oplog::record_stream& at) const {
+    const auto record = oplog::decode_record(at.body());
+    auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
+    if (!mentioned) return undecodable(at);
+    return logged_record{record->payload, std::move(*mentioned)};
 }
 
 tl::unexpected<error> bucket_state::undecodable(const oplog::record_stream& at) const {
@@ -272,11 +270,13 @@ result<bucket_state::examined> bucket_state::examine_fold(const oplog::chunk& ch
         if (!is_new(i)) continue;
         if (auto allowed = check_writer(members, {chunk.ranges[i].origin, ranges[i].last}, source); !allowed) return fail(allowed.error());
     }
-    const auto wrong = find_wrong_row(*changes);
-    if (!wrong) return fail(wrong.error());
-    if (*wrong != nullptr) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" " + *wrong);
+    for (const auto& [path, change] : changes->rows) {
+        const auto wrong = find_wrong_row(path, change);
+        if (!wrong) return fail(wrong.error());
+        if (*wrong != nullptr) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" " + *wrong);
+    }
     found.log.put(space::log, store_keys::log_key(number_, store_keys::fold_origin, fold.number), codec::encode(fold_value{have_, chunk}));
-    found.news.push_back({covers, latest, std::move(*changes)});
+    found.folded = std::move(*changes);
     found.fold = std::move(fold);
     return found;
 }

@@ -57,9 +57,14 @@ result<bool> bucket_state::change_roster_locked(const std::function<result<crdt:
     if (change->empty()) return false;
     const auto writer = store_.self().number;
     const auto last = tail_of(writer);
-    if (auto logged = append(last, {writer, last.sequence + 1}, store_.clock().next(), {{}, {}, *change}); !logged) {
-        return fail(logged.error());
-    }
+    const dot me{writer, last.sequence + 1};
+    std::vector<origin> mentioned;
+    const auto payload = crdt::encode_changes({{}, {}, *change}, writer, mentioned);
+    const auto size = append(last, me, store_.clock().next(), payload, mentioned);
+    if (!size) return fail(size.error());
+    join_members(*change);
+    have_.join(me);
+    logged(*size);
     after_write();
     return true;
 }

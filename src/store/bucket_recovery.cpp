@@ -92,12 +92,13 @@ result<void> bucket_state::replay(const version_vector& from) {
     have_ = from;
     for (const auto& f : folds_) {
         if (from.covers(f.covers())) continue;
-        if (auto replayed = replay_records(f.before); !replayed) return replayed;
+        if (auto done = replay_records(f.before); !done) return done;
         const auto chunk = load_fold(f);
         if (!chunk) return fail(chunk.error());
         const auto changes = decode_logged(*chunk);
         if (!changes) return fail(changes.error());
-        if (auto replayed = replay_step(*changes, f.covers(), chunk->folded->body.size()); !replayed) return replayed;
+        if (auto joined = join_fold(*changes); !joined) return joined;
+        replayed(f.covers(), chunk->folded->body.size());
     }
     version_vector all;
     for (const auto& [writer, t] : capture()) all.join(dot{writer, t.sequence});
@@ -113,23 +114,21 @@ result<void> bucket_state::replay_records(const version_vector& upto) {
     oplog::merged_stream merged(std::move(streams));
     for (auto* top = merged.top(); top != nullptr; top = merged.top()) {
         const auto writer = store_.origins().intern(top->origin());
-        const auto changes = decode_logged(writer, *top);
-        if (!changes) return fail(changes.error());
-        if (auto replayed = replay_step(*changes, vector_of({writer, top->sequence()}), top->body().size()); !replayed) {
-            return replayed;
-        }
+        const auto record = open_logged(*top);
+        if (!record) return fail(record.error());
+        const dot id{writer, top->sequence()};
+        if (auto joined = join_record(id, record->payload, record->mentioned); !joined) return joined;
+        replayed(vector_of(id), top->body().size());
         merged.next();
     }
     return merged.status();
 }
 
-result<void> bucket_state::replay_step(const crdt::changes& changes, const version_vector& covers, std::size_t bytes) {
-    if (auto joined = join_rows(changes); !joined) return joined;
+void bucket_state::replayed(const version_vector& covers, std::size_t bytes) {
     have_.join(covers);
     lag_bytes_ += bytes;
     extent_.grow(bytes, have_, store_.options().env.now);
     after_write();
-    return {};
 }
 
 }  // namespace anabranch::detail

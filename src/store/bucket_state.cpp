@@ -76,9 +76,18 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
             if (auto done = fn(tx); !done) return done;
         }
         if (!access.status()) return access.status();
-        const auto changes = access.take_changes();
-        if (changes.empty()) return {};
-        if (auto logged = append(last, me, at, changes); !logged) return logged;
+        if (!access.settle()) return {};
+        std::vector<origin> mentioned;
+        const auto payload = access.encode(mentioned);
+        const auto size = append(last, me, at, payload, mentioned);
+        if (!size) return fail(size.error());
+        auto joined = join_removals(access.removals());
+        for (const auto& [path, change] : access.rows()) {
+            if (joined) joined = rows_.join(path, change, have_);
+        }
+        if (!joined) broken_ = joined.error();
+        have_.join(me);
+        logged(*size);
         after_write();
     }
     store_.notify();
@@ -86,9 +95,8 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
     return {};
 }
 
-result<void> bucket_state::append(const tail& last, const dot& me, timestamp at, const crdt::changes& changes) {
-    std::vector<origin> mentioned;
-    const auto payload = crdt::encode_changes(changes, me.writer, mentioned);
+result<std::size_t> bucket_state::append(const tail& last, const dot& me, timestamp at, std::string_view payload,
+                                         const std::vector<origin>& mentioned) {
     oplog::record record{at, {}, payload};
     for (const auto o : mentioned) record.mentioned.push_back(store_.origins().id(o));
     std::string value(head_size, '\0');
@@ -105,13 +113,9 @@ result<void> bucket_state::append(const tail& last, const dot& me, timestamp at,
     storage::batch log;
     log.put(space::log, store_keys::log_key(number_, me.writer, me.sequence), std::move(value));
     // From here on it is committed, or it never was.
-    if (auto written = store_.engine().write(log); !written) return written;
-
-    if (auto joined = join_rows(changes); !joined) broken_ = joined.error();
-    have_.join(me);
+    if (auto written = store_.engine().write(log); !written) return fail(written.error());
     advance(me.writer, next);
-    logged(size);
-    return {};
+    return size;
 }
 
 void bucket_state::logged(std::size_t bytes) {
@@ -131,7 +135,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         auto found = chunk.folded ? examine_fold(chunk, horizon, source) : examine(chunk, horizon, source);
         if (!found) return fail(found.error());
         outcome.held = found->held;
-        if (found->news.empty()) return outcome;
+        if (found->records.empty() && !found->fold) return outcome;
 
         const auto known_origins = store_.origins().size();
         store_.persist_origins(found->log);
@@ -140,13 +144,16 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         store_.origins_persisted(known_origins);
         if (found->is_own_past) store_.take_incarnation(next_self);
 
-        for (const auto& [covers, at, changes] : found->news) {
-            if (auto joined = join_rows(changes); !joined) broken_ = joined.error();
-            have_.join(covers);
-            store_.clock().observe(at);
+        for (const auto& r : found->records) {
+            if (auto joined = join_record(r.id, r.payload, r.mentioned); !joined) broken_ = joined.error();
+            have_.join(r.id);
+            store_.clock().observe(r.at);
         }
         advance(found->tails);
         if (found->fold) {
+            if (auto joined = join_fold(found->folded); !joined) broken_ = joined.error();
+            have_.join(found->fold->covers());
+            store_.clock().observe(found->fold->greatest);
             const std::unique_lock uncut(cut_mutex_);
             folds_.push_back(std::move(*found->fold));
             if (unfinished_folds_ > 0) --unfinished_folds_;
@@ -183,16 +190,17 @@ result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, 
             found.held = oplog::applied::held_record{id, at};
             break;
         }
-        auto changes = examine_record(id, l.writer, l.last.at, entry.body);
-        if (!changes) return fail(changes.error());
+        crdt::roster change;
+        auto record = examine_record(id, l.writer, l.last.at, entry.body, change);
+        if (!record) return fail(record.error());
         // Its founder's first transaction makes a bucket; everybody else has been let in by a member before.
-        if (!members->founder) join_members(changes->members);
+        if (!members->founder) join_members(change);
         if (auto allowed = check_writer(*members, id, source); !allowed) return fail(allowed.error());
-        join_members(changes->members);
+        join_members(change);
         l.last = {sequence, oplog::chain_next(l.last.head, entry.body), at};
         found.is_own_past = found.is_own_past || l.writer == store_.self().number;
         found.log.put(space::log, store_keys::log_key(number_, l.writer, sequence), log_value(l.last.head, entry.body));
-        found.news.push_back({vector_of({l.writer, sequence}), at, std::move(*changes)});
+        found.records.push_back(std::move(*record));
         ++found.transactions;
     }
     for (std::size_t i = 0; i < lanes.size(); ++i) {
@@ -225,8 +233,8 @@ result<void> bucket_state::check_head(const oplog::chunk::range& range, const ta
                                     std::to_string(range.last) + " are others than those here");
 }
 
-result<crdt::changes> bucket_state::examine_record(const transaction_id& id, origin writer, timestamp previous,
-                                                   std::string_view body) {
+result<bucket_state::examined::record> bucket_state::examine_record(const transaction_id& id, origin writer, timestamp previous,
+                                                                    std::string_view body, crdt::roster& members) {
     const auto malformed = [&](const char* what) {
         return fail(errc::malformed, "record " + std::to_string(id.sequence) + " of replica " + to_string(id.origin) +
                                          " in bucket \"" + name_ + "\" " + what);
@@ -235,26 +243,35 @@ result<crdt::changes> bucket_state::examine_record(const transaction_id& id, ori
     if (!record || body.size() > limits::transaction) return malformed("cannot be decoded");
     if (record->at <= previous) return malformed("is not later than the one before");
     // It can only have seen transactions that come before it, here and in the chunk.
-    const auto mentioned = find_mentioned(record->mentioned);
+    auto mentioned = find_mentioned(record->mentioned);
     if (!mentioned) return malformed("mentions replicas that it cannot have met");
-    auto changes = crdt::decode_changes(record->payload, writer, *mentioned);
-    if (!changes || !crdt::is_own_work(*changes, {writer, id.sequence})) return malformed("holds changes that cannot be its own");
-    if (const auto wrong = find_wrong_row(*changes); !wrong) return fail(wrong.error());
-    else if (*wrong != nullptr) return malformed(*wrong);
-    return std::move(*changes);
+    const dot me{writer, id.sequence};
+    crdt::changes_input in(record->payload, writer, *mentioned);
+    for (const auto& removal : in.removals()) {
+        if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
+    }
+    std::string_view path;
+    for (crdt::delta change; in.next(path, change);) {
+        if (!crdt::is_own_work(change, me)) return malformed("holds changes that cannot be its own");
+        const auto wrong = find_wrong_row(path, change);
+        if (!wrong) return fail(wrong.error());
+        if (*wrong != nullptr) return malformed(*wrong);
+    }
+    auto change = in.members();
+    if (!change) return malformed("cannot be decoded");
+    members = std::move(*change);
+    return examined::record{me, record->at, std::move(*mentioned), record->payload};
 }
 
 /// What is wrong with a change, or nullptr. Brings the rows into memory, so that joining cannot fail after the log is written.
-result<const char*> bucket_state::find_wrong_row(const crdt::changes& changes) {
-    for (const auto& [path, change] : changes.rows) {
-        if (!store_keys::is_path(path)) return "changes a row at an impossible path";
-        const auto kind = row_kind_at(path);
-        if (kind && *kind != crdt::kind_of(change.change)) return "changes a row of another kind than its type";
-        const auto there = rows_.load(path);
-        if (!there) return fail(there.error());
-        const auto there_kind = crdt::encoded_kind((*there)->encoded());
-        if (there_kind && *there_kind != crdt::kind_of(change.change)) return "changes a row of another kind";
-    }
+result<const char*> bucket_state::find_wrong_row(std::string_view path, const crdt::delta& change) {
+    if (!store_keys::is_path(path)) return "changes a row at an impossible path";
+    const auto kind = row_kind_at(path);
+    if (kind && *kind != crdt::kind_of(change.change)) return "changes a row of another kind than its type";
+    const auto there = rows_.load(path);
+    if (!there) return fail(there.error());
+    const auto there_kind = crdt::encoded_kind((*there)->encoded());
+    if (there_kind && *there_kind != crdt::kind_of(change.change)) return "changes a row of another kind";
     return nullptr;
 }
 
@@ -276,10 +293,28 @@ result<void> bucket_state::check_writer(const crdt::roster& members, const trans
     return {};
 }
 
-result<void> bucket_state::join_rows(const crdt::changes& changes) {
-    for (const auto& removal : changes.removals) {
+result<void> bucket_state::join_removals(const std::vector<crdt::prefix_removal>& removals) {
+    for (const auto& removal : removals) {
         if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered); !covered) return covered;
     }
+    return {};
+}
+
+result<void> bucket_state::join_record(const dot& id, std::string_view payload, const std::vector<origin>& mentioned) {
+    crdt::changes_input in(payload, id.writer, mentioned);
+    if (auto joined = join_removals(in.removals()); !joined) return joined;
+    std::string_view path;
+    for (crdt::delta change; in.next(path, change);) {
+        if (auto joined = rows_.join(path, change, have_); !joined) return joined;
+    }
+    const auto members = in.members();
+    if (!members) return fail(errc::corrupt, "record " + std::to_string(id.sequence) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
+    join_members(*members);
+    return {};
+}
+
+result<void> bucket_state::join_fold(const crdt::changes& changes) {
+    if (auto joined = join_removals(changes.removals); !joined) return joined;
     for (const auto& [path, change] : changes.rows) {
         if (auto joined = rows_.join(path, change, have_); !joined) return joined;
     }

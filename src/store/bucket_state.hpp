@@ -95,13 +95,16 @@ class bucket_state {
   private:
     /// What of a chunk is new, ready to be written and joined.
     struct examined {
-        struct step {
-            version_vector covers;
+        /// One that has been looked at; its payload is the chunk's.
+        struct record {
+            dot id;
             timestamp at;
-            crdt::changes changes;
+            std::vector<origin> mentioned;
+            std::string_view payload;
         };
         storage::batch log;
-        std::vector<step> news;
+        std::vector<record> records;
+        crdt::changes folded;
         std::uint64_t transactions = 0;
         std::optional<logged_fold> fold;
         std::vector<std::pair<origin, tail>> tails;
@@ -116,7 +119,7 @@ class bucket_state {
     };
     result<std::vector<lane>> lanes_of(const oplog::chunk& chunk);
     result<void> check_head(const oplog::chunk::range& range, const tail& here) const;
-    result<const char*> find_wrong_row(const crdt::changes& changes);
+    result<const char*> find_wrong_row(std::string_view path, const crdt::delta& change);
     result<examined> examine(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
     result<examined> examine_fold(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
     // The log, read: bucket_log.cpp. Under cut_mutex_.
@@ -124,16 +127,23 @@ class bucket_state {
     result<stretch> survey(const positions& after) const;
     result<oplog::chunk> read_folded(stretch found, timestamp ceiling, std::size_t max_bytes) const;
     result<std::optional<hash128>> head_at(origin writer, std::uint64_t sequence) const;
-    result<crdt::changes> decode_logged(origin writer, const oplog::record_stream& at) const;
+    /// What a logged record holds.
+    struct logged_record {
+        std::string_view payload;
+        std::vector<origin> mentioned;
+    };
+    result<logged_record> open_logged(const oplog::record_stream& at) const;
     result<crdt::changes> decode_logged(const oplog::chunk& fold) const;
     tl::unexpected<error> undecodable(const oplog::record_stream& at) const;
     result<oplog::chunk> load_fold(const logged_fold& f) const;
     result<void> find_folds();
-    result<crdt::changes> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body);
+    /// Also says what the record does to the roster.
+    result<examined::record> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body,
+                                            crdt::roster& members);
     result<void> check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const;
     result<void> check_member() const;
-    /// Logs a transaction of this replica, from then on it is committed, and joins it into the rows.
-    result<void> append(const tail& last, const dot& me, timestamp at, const crdt::changes& changes);
+    /// Logs a transaction of this replica; from then on it is committed. Its length. Its changes are still to be joined.
+    result<std::size_t> append(const tail& last, const dot& me, timestamp at, std::string_view payload, const std::vector<origin>& mentioned);
     void logged(std::size_t bytes);
     void join_members(const crdt::roster& change);
     result<bool> change_roster_locked(const std::function<result<crdt::roster>()>& draw_up);
@@ -149,9 +159,11 @@ class bucket_state {
     result<void> find_tails();
     result<void> replay(const version_vector& from);
     result<void> replay_records(const version_vector& upto);
-    result<void> replay_step(const crdt::changes& changes, const version_vector& covers, std::size_t bytes);
-    /// Joins a logged transaction into the rows.
-    result<void> join_rows(const crdt::changes& changes);
+    void replayed(const version_vector& covers, std::size_t bytes);
+    // Of what is logged into the rows.
+    result<void> join_removals(const std::vector<crdt::prefix_removal>& removals);
+    result<void> join_record(const dot& id, std::string_view payload, const std::vector<origin>& mentioned);
+    result<void> join_fold(const crdt::changes& changes);
     void after_write();
     result<void> make_room();
     /// The replica's number; errc::limit_exceeded where it is one too many.

@@ -26,28 +26,31 @@ bool holds_leftovers(std::string_view encoded) {
 }  // namespace
 
 result<const kept_row*> row_table::load(std::string_view path) {
-    const auto at = bring(path);
-    if (!at) return fail(at.error());
-    return (*at)->get();
+    const auto row = bring(path);
+    if (!row) return fail(row.error());
+    return *row;
 }
 
 std::optional<crdt::row> row_table::decode(const kept_row& row) {
     return row.encoded().empty() ? std::nullopt : crdt::decode_row(row.encoded());
 }
 
-result<row_table::kept_rows::iterator> row_table::bring(std::string_view path) {
-    if (const auto it = rows_.find(path); it != rows_.end()) return it;
+result<kept_row*> row_table::bring(std::string_view path) {
+    if (const auto it = rows_.find(path); it != rows_.end()) return *it;
     auto stored = engine_.get(space::rows, store_keys::row_key(bucket_, path));
     if (!stored) return fail(stored.error());
     if (*stored) {
         if (auto row = decode_stored(path, **stored); !row) return fail(row.error());
     }
-    return insert(kept_row::make(path, *stored ? **stored : std::string_view{}));
+    return insert(path, *stored ? **stored : std::string_view{});
 }
 
-row_table::kept_rows::iterator row_table::insert(kept_row::pointer row) {
-    bytes_ += row->footprint();
-    return rows_.insert(std::move(row)).first;
+kept_row* row_table::insert(std::string_view path, std::string_view encoded) {
+    constexpr std::size_t place_in_set = 2 * sizeof(void*);  // about
+    auto* row = kept_row::make(memory_, path, encoded);
+    bytes_ += row->footprint() + place_in_set;
+    rows_.insert(row);
+    return row;
 }
 
 result<std::optional<crdt::row>> row_table::peek(std::string_view path, const storage::snapshot* at) const {
@@ -63,25 +66,23 @@ result<std::optional<crdt::row>> row_table::peek(std::string_view path, const st
 }
 
 result<void> row_table::join(std::string_view path, const crdt::delta& change, const version_vector& have) {
-    const auto at = bring(path);
-    if (!at) return fail(at.error());
-    auto row = decode(***at);
+    const auto kept = bring(path);
+    if (!kept) return fail(kept.error());
+    auto row = decode(**kept);
     if (!row) row = crdt::bottom(crdt::kind_of(change.change));
     crdt::join(*row, change, have);
-    replace(*at, *row);
+    replace(*kept, *row);
     return {};
 }
 
-void row_table::replace(kept_rows::iterator at, const crdt::row& value) {
+void row_table::replace(kept_row* row, const crdt::row& value) {
     encoding_.clear();
     if (!crdt::is_bottom(value)) crdt::encode_row(value, encoding_);
-    auto* row = at->get();
     if (!row->set(encoding_)) {
-        auto larger = kept_row::make(row->path(), encoding_);
+        rows_.erase(row);
+        auto* larger = insert(row->path(), encoding_);
         larger->place_among_changed = row->place_among_changed;
-        bytes_ -= row->footprint();
-        rows_.erase(at);
-        row = insert(std::move(larger))->get();
+        row = larger;
         if (row->place_among_changed != kept_row::unchanged) changed_[row->place_among_changed] = row;
     }
     if (row->place_among_changed != kept_row::unchanged) return;
@@ -90,14 +91,13 @@ void row_table::replace(kept_rows::iterator at, const crdt::row& value) {
 }
 
 void row_table::put(std::string_view path, const crdt::row& value) {
-    auto it = rows_.find(path);
-    if (it == rows_.end()) it = insert(kept_row::make(path, {}));
-    replace(it, value);
+    const auto it = rows_.find(path);
+    replace(it != rows_.end() ? *it : insert(path, {}), value);
 }
 
 result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered) {
     std::vector<std::pair<std::string, crdt::row>> changed;
-    for (const auto& kept : rows_) {
+    for (const auto* kept : rows_) {
         if (!kept->path().starts_with(prefix)) continue;
         auto row = decode(*kept);
         if (row && crdt::cover(*row, covered)) changed.emplace_back(kept->path(), std::move(*row));
@@ -209,6 +209,7 @@ row_table::rows row_table::waiting(std::string_view prefix) const {
 void row_table::trim() {
     if (!changed_.empty() || !is_full()) return;
     rows_.clear();
+    memory_.release();
     bytes_ = 0;
 }
 

@@ -4,6 +4,7 @@
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <functional>
 #include <map>
+#include <memory_resource>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -81,7 +82,7 @@ class row_table {
 
   private:
     static std::string_view path_of(std::string_view path) { return path; }
-    static std::string_view path_of(const kept_row::pointer& r) { return r->path(); }
+    static std::string_view path_of(const kept_row* r) { return r->path(); }
     struct hash {
         using is_transparent = void;
         std::size_t operator()(const auto& r) const { return std::hash<std::string_view>{}(path_of(r)); }
@@ -90,11 +91,9 @@ class row_table {
         using is_transparent = void;
         bool operator()(const auto& a, const auto& b) const { return path_of(a) == path_of(b); }
     };
-    using kept_rows = boost::unordered_flat_set<kept_row::pointer, hash, equal>;
-
-    result<kept_rows::iterator> bring(std::string_view path);
-    kept_rows::iterator insert(kept_row::pointer row);
-    void replace(kept_rows::iterator at, const crdt::row& value);
+    result<kept_row*> bring(std::string_view path);
+    kept_row* insert(std::string_view path, std::string_view encoded);
+    void replace(kept_row* row, const crdt::row& value);
     void put(std::string_view path, const crdt::row& value);
     void add_to(storage::batch& changes, std::string_view path, const crdt::row& row) const;
     std::vector<const kept_row*> sorted_changed() const;
@@ -102,7 +101,10 @@ class row_table {
     storage::engine& engine_;
     store_keys::bucket_number bucket_;
     std::size_t budget_;
-    kept_rows rows_;
+    // One place for all of them: between other allocations they would keep what those leave from being used again. A row that
+    // has outgrown its place leaves it empty until all are let go.
+    std::pmr::monotonic_buffer_resource memory_;
+    boost::unordered_flat_set<kept_row*, hash, equal> rows_;
     mutable std::vector<kept_row*> changed_;  // mutable: flush() empties it, under flush_mutex_
     std::size_t bytes_ = 0;                   // of memory
     std::string encoding_;                    // of the last row that was replaced: its room is used again

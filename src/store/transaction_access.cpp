@@ -15,7 +15,7 @@ void transaction_access::reject(error reason) {
 }
 
 void transaction_access::cover(std::string_view path, crdt::row& row) const {
-    if (std::ranges::any_of(removals_, [&](const std::string& prefix) { return path.starts_with(prefix); })) {
+    if (std::ranges::any_of(removals_, [&](const auto& removal) { return path.starts_with(removal.prefix); })) {
         crdt::cover(row, have_);
     }
 }
@@ -97,8 +97,8 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
     for (auto it = edits_.lower_bound(prefix); it != edits_.end() && it->first.starts_with(prefix); ++it) {
         if (auto done = change(it->first, crdt::kind_of(it->second.change), take_away); !done) return done;
     }
-    std::erase_if(removals_, [&](const std::string& earlier) { return earlier.starts_with(prefix); });
-    removals_.emplace_back(prefix);
+    std::erase_if(removals_, [&](const auto& earlier) { return earlier.prefix.starts_with(prefix); });
+    removals_.push_back({std::string(prefix), have_});
     return {};
 }
 
@@ -109,15 +109,17 @@ result<void> transaction_access::scan(std::string_view prefix, std::string_view 
         [&](std::string_view path, crdt::row& row) { cover(path, row); }, visit);
 }
 
-crdt::changes transaction_access::take_changes() {
-    crdt::changes c;
-    for (auto& prefix : removals_) c.removals.push_back({std::move(prefix), have_});
-    c.rows.reserve(edits_.size());
-    while (!edits_.empty()) {
-        auto one = edits_.extract(edits_.begin());
-        if (!one.mapped().empty()) c.rows.push_back({std::move(one.key()), std::move(one.mapped())});
-    }
-    return c;
+bool transaction_access::settle() {
+    std::erase_if(edits_, [](const auto& entry) { return entry.second.empty(); });
+    return !edits_.empty() || !removals_.empty();
+}
+
+std::string transaction_access::encode(std::vector<origin>& mentioned) const {
+    std::string payload;
+    crdt::changes_output out(payload, me_.writer, mentioned);
+    out.removals(removals_, edits_.size());
+    for (const auto& [path, change] : edits_) out.row(path, change);
+    return payload;
 }
 
 }  // namespace anabranch::detail

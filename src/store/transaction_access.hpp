@@ -25,8 +25,12 @@ class transaction_access final : public access {
     void reject(error reason) override;
 
     const result<void>& status() const { return status_; }
-    /// What the transaction did, for once. Nothing of what it undid itself is in it.
-    crdt::changes take_changes();
+    /// After the last call of the above: lets go of what the transaction undid itself. Whether anything is left.
+    bool settle();
+    std::string encode(std::vector<origin>& mentioned) const;
+    const std::vector<crdt::prefix_removal>& removals() const { return removals_; }
+    /// What it has done to each row, by path.
+    const std::map<std::string, crdt::delta, std::less<>>& rows() const { return edits_; }
 
   private:
     /// What it has done to a row so far. The row as it was before stands in the table, which nobody else changes meanwhile.
@@ -51,7 +55,7 @@ class transaction_access final : public access {
     timestamp at_;
     std::function<result<void>()> flush_;
     edits edits_;
-    std::vector<std::string> removals_;
+    std::vector<crdt::prefix_removal> removals_;
     result<void> status_;
 };
 

@@ -170,6 +170,7 @@ void session::handle(const have& m) {
         if (auto compared = local_.compare(m.bucket, m.known); !compared) return end(compared.error());
     }
     const bool is_first = !s.is_remote;
+    if (!is_first) s.advertised.clear();  // records that were on their way may have been passed over
     s.is_remote = true;
     s.peer_epoch = m.epoch;
     s.peer_ceiling = m.ceiling;
@@ -375,6 +376,7 @@ void session::pump(const std::string& bucket, stream& s) {
         stream::flight sent{{}, output_.size() - before};
         for (const auto& range : chunk->ranges) {
             raise(s.sent, range.origin, range.last);
+            raise(s.advertised, range.origin, range.last);  // who gets it from here knows that it is here
             raise(sent.ends, range.origin, range.last);
         }
         s.in_flight_bytes += sent.bytes;

@@ -34,6 +34,8 @@ class written_column {
     void append_to(output& out) const;
 
   private:
+    bool are_all_equal() const;
+
     std::vector<std::uint32_t> low_;
     std::vector<std::uint32_t> high_;  // as far as there is a number that needs it: hardly any does
     std::string bytes_;
@@ -57,6 +59,7 @@ class read_column {
 
     std::string_view planes_;
     std::uint64_t count_ = 0;
+    std::uint64_t stride_ = 0;  ///< from one plane to the next: 1 where all numbers are the same
     std::uint64_t next_ = 0;
     unsigned width_ = 0;
     std::string_view bytes_;

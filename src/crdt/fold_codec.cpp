@@ -1,6 +1,7 @@
 // How folds are encoded: docs/encoding.md has the columns.
 #include <algorithm>
 #include <anabranch/limits.hpp>
+#include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <ranges>
 
@@ -11,6 +12,9 @@
 namespace anabranch::crdt {
 namespace {
 
+// Small folds are many and their transfer costs more than their compression; large ones the other way round.
+constexpr std::size_t small_fold = 64 * 1024;
+constexpr int small_compression_level = 15;
 constexpr int compression_level = 3;
 
 using codec::read_column;
@@ -40,11 +44,16 @@ std::vector<Entry*> by_dot(Rows&& rows, std::span<const dot_range> ranges) {
 
 // --- keys ------------------------------------------------------------------------------------------------
 
-// Keys are cut into pieces after each 00 01 and one byte, which is where a path's segments end; any other cut would do. A
-// piece that has occurred is named by its number, a new one by what it does not share with the last new one.
+// Keys are cut into pieces after each 00 01 and one byte, which is where a path's segments end; any other cut would do. The
+// pieces at each depth have columns of their own, as names of one map have more in common than those of different ones. A
+// piece that has occurred there is named by its number, a new one by what it does not share with the last new one.
 constexpr std::string_view end_of_piece("\0\1", 2);
+constexpr std::size_t deepest = 8;  // all deeper ones count as one depth
 
-enum key_column : std::size_t { shared_pieces, more_pieces, piece, shared_bytes, rest, ending };
+enum key_column : std::size_t { shared_pieces, more_pieces, pieces_at };
+enum piece_column : std::size_t { shared_bytes, rest, ending };
+
+std::size_t depth_of(std::size_t place) { return std::min(place, deepest); }
 
 std::string_view first_piece(std::string_view key) {
     const auto at = key.find(end_of_piece);
@@ -56,32 +65,38 @@ class key_output {
   public:
     explicit key_output(written_column& to) : to_(to) {}
     void write(std::string_view key) {
-        std::vector<std::string_view> pieces;
-        for (auto left = key; !left.empty(); left.remove_prefix(pieces.back().size())) pieces.push_back(first_piece(left));
-        const auto shared = static_cast<std::size_t>(std::ranges::mismatch(last_, pieces).in2 - pieces.begin());
+        pieces_.clear();
+        for (auto left = key; !left.empty(); left.remove_prefix(pieces_.back().size())) pieces_.push_back(first_piece(left));
+        const auto shared = static_cast<std::size_t>(std::ranges::mismatch(last_, pieces_).in2 - pieces_.begin());
         to_.field(shared_pieces).number(shared);
-        to_.field(more_pieces).number(pieces.size() - shared);
-        for (auto i = shared; i < pieces.size(); ++i) write_piece(pieces[i]);
-        last_ = std::move(pieces);
+        to_.field(more_pieces).number(pieces_.size() - shared);
+        for (auto i = shared; i < pieces_.size(); ++i) write_piece(depth_of(i), pieces_[i]);
+        std::swap(last_, pieces_);
     }
 
   private:
-    void write_piece(std::string_view p) {
-        const auto [it, is_new] = known_.try_emplace(p, known_.size() + 1);
-        to_.field(piece).number(is_new ? 0 : it->second);
+    struct level {
+        boost::unordered_flat_map<std::string_view, std::size_t> known;  // views of the keys
+        std::string_view last_new;
+    };
+    void write_piece(std::size_t depth, std::string_view p) {
+        auto& at = levels_[depth];
+        auto& column = to_.field(pieces_at + depth);
+        const auto [it, is_new] = at.known.try_emplace(p, at.known.size() + 1);
+        column.number(is_new ? 0 : it->second);
         if (!is_new) return;
-        to_.field(ending).number(has_ending(p) ? 1U + static_cast<unsigned char>(p.back()) : 0U);
+        column.field(ending).number(has_ending(p) ? 1U + static_cast<unsigned char>(p.back()) : 0U);
         const auto body = has_ending(p) ? p.substr(0, p.size() - 3) : p;
-        const auto shared = static_cast<std::size_t>(std::ranges::mismatch(last_new_, body).in2 - body.begin());
-        to_.field(shared_bytes).number(shared);
-        to_.field(rest).bytes(body.substr(shared));
-        last_new_ = body;
+        const auto shared = static_cast<std::size_t>(std::ranges::mismatch(at.last_new, body).in2 - body.begin());
+        column.field(shared_bytes).number(shared);
+        column.field(rest).bytes(body.substr(shared));
+        at.last_new = body;
     }
 
     written_column& to_;
-    boost::unordered_flat_map<std::string_view, std::size_t> known_;  // views of the keys
+    std::array<level, deepest + 1> levels_;
     std::vector<std::string_view> last_;
-    std::string_view last_new_;
+    std::vector<std::string_view> pieces_;
 };
 
 class key_input {
@@ -94,43 +109,50 @@ class key_input {
         if (!shared || !more || *shared > last_.size() || *more > limits::path) return std::nullopt;
         last_.resize(static_cast<std::size_t>(*shared));
         for (auto n = *more; n > 0; --n) {
-            const auto number = from_.field(piece).number();
-            if (!number || *number > known_.size() || (*number == 0 && !read_piece())) return std::nullopt;
-            last_.push_back(*number == 0 ? known_.size() - 1 : static_cast<std::size_t>(*number - 1));
+            const auto depth = depth_of(last_.size());
+            auto& known = levels_[depth].known;
+            const auto number = from_.field(pieces_at + depth).number();
+            if (!number || *number > known.size() || (*number == 0 && !read_piece(depth))) return std::nullopt;
+            last_.push_back(*number == 0 ? known.size() - 1 : static_cast<std::size_t>(*number - 1));
         }
         std::string key;
-        for (const auto i : last_) key += known_[i];
+        for (std::size_t i = 0; i < last_.size(); ++i) key += levels_[depth_of(i)].known[last_[i]];
         total_ += key.size();
         if (key.empty() || key.size() > limits::path || total_ > limits::fold) return std::nullopt;
         return key;
     }
 
   private:
-    bool read_piece() {
-        const auto end = from_.field(ending).number();
-        const auto shared = from_.field(shared_bytes).number();
-        const auto more = from_.field(rest).bytes();
-        if (!end || *end > 256 || !shared || *shared > last_new_.size() || !more) return false;
-        last_new_.resize(static_cast<std::size_t>(*shared));
-        last_new_ += *more;
-        if (last_new_.size() > limits::path) return false;
-        auto& p = known_.emplace_back(last_new_);
+    struct level {
+        std::vector<std::string> known;
+        std::string last_new;
+    };
+    bool read_piece(std::size_t depth) {
+        auto& at = levels_[depth];
+        auto& column = from_.field(pieces_at + depth);
+        const auto end = column.field(ending).number();
+        const auto shared = column.field(shared_bytes).number();
+        const auto more = column.field(rest).bytes();
+        if (!end || *end > 256 || !shared || *shared > at.last_new.size() || !more) return false;
+        at.last_new.resize(static_cast<std::size_t>(*shared));
+        at.last_new += *more;
+        if (at.last_new.size() > limits::path) return false;
+        auto& p = at.known.emplace_back(at.last_new);
         if (*end > 0) (p += end_of_piece) += static_cast<char>(*end - 1);
         total_ += p.size();
         return total_ <= limits::fold;
     }
 
     read_column& from_;
-    std::vector<std::string> known_;
+    std::array<level, deepest + 1> levels_;
     std::vector<std::size_t> last_;
-    std::string last_new_;
     std::size_t total_ = 0;
 };
 
 // --- rows ------------------------------------------------------------------------------------------------
 
 /// Replicas by place: those of the ranges, then others. A sequence is written as its distance from the end of its
-/// origin's range: the origin is what has been written before it.
+/// origin's range, if it has one: the origin is what has been written before it.
 class row_output {
   public:
     static constexpr bool is_loading = false;
@@ -161,7 +183,7 @@ class row_output {
         }
         c.number(last_);
     }
-    void put(written_column& c, std::uint64_t sequence) { c.number(ends_[last_] - sequence); }
+    void put(written_column& c, std::uint64_t sequence) { c.number(has_range() ? ends_[last_] - sequence : sequence); }
     void put(written_column& c, std::int64_t v) { c.number(codec::zigzag(v)); }
     void put(written_column& c, const std::string& v) { c.bytes(v); }
     void put(written_column&, timestamp) {}  // in a column of their own
@@ -183,8 +205,10 @@ class row_output {
         field_ = field;
     }
 
+    bool has_range() const { return ends_[last_] > 0; }
+
     std::vector<origin> places_;
-    std::vector<std::uint64_t> ends_;
+    std::vector<std::uint64_t> ends_;  // 0 for those without a range
     std::size_t last_ = 0;
     written_column* at_ = nullptr;
     std::size_t field_ = 0;
@@ -226,7 +250,10 @@ class row_input {
         last_ = static_cast<std::size_t>(place);
         o = places_[last_];
     }
-    void get(read_column& c, std::uint64_t& sequence) { sequence = (last_ < ends_.size() ? ends_[last_] : 0) - number(c); }
+    void get(read_column& c, std::uint64_t& sequence) {
+        const auto end = last_ < ends_.size() ? ends_[last_] : 0;
+        sequence = end > 0 ? end - number(c) : number(c);
+    }
     void get(read_column& c, std::int64_t& v) { v = codec::unzigzag(number(c)); }
     void get(read_column& c, std::string& v) {
         const auto bytes = c.bytes();
@@ -318,14 +345,14 @@ class place_input final : public codec::basic_input<place_input> {
 
 }  // namespace
 
-std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins) {
+std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins, timestamp least) {
     std::vector<const row_change*> rows;
     for (const auto& r : c.rows) rows.push_back(&r);
-    return encode_fold(rows, c.removals, c.members, ranges, origins);
+    return encode_fold(rows, c.removals, c.members, ranges, origins, least);
 }
 
 std::string encode_fold(const std::vector<const row_change*>& all, const std::vector<prefix_removal>& removals, const roster& members,
-                        std::span<const dot_range> ranges, const origin_table& origins) {
+                        std::span<const dot_range> ranges, const origin_table& origins, timestamp least) {
     written_column root;
     row_output rows(ranges);
     key_output key(root.field(keys));
@@ -354,7 +381,7 @@ std::string encode_fold(const std::vector<const row_change*>& all, const std::ve
     timestamp previous;
     for (const auto* e : by_dot<const entries_row::entry>(all, ranges)) {
         const bool is_first = !last || last->writer != e->id.writer;
-        root.field(times).field(is_first ? 0 : 1).number(is_first ? e->at.value : e->at.value - previous.value);
+        root.field(times).field(is_first ? 0 : 1).number(e->at.value - (is_first ? least : previous).value);
         previous = e->at;
         last = e->id;
     }
@@ -370,7 +397,7 @@ std::string encode_fold(const std::vector<const row_change*>& all, const std::ve
     out(others, apart);
     out.varint(all.size());
     root.append_to(out);
-    const auto compressed = codec::compress(raw, compression_level);
+    const auto compressed = codec::compress(raw, raw.size() < small_fold ? small_compression_level : compression_level);
     std::string bytes;
     codec::output whole(bytes);
     whole.varint(compressed ? raw.size() : 0);
@@ -379,7 +406,7 @@ std::string encode_fold(const std::vector<const row_change*>& all, const std::ve
 }
 
 std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_range> ranges,
-                                   const std::function<std::optional<origin>(const replica_id&)>& number_of) {
+                                   const std::function<std::optional<origin>(const replica_id&)>& number_of, timestamp least) {
     codec::input whole(bytes);
     const auto size = whole.varint();
     std::optional<std::string> decompressed;
@@ -415,7 +442,7 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
     const auto is_within = [&](const row& r) {
         return adds_only(r, [&](const dot& d) { return holds(ranges, d); });
     };
-    constexpr std::size_t few_bytes = 16;  // a row hardly takes less
+    constexpr std::size_t few_bytes = 8;  // a row hardly takes less
     c.rows.reserve(std::min(static_cast<std::size_t>(count), raw.size() / few_bytes));
     key_input key(root.field(keys));
     for (auto n = count; n > 0; --n) {
@@ -445,7 +472,7 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
     for (auto* e : by_dot<entries_row::entry>(c.rows | std::views::transform(address), ranges)) {
         const bool is_first = !last || last->writer != e->id.writer;
         const auto v = rows.number(root.field(times).field(is_first ? 0 : 1));
-        e->at.value = is_first ? v : previous.value + v;
+        e->at.value = (is_first ? least : previous).value + v;
         previous = e->at;
         last = e->id;
     }

@@ -172,9 +172,9 @@ changes folding::take(std::span<const dot_range> ranges) {
     return c;
 }
 
-std::string folding::encode(std::span<const dot_range> ranges, const origin_table& origins) {
+std::string folding::encode(std::span<const dot_range> ranges, const origin_table& origins, timestamp least) {
     const auto rows = state_->settle(ranges);
-    auto bytes = encode_fold({rows.begin(), rows.end()}, state_->take_removals(), state_->members, ranges, origins);
+    auto bytes = encode_fold({rows.begin(), rows.end()}, state_->take_removals(), state_->members, ranges, origins, least);
     *state_ = {};
     return bytes;
 }

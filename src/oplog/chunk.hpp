@@ -49,9 +49,18 @@ struct chunk {
         std::string body;             ///< opaque here, as a record's payload is
 
         bool operator==(const fold&) const = default;
+        /// Later times as their distance from the least.
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(least, greatest, ends, body);
+            if constexpr (Archive::is_loading) {
+                archive(least, greatest, ends, body);
+                greatest.value += least.value;
+                for (auto& end : ends) end.value += least.value;
+            } else {
+                auto later = ends;
+                for (auto& end : later) end.value -= least.value;
+                archive(least, timestamp{greatest.value - least.value}, later, body);
+            }
         }
     };
 

@@ -149,7 +149,7 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
     if (records == 0 && folds.size() == 1 && folds.front().ranges == chunk.ranges) return std::move(folds.front());
     chunk.folded->least = *least;
     chunk.folded->greatest = until;
-    chunk.folded->body = all.encode(ranges, store_.origins());
+    chunk.folded->body = all.encode(ranges, store_.origins(), *least);
     if (chunk.folded->body.size() > limits::fold) {
         return fail(errc::limit_exceeded, "what a peer lacks of bucket \"" + name_ + "\" cannot be cut into folds of " +
                                               std::to_string(limits::fold) + " bytes");
@@ -171,7 +171,7 @@ tl::unexpected<error> bucket_state::undecodable(const oplog::record_stream& at) 
 
 result<crdt::changes> bucket_state::decode_logged(const oplog::chunk& fold) const {
     auto changes = crdt::decode_fold(fold.folded->body, dot_ranges(fold, store_.origins()),
-                                     [&](const replica_id& id) { return store_.origins().find(id); });
+                                     [&](const replica_id& id) { return store_.origins().find(id); }, fold.folded->least);
     if (!changes) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
     return std::move(*changes);
 }
@@ -262,7 +262,7 @@ result<bucket_state::examined> bucket_state::examine_fold(const oplog::chunk& ch
     auto changes = crdt::decode_fold(chunk.folded->body, ranges, [&](const replica_id& id) -> std::optional<origin> {
         const auto number = meet(id);
         return number ? std::optional(*number) : std::nullopt;
-    });
+    }, chunk.folded->least);
     if (!changes) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" cannot be decoded");
     auto members = members_.roster();
     members.join(changes->members);

@@ -6,7 +6,8 @@
 #include <cereal/types/vector.hpp>
 
 #include "codec/archive.hpp"
-#include "crdt/changes.hpp"
+#include "codec/compression.hpp"
+#include "crdt/folding.hpp"
 #include "golden/golden.hpp"
 #include "oplog/chunk.hpp"
 #include "support/catch.hpp"
@@ -189,6 +190,25 @@ TEST_CASE("what a transaction does to rows of every kind") {
     check_golden("changes", crdt::encode_changes(changes_example(), own, mentioned));
     CHECK(mentioned == std::vector{other});
     CHECK(crdt::decode_changes(golden("changes"), own, mentioned) == changes_example());
+}
+
+TEST_CASE("a fold, without its compression") {
+    origin_table origins;
+    origins.intern(ada);
+    origins.intern(bob);
+    const std::vector<crdt::dot_range> ranges{{own, 4, 9}};
+    const crdt::changes fold{{},
+                             {{std::string("a\0\1c", 4), {{}, crdt::counter_row{{{own, 1, 8, -3}}, {}}}},
+                              {std::string("b\0\1l", 4), {vector_of({other, 2}), crdt::entries_row{{{{own, 9}, {300}, "tea"}}}}}},
+                             {}};
+    const auto bytes = crdt::encode_fold(fold, ranges, origins, {100});
+    codec::input in(bytes);
+    const auto size = static_cast<std::size_t>(in.varint());
+    const auto raw = codec::decompress(in.rest(), size);
+    REQUIRE(raw);
+    check_golden("fold", '\0' + *raw);
+    const auto number_of = [&](const replica_id& id) { return origins.find(id); };
+    CHECK(crdt::decode_fold(golden("fold"), ranges, number_of, {100}) == fold);
 }
 
 TEST_CASE("what a transaction does to the members") {

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <anabranch/result.hpp>
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace anabranch::storage {
 
@@ -37,8 +37,9 @@ class batch {
         add({kind::erase_range, where, std::move(from), std::move(to)});
     }
 
-    const std::vector<change>& changes() const { return changes_; }
-    std::vector<change>& changes() { return changes_; }
+    using list = boost::container::small_vector<change, 1>;  // mostly one record for the log
+    const list& changes() const { return changes_; }
+    list& changes() { return changes_; }
     bool empty() const { return changes_.empty(); }
     /// Bytes of all keys and values.
     std::size_t bytes() const { return bytes_; }
@@ -53,7 +54,7 @@ class batch {
         changes_.push_back(std::move(c));
     }
 
-    std::vector<change> changes_;
+    list changes_;
     std::size_t bytes_ = 0;
 };
 

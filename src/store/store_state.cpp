@@ -208,15 +208,18 @@ void store_state::take_incarnation(origin next) {
 std::uint64_t store_state::subscribe(std::function<void()> woken) {
     const std::unique_lock lock(subscribers_mutex_);
     subscribers_.emplace(next_subscription_, std::move(woken));
+    has_subscribers_ = true;
     return next_subscription_++;
 }
 
 void store_state::unsubscribe(std::uint64_t subscription) {
     const std::unique_lock lock(subscribers_mutex_);
     subscribers_.erase(subscription);
+    has_subscribers_ = !subscribers_.empty();
 }
 
 void store_state::notify() const {
+    if (!has_subscribers_) return;
     const std::shared_lock lock(subscribers_mutex_);
     for (const auto& [id, woken] : subscribers_) woken();
 }

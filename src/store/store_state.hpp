@@ -91,6 +91,7 @@ class store_state : public std::enable_shared_from_this<store_state> {
 
     mutable std::shared_mutex subscribers_mutex_;
     std::map<std::uint64_t, std::function<void()>> subscribers_;
+    std::atomic<bool> has_subscribers_ = false;  // every commit asks
     std::uint64_t next_subscription_ = 1;
 
     std::atomic<std::uint64_t> written_ = 0;

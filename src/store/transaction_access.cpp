@@ -116,6 +116,7 @@ bool transaction_access::settle() {
 
 std::string transaction_access::encode(std::vector<origin>& mentioned) const {
     std::string payload;
+    payload.reserve(128);  // most transactions are small
     crdt::changes_output out(payload, me_.writer, mentioned);
     out.removals(removals_, edits_.size());
     for (const auto& [path, change] : edits_) out.row(path, change);

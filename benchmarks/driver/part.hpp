@@ -33,6 +33,6 @@ void run_part(driver& suite);
 }
 
 /// Where the issue wants the library to be, of what this run has measured.
-void say_targets(const driver& suite);
+void say_targets(driver& suite);
 
 }  // namespace bench

@@ -38,6 +38,9 @@ foreach(i RANGE ${last})
             set(fields system engine name size cpu_ns wall_ns)
         elseif(part STREQUAL "convergence")
             set(fields system engine replicas topology seconds rtt_ms mbit_per_s folded missed converge_ms bytes values_ok)
+        elseif(part STREQUAL "disk")
+            set(fields system version engine n keys sync_every peak_bytes peak_write_ahead_bytes peak_tables_bytes closed_bytes
+                end_bytes end_rows end_marks end_log_records fresh_bytes end_of_fresh bound_bytes values_ok)
         elseif(part STREQUAL "paper")
             set(fields system engine requests_per_s latency_max_ms cut_missed cut_recovery_s cut_recovery_ms_per_missed
                 reboot_missed reboot_recovery_s reboot_recovery_ms_per_missed values_ok)

@@ -25,6 +25,9 @@ void run_part(driver& suite);
 namespace convergence {
 void run_part(driver& suite);
 }
+namespace disk {
+void run_part(driver& suite);
+}
 namespace paper {
 void run_part(driver& suite);
 }

@@ -1,6 +1,7 @@
 #include "measure/measurement.hpp"
 
 #include "convergence/measurements.hpp"
+#include "disk/measurements.hpp"
 #include "micro/measurements.hpp"
 #include "paper/measurements.hpp"
 #include "retail_reconnect/measurements.hpp"
@@ -14,6 +15,7 @@ std::span<const measurement> measurements() {
         {"virtual", convergence::measure_virtual},
         {"namespaces", convergence::measure_namespaces},
         {"propagation", convergence::measure_propagation},
+        {"disk", disk::measure_disk},
         {"faults", paper::measure_faults},
         {"large-updates", paper::measure_large_updates},
         {"micro", micro::measure_operations},

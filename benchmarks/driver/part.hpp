@@ -28,6 +28,9 @@ void run_part(driver& suite);
 namespace disk {
 void run_part(driver& suite);
 }
+namespace opening {
+void run_part(driver& suite);
+}
 namespace paper {
 void run_part(driver& suite);
 }

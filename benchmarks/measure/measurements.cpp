@@ -3,6 +3,7 @@
 #include "convergence/measurements.hpp"
 #include "disk/measurements.hpp"
 #include "micro/measurements.hpp"
+#include "opening/measurements.hpp"
 #include "paper/measurements.hpp"
 #include "retail_reconnect/measurements.hpp"
 
@@ -16,6 +17,7 @@ std::span<const measurement> measurements() {
         {"namespaces", convergence::measure_namespaces},
         {"propagation", convergence::measure_propagation},
         {"disk", disk::measure_disk},
+        {"opening", opening::measure_opening},
         {"faults", paper::measure_faults},
         {"large-updates", paper::measure_large_updates},
         {"micro", micro::measure_operations},

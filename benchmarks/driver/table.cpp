@@ -53,6 +53,7 @@ std::string grouped(std::uint64_t number) {
 
 std::string significant(double number) {
     if (number == 0) return "0";
+    if (number < 0) return "-" + significant(-number);
     const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(number))));
     if (magnitude >= 3) {
         const double unit = std::pow(10, magnitude - 2);

@@ -80,8 +80,8 @@ void add_opening(std::vector<target>& all, const std::vector<row>& kept) {
     if (killed.size() < 2) return;
     const auto& [few, short_time] = killed[killed.size() - 2];
     const auto& [many, long_time] = killed.back();
-    all.push_back({"open ms, killed after " + whole(many) + " commits", "< replay of them all", long_time,
-                   *closed + (short_time - *closed) * many / few});
+    all.push_back({"open ms, killed after " + whole(many) + " commits", "< " + whole(many / few) + " times after " + whole(few),
+                   long_time, short_time * many / few});
 }
 
 void add_scenarios(std::vector<target>& all, const std::vector<row>& kept) {

@@ -1,4 +1,8 @@
+#include <signal.h>
+
+#include <algorithm>
 #include <anabranch/store.hpp>
+#include <optional>
 
 #include "measure/cost.hpp"
 #include "measure/statistics.hpp"
@@ -87,44 +91,51 @@ row median_of_times(const std::vector<row>& all) {
     return result;
 }
 
+class experiment {
+  public:
+    explicit experiment(const json::object& parameters)
+        : elements_(number_in(parameters, "rows")),
+          times_(number_in(parameters, "times")),
+          directory_(scratch_in(parameters) / "store") {
+        run_to_end([&] { fill(directory_, elements_); });
+    }
+
+    /// Each time it has been used before, so that there is something for the end to leave behind.
+    row open_after(bool is_killed, std::uint64_t commits) {
+        const auto use = [&] {
+            auto one = open(directory_);
+            add(one, commits, elements_);
+            if (is_killed) ::raise(SIGKILL);
+        };
+        std::vector<row> measured;
+        for (std::uint64_t i = 0; i < times_; ++i) {
+            is_killed ? run_and_kill(use) : run_to_end(use);
+            committed_ += commits;
+            measured.push_back(run_apart([&] { return time_opening(directory_, elements_, committed_); }));
+        }
+        auto result = median_of_times(measured);
+        result["system"] = "anabranch";
+        result["engine"] = "rocksdb";
+        result["rows"] = elements_;
+        result["after"] = is_killed ? "kill" : "close";
+        result["commits"] = commits;
+        return result;
+    }
+
+  private:
+    const std::uint64_t elements_;
+    const std::uint64_t times_;
+    const std::filesystem::path directory_;
+    std::uint64_t committed_ = 0;
+};
+
 }  // namespace
 
 rows measure_opening(const json::object& parameters) {
-    const auto elements = number_in(parameters, "rows");
-    const auto times = number_in(parameters, "times");
-    const auto directory = scratch_in(parameters) / "store";
-    run_apart([&]() -> row {
-        fill(directory, elements);
-        return {};
-    });
-    std::uint64_t committed = 0;
-    rows results;
-    const auto keep = [&](row result, const char* after, json::value commits) {
-        result["system"] = "anabranch";
-        result["engine"] = "rocksdb";
-        result["rows"] = elements;
-        result["after"] = after;
-        result["commits"] = std::move(commits);
-        results.push_back(std::move(result));
-    };
-    std::vector<row> measured;
-    for (std::uint64_t i = 0; i < times; ++i) {
-        measured.push_back(run_apart([&] { return time_opening(directory, elements, committed); }));
-    }
-    keep(median_of_times(measured), "close", 0);
-    for (const auto& entry : parameters.at("commits").as_array()) {
-        const auto commits = entry.to_number<std::uint64_t>();
-        measured.clear();
-        for (std::uint64_t i = 0; i < times; ++i) {
-            run_and_kill([&] {
-                auto one = open(directory);
-                add(one, commits, elements);
-            });
-            committed += commits;
-            measured.push_back(run_apart([&] { return time_opening(directory, elements, committed); }));
-        }
-        keep(median_of_times(measured), "kill", commits);
-    }
+    experiment one(parameters);
+    const auto& commits = parameters.at("commits").as_array();
+    rows results{one.open_after(false, commits.back().to_number<std::uint64_t>())};
+    for (const auto& each : commits) results.push_back(one.open_after(true, each.to_number<std::uint64_t>()));
     return results;
 }
 

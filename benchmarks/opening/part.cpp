@@ -18,7 +18,7 @@ json::object parameters_of(const driver& suite) {
         case extent::full:
             break;
     }
-    return {{"rows", 1'000'000}, {"commits", json::array{1'000, 10'000, 100'000}}, {"times", times}};
+    return {{"rows", 1'000'000}, {"commits", json::array{1'000, 10'000, 100'000, 1'000'000}}, {"times", times}};
 }
 
 }  // namespace
@@ -30,8 +30,7 @@ void run_part(driver& suite) {
         const auto& kept = suite.keep(part_name, std::move(each));
         const auto milliseconds = [&](const char* field) { return significant(*number_of(&kept, field) * 1000); };
         const bool is_killed = kept.at("after").as_string() == "kill";
-        text.add({is_killed ? "after SIGKILL, " + whole(number_of(&kept, "commits")) + " commits after the watermark"
-                            : "after it was closed",
+        text.add({"after " + whole(number_of(&kept, "commits")) + " commits, " + (is_killed ? "SIGKILL" : "closed"),
                   whole(number_of(&kept, "rows")), milliseconds("open_s"), milliseconds("open_cpu_s"),
                   significant(number_of(&kept, "peak_rss_mib")), kept.at("values_ok").as_bool() ? "right" : "WRONG"});
     }

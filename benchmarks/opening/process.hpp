@@ -9,7 +9,8 @@ namespace bench::opening {
 
 /// What the work says. Throws std::runtime_error where it fails.
 row run_apart(const std::function<row()>& work);
-/// The process dies of SIGKILL as soon as the work is done, with everything in it still open.
+void run_to_end(const std::function<void()>& work);
+/// The work ends with a SIGKILL, everything in it being open.
 void run_and_kill(const std::function<void()>& work);
 
 }  // namespace bench::opening

@@ -30,7 +30,9 @@ class experiment {
 
     row run() {
         connect();
+        result_["start_rss_mib"] = peak_rss_mib();
         disconnected();
+        result_["alone_rss_mib"] = peak_rss_mib();
         reconnect_all();
         result_["peak_rss_mib"] = peak_rss_mib();  // of the workload itself: what follows would add to it
         reopen();

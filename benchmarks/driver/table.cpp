@@ -71,7 +71,8 @@ std::string whole(const std::optional<double>& number) {
 
 std::string ratio(const std::optional<double>& of, const std::optional<double>& to) {
     if (!of || !to || *to == 0) return "-";
-    return formatted("%.*f", *of < 10 * *to ? 2 : 1, *of / *to) + "×";
+    const double times = *of / *to;
+    return formatted("%.*f", times < 0.01 ? 4 : times < 10 ? 2 : 1, times) + "×";
 }
 
 }  // namespace bench

@@ -26,20 +26,19 @@ json::object parameters_of(extent size, const char* engine) {
 std::string text_of(const row& of, std::string_view field) { return std::string(of.at(field).as_string()); }
 
 /// `by`: what grows.
-plot growth(const std::vector<row>& kept, const std::string& by, std::string title) {
+plot growth(const std::vector<row>& kept, const std::string& by, const char* engine, std::string title) {
     plot drawn{std::move(title), by, "CPU ns of one operation", {}};
-    std::map<std::string, std::size_t> colours{{"hash-table", SIZE_MAX}};  // for comparison only
     for (const auto& each : kept) {
         if (each.at("part").as_string() != part_name) continue;
         auto name = text_of(each, "name");
         if (!name.starts_with("growth/") || !name.ends_with("-by-" + by)) continue;
         name = name.substr(7, name.size() - 7 - 4 - by.size());
-        const auto colour = colours.try_emplace(name, colours.size() - 1).first->second;
-        const bool is_on_disk = text_of(each, "engine") == "rocksdb";
-        if (is_on_disk) name += " (RocksDB)";
+        const bool is_comparison = name == "hash-table";
+        if (text_of(each, "engine") != engine && !is_comparison) continue;
         auto line = std::ranges::find(drawn.lines, name, &plot::series::name);
         if (line == drawn.lines.end()) {
-            line = drawn.lines.insert(line, {.name = name, .colour = colour, .is_dashed = is_on_disk});
+            const auto colour = is_comparison ? SIZE_MAX : drawn.lines.size();
+            line = drawn.lines.insert(line, {.name = name, .colour = colour, .is_dashed = is_comparison});
         }
         line->points.emplace_back(*number_of(&each, "size"), *number_of(&each, "cpu_ns"));
     }
@@ -81,9 +80,13 @@ void run_part(driver& suite) {
         driver::say("\nSingle operations, " + (runs > 1 ? "medians of " + std::to_string(runs) : std::string("one run")) +
                     "\n\n" + text.to_text());
     }
-    suite.keep_picture("growth-elements", draw(growth(suite.kept(), "elements", "One operation on a set as it grows")));
-    suite.keep_picture("growth-history", draw(growth(suite.kept(), "history", "One write after that many others")));
-    suite.keep_picture("growth-replicas", draw(growth(suite.kept(), "replicas", "One operation on a counter of that many replicas")));
+    const auto keep = [&](const char* name, const char* by, const char* engine, const char* title) {
+        suite.keep_picture(name, draw(growth(suite.kept(), by, engine, title)));
+    };
+    keep("growth-elements-memory", "elements", "memory", "One operation on a set as it grows, in memory");
+    keep("growth-elements-rocksdb", "elements", "rocksdb", "One operation on a set as it grows, RocksDB");
+    keep("growth-history", "history", "memory", "One write after that many others, in memory");
+    keep("growth-replicas", "replicas", "memory", "One operation on a counter of that many replicas, in memory");
 }
 
 }  // namespace bench::micro

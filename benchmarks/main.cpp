@@ -46,7 +46,7 @@ std::optional<int> parse_command_line(int argc, char** argv, request& asked) {
     for (const auto& part : bench::parts()) names.emplace_back(part.name);
     auto& suite = asked.suite;
     app.add_option("--only", suite.only, "run this part; may be given more than once")->check(CLI::IsMember(names));
-    app.add_option("--n", suite.n, "operations a side in retail-reconnect (default: 1000, 10000, 100000, 1000000)")
+    app.add_option("--n", suite.n, "operations a side in retail-reconnect (default: 1000, 10000, 100000, 1000000), or in disk (default: 10000000)")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}));
     app.add_option("--json", suite.json, "write the results as JSON to this file, too");
     bool is_quick = false;

@@ -13,7 +13,7 @@ endif()
 
 set(reconnect_fields system version engine n commits_per_s commit_cpu_s reconnect_wall_s reconnect_cpu_s
     bytes_edge_to_cloud bytes_cloud_to_edge round_trips nothing_new_bytes nothing_new_cpu_s hundred_more_bytes
-    hundred_more_cpu_s peak_rss_mib open_s disk_bytes values_ok)
+    hundred_more_cpu_s start_rss_mib alone_rss_mib peak_rss_mib open_s disk_bytes values_ok)
 set(floor_fields system version engine n commits_per_s commit_cpu_s peak_rss_mib)
 
 file(READ "${file}" all)
@@ -38,7 +38,12 @@ foreach(i RANGE ${last})
             set(fields system engine name size cpu_ns wall_ns)
         elseif(part STREQUAL "convergence")
             set(fields system engine replicas topology seconds rtt_ms mbit_per_s folded missed converge_ms bytes values_ok)
-        elseif(part STREQUAL "paper")
+        elseif(part STREQUAL "disk")
+            set(fields system version engine n keys sync_every peak_bytes peak_write_ahead_bytes peak_tables_bytes closed_bytes
+                end_bytes end_rows end_marks end_log_records fresh_bytes end_of_fresh bound_bytes values_ok)
+        elseif(part STREQUAL "opening")
+            set(fields system engine rows after commits open_s open_cpu_s peak_rss_mib values_ok)
+        elseif(part MATCHES "^paper(-pace)?$")
             set(fields system engine requests_per_s latency_max_ms cut_missed cut_recovery_s cut_recovery_ms_per_missed
                 reboot_missed reboot_recovery_s reboot_recovery_ms_per_missed values_ok)
         elseif(part STREQUAL "paper-large")
@@ -62,7 +67,7 @@ endforeach()
 foreach(expected anabranch/memory anabranch-unfolded/memory anabranch/rocksdb anabranch-unfolded/rocksdb
         rocksdb-put/rocksdb rocksdb-get-put/rocksdb rocksdb-batch-100/rocksdb rocksdb-fsync-1/rocksdb
         rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb
-        convergence convergence-real propagation paper paper-large micro)
+        convergence convergence-real propagation disk opening paper paper-pace paper-large micro)
     if(NOT expected IN_LIST seen)
         message(FATAL_ERROR "nothing of ${expected} in ${seen}")
     endif()

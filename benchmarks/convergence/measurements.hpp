@@ -9,8 +9,9 @@ namespace bench::convergence {
 /// replica), rtt_ms, mbit_per_s, folded.
 rows measure_virtual(const json::object& parameters);
 
-/// Two processes in network namespaces of their own, between them a link shaped by netem. Parameters: operations (of
-/// each), rtt_ms, mbit_per_s, scratch. One row; where the machine does not allow it, its `skipped` says why.
+/// Two processes in network namespaces of their own, between them a shaped link. Parameters: operations (of each),
+/// rtt_ms, mbit_per_s, scratch. One row; where the machine does not allow it, its `skipped` says why; where the kernel can
+/// limit a rate but not delay, its rtt_ms is null.
 rows measure_namespaces(const json::object& parameters);
 
 /// From the commit at one replica until it is seen at another, over loopback TCP. Parameters: engine, samples, scratch.

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "driver/part.hpp"
+#include "driver/plot.hpp"
 #include "driver/table.hpp"
 
 namespace bench::convergence {
@@ -64,7 +65,9 @@ void run_series(driver& suite, const series& one) {
     for (const auto& each : one.all) {
         driver::progress("convergence, " + std::to_string(each.replicas) + " replicas, " + each.topology + ", " +
                          std::to_string(each.seconds) + " s");
-        const auto& kept = suite.keep(part_name, suite.measure("virtual", to_json(each)).at(0));
+        auto result = suite.measure("virtual", to_json(each)).at(0);
+        result["series"] = one.title;
+        const auto& kept = suite.keep(part_name, std::move(result));
         text.add({std::to_string(each.seconds) + " s apart", whole(number_of(&kept, "missed")), std::to_string(each.rtt_ms),
                   std::to_string(each.mbit_per_s), std::to_string(each.replicas), each.topology,
                   each.is_folded ? "yes" : "no", milliseconds(kept), whole(number_of(&kept, "bytes"))});
@@ -72,18 +75,35 @@ void run_series(driver& suite, const series& one) {
     driver::say("\n" + text.to_text());
 }
 
-plot by_length(const std::vector<row>& kept) {
-    plot drawn{"Time to converge, 2 replicas, 20 ms, 10 Mbit/s", "operations missed", "ms", {{"folded", {}}, {"unfolded", {}}}};
+/// Of what was varied in one series: a line for each `name`, its points at x.
+plot plot_of(const std::vector<row>& kept, const char* series, std::string title, const char* x_label,
+             const std::function<double(const row&)>& x, const std::function<std::string(const row&)>& name) {
+    plot drawn{std::move(title), x_label, "ms until all have everything", {}};
     for (const auto& each : kept) {
-        if (each.at("part").as_string() != part_name || number_of(&each, "replicas") != 2) continue;
-        if (number_of(&each, "rtt_ms") != 20 || number_of(&each, "mbit_per_s") != 10) continue;
-        if (each.at("topology").as_string() != "star") continue;
-        auto& points = drawn.lines[each.at("folded").as_bool() ? 0 : 1].points;
-        const std::pair point(*number_of(&each, "missed"), *number_of(&each, "converge_ms"));
-        if (std::ranges::count(points, point) == 0) points.push_back(point);
+        if (each.at("part").as_string() != part_name || each.at("series").as_string() != series) continue;
+        auto line = std::ranges::find(drawn.lines, name(each), &plot::series::name);
+        if (line == drawn.lines.end()) {
+            line = drawn.lines.insert(line, {.name = name(each), .colour = drawn.lines.size()});
+        }
+        line->points.emplace_back(x(each), *number_of(&each, "converge_ms"));
     }
-    for (auto& line : drawn.lines) std::ranges::sort(line.points);
     return drawn;
+}
+
+void keep_pictures(driver& suite) {
+    const auto number = [](const char* field) { return [field](const row& of) { return *number_of(&of, field); }; };
+    const auto text = [](const char* field) { return [field](const row& of) { return std::string(of.at(field).as_string()); }; };
+    suite.keep_picture("convergence-disconnection",
+                       draw(plot_of(suite.kept(), "disconnection", "Time to converge: 2 replicas, RTT 20 ms, 10 Mbit/s",
+                                    "operations missed by each", number("missed"), text("system"))));
+    suite.keep_picture("convergence-link",
+                       draw(plot_of(suite.kept(), "link", "Time to converge: 2 replicas, the link varied", "RTT in ms",
+                                    number("rtt_ms"), [](const row& of) {
+                                        return whole(number_of(&of, "mbit_per_s")) + " Mbit/s";
+                                    })));
+    suite.keep_picture("convergence-replicas",
+                       draw(plot_of(suite.kept(), "replicas", "Time to converge: RTT 20 ms, 10 Mbit/s", "replicas",
+                                    number("replicas"), text("topology"))));
 }
 
 void run_virtual(driver& suite) {
@@ -91,7 +111,7 @@ void run_virtual(driver& suite) {
         "\nConvergence against conditions: each replica writes 100 times a second while it is apart. Virtual time: only the "
         "network takes any, so this is exact and the same in every run.\n");
     for (const auto& one : all_series(suite.asked().size)) run_series(suite, one);
-    suite.keep_plot("convergence", by_length(suite.kept()));
+    keep_pictures(suite);
 }
 
 /// The same over the kernel's network, processing included.
@@ -109,10 +129,13 @@ void run_namespaces(driver& suite) {
         }
     }
     const auto& kept = suite.keep("convergence-real", median_of(measured));
-    table text({"a real link (veth, netem)", "operations missed", "RTT ms", "Mbit/s", "ms", "bytes"});
-    text.add({"two processes", whole(number_of(&kept, "missed")), "20", "10", milliseconds(kept),
-              whole(number_of(&kept, "bytes"))});
-    driver::say("\n" + text.to_text());
+    const bool is_delayed = number_of(&kept, "rtt_ms").has_value();
+    table text({"a real link (veth)", "operations missed", "RTT ms", "Mbit/s", "ms", "bytes"});
+    text.add({"two processes, " + std::string(kept.at("shaped_by").as_string()), whole(number_of(&kept, "missed")),
+              is_delayed ? whole(number_of(&kept, "rtt_ms")) : "none", whole(number_of(&kept, "mbit_per_s")),
+              milliseconds(kept), whole(number_of(&kept, "bytes"))});
+    driver::say("\n" + text.to_text() +
+                (is_delayed ? "" : "  This kernel has no netem: the rate is limited, and nothing is delayed.\n"));
 }
 
 void run_propagation(driver& suite) {

@@ -86,7 +86,7 @@ const row& driver::keep(std::string_view part, row result) {
     return kept_.emplace_back(std::move(with_part));
 }
 
-void driver::keep_plot(const std::string& name, const plot& what) { plots_.emplace_back(name, draw(what)); }
+void driver::keep_picture(const std::string& name, std::string drawn) { pictures_.emplace_back(name, std::move(drawn)); }
 
 void driver::say(const std::string& text) {
     progress({});
@@ -112,9 +112,9 @@ void driver::write_results() const {
     const auto stem = (asked_.results / date).string();
     write(stem + ".json", to_text(all));
     say("\nresults: " + stem + ".json\n");
-    for (const auto& [name, svg] : plots_) {
+    for (const auto& [name, svg] : pictures_) {
         write(stem + "-" + name + ".svg", svg);
-        say("plot:    " + stem + "-" + name + ".svg\n");
+        say("picture: " + stem + "-" + name + ".svg\n");
     }
 }
 

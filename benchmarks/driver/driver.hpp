@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "driver/plot.hpp"
 #include "measure/measurement.hpp"
 
 namespace bench {
@@ -44,10 +43,11 @@ class driver {
     /// The same of a foreign program that prints rows.
     static rows measure_with(const std::vector<std::string>& command);
 
-    /// Keeps the row for the JSON file, the plots and the targets.
+    /// Keeps the row for the JSON file, the pictures and the targets.
     const row& keep(std::string_view part, row result);
     const std::vector<row>& kept() const { return kept_; }
-    void keep_plot(const std::string& name, const plot& what);
+    /// An SVG.
+    void keep_picture(const std::string& name, std::string drawn);
 
     /// To standard output.
     static void say(const std::string& text);
@@ -60,7 +60,7 @@ class driver {
   private:
     settings asked_;
     std::vector<row> kept_;
-    std::vector<std::pair<std::string, std::string>> plots_;
+    std::vector<std::pair<std::string, std::string>> pictures_;
 };
 
 /// Field by field: medians of numbers, whether all were true, otherwise the first.

@@ -25,6 +25,12 @@ void run_part(driver& suite);
 namespace convergence {
 void run_part(driver& suite);
 }
+namespace disk {
+void run_part(driver& suite);
+}
+namespace opening {
+void run_part(driver& suite);
+}
 namespace paper {
 void run_part(driver& suite);
 }
@@ -33,6 +39,6 @@ void run_part(driver& suite);
 }
 
 /// Where the issue wants the library to be, of what this run has measured.
-void say_targets(const driver& suite);
+void say_targets(driver& suite);
 
 }  // namespace bench

@@ -7,6 +7,8 @@ std::span<const part> parts() {
         {"retail-reconnect", "two replicas that were apart, beside the peers and bare RocksDB", retail::run_part, true},
         {"convergence", "time to converge against conditions, and live propagation", convergence::run_part},
         {"paper", "two services through a link cut and a reboot, and large updates", paper::run_part},
+        {"disk", "what a store's directory holds beside its live state", disk::run_part, true},
+        {"opening", "how long a store with many rows takes to open", opening::run_part},
         {"micro", "single operations, and how their cost grows", micro::run_part},
     };
     return all;

@@ -1,15 +1,20 @@
-// Line plots as SVG, both axes logarithmic.
+// Line plots, both axes logarithmic.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace bench {
 
 struct plot {
     struct series {
-        std::string name;
-        std::vector<std::pair<double, double>> points;  // positive; others cannot be shown
+        std::string name{};
+        std::vector<std::pair<double, double>> points{};  // positive; others cannot be shown
+        std::size_t colour = 0;                            // of those there are; beyond them grey
+        bool is_dashed = false;
+        bool is_strong = false;
     };
     std::string title;
     std::string x_label;

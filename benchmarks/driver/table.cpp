@@ -53,6 +53,7 @@ std::string grouped(std::uint64_t number) {
 
 std::string significant(double number) {
     if (number == 0) return "0";
+    if (number < 0) return "-" + significant(-number);
     const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(number))));
     if (magnitude >= 3) {
         const double unit = std::pow(10, magnitude - 2);
@@ -70,7 +71,8 @@ std::string whole(const std::optional<double>& number) {
 
 std::string ratio(const std::optional<double>& of, const std::optional<double>& to) {
     if (!of || !to || *to == 0) return "-";
-    return formatted("%.*f", *of < 10 * *to ? 2 : 1, *of / *to) + "×";
+    const double times = *of / *to;
+    return formatted("%.*f", times < 0.01 ? 4 : times < 10 ? 2 : 1, times) + "×";
 }
 
 }  // namespace bench

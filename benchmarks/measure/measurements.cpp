@@ -1,7 +1,9 @@
 #include "measure/measurement.hpp"
 
 #include "convergence/measurements.hpp"
+#include "disk/measurements.hpp"
 #include "micro/measurements.hpp"
+#include "opening/measurements.hpp"
 #include "paper/measurements.hpp"
 #include "retail_reconnect/measurements.hpp"
 
@@ -14,6 +16,8 @@ std::span<const measurement> measurements() {
         {"virtual", convergence::measure_virtual},
         {"namespaces", convergence::measure_namespaces},
         {"propagation", convergence::measure_propagation},
+        {"disk", disk::measure_disk},
+        {"opening", opening::measure_opening},
         {"faults", paper::measure_faults},
         {"large-updates", paper::measure_large_updates},
         {"micro", micro::measure_operations},

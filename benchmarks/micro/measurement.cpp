@@ -4,6 +4,7 @@
 
 #include "measure/cost.hpp"
 #include "micro/measurements.hpp"
+#include "micro/objects.hpp"
 
 namespace bench::micro {
 
@@ -36,16 +37,24 @@ class collector final : public benchmark::BenchmarkReporter {
 
 rows measure_operations(const json::object& parameters) {
     const auto most = static_cast<std::int64_t>(number_in(parameters, "most"));
-    register_store_operations(most);
-    register_row_operations();
-    register_growth(most);
+    const bool is_in_memory = text_in(parameters, "engine") == "memory";
+    workshop shop(is_in_memory ? std::optional<std::filesystem::path>() : scratch_in(parameters));
+    register_store_operations(shop, most);
+    if (is_in_memory) {
+        register_row_operations();
+        register_folds();
+    }
+    register_growth(shop, most);
     std::string seconds = "--benchmark_min_time=" + std::to_string(parameters.at("seconds").to_number<double>());
     std::string name = "anabranch-bench";
-    char* arguments[] = {name.data(), seconds.data(), nullptr};
-    int count = 2;
+    const auto* asked = parameters.if_contains("filter");
+    std::string filter = "--benchmark_filter=" + (asked ? std::string(asked->as_string()) : ".");
+    char* arguments[] = {name.data(), seconds.data(), filter.data(), nullptr};
+    int count = 3;
     benchmark::Initialize(&count, arguments);
     collector all;
     benchmark::RunSpecifiedBenchmarks(&all);
+    for (auto& each : all.collected) each["engine"] = parameters.at("engine");
     return all.collected;
 }
 

@@ -6,8 +6,9 @@
 
 namespace bench::paper {
 
-customer::customer(const retail::side& service, std::function<retail::client_request(std::uint64_t)> next)
-    : service_(service), next_(std::move(next)), thread_([this](const std::stop_token& ended) {
+customer::customer(const retail::side& service, std::function<retail::client_request(std::uint64_t)> next,
+                   std::chrono::duration<double> pause)
+    : service_(service), next_(std::move(next)), pause_(pause), thread_([this](const std::stop_token& ended) {
           try {
               work(ended);
           } catch (...) {
@@ -42,6 +43,8 @@ void customer::work(const std::stop_token& ended) {
             ++unanswered_;
             client.reset();
         }
+        const double left = pause_.count() - watch.elapsed().wall;
+        if (left > 0) std::this_thread::sleep_for(std::chrono::duration<double>(left));
     }
 }
 

@@ -1,6 +1,7 @@
-// Sends one request after the other to one service, as fast as it answers.
+// Sends one request after the other to one service.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -12,8 +13,10 @@ namespace bench::paper {
 
 class customer {
   public:
-    /// `next(i)` is the i-th request. While the service is down it waits for it.
-    customer(const retail::side& service, std::function<retail::client_request(std::uint64_t i)> next);
+    /// `next(i)` is the i-th request; it is sent when the last is answered, and `pause` after that was sent. While the
+    /// service is down it waits for it.
+    customer(const retail::side& service, std::function<retail::client_request(std::uint64_t i)> next,
+             std::chrono::duration<double> pause = {});
     /// Ends after the request under way. Throws where the service refused one.
     void stop();
 
@@ -28,6 +31,7 @@ class customer {
 
     const retail::side& service_;
     const std::function<retail::client_request(std::uint64_t)> next_;
+    const std::chrono::duration<double> pause_;
     std::vector<double> latencies_;
     std::uint64_t unanswered_ = 0;
     std::exception_ptr failure_;

@@ -94,8 +94,10 @@ rows measure_faults(const json::object& parameters) {
     describe_products(both);
 
     const stopwatch watch;
-    customer at_edge(both.edge(), restock);
-    customer at_cloud(both.cloud(), restock);
+    // Half of them at each side.
+    const std::chrono::duration<double> pause(value("per_second") > 0 ? 2 / value("per_second") : 0);
+    customer at_edge(both.edge(), restock, pause);
+    customer at_cloud(both.cloud(), restock, pause);
     sleep_for(quiet);
     const auto cut = cut_link(both, value("cut_seconds"));
     sleep_for(quiet);

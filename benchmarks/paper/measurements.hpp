@@ -5,7 +5,8 @@
 
 namespace bench::paper {
 
-/// A link cut and a reboot under load. Parameters: seconds, cut_seconds, down_seconds, scratch.
+/// A link cut and a reboot under load. Parameters: seconds, cut_seconds, down_seconds, per_second (requests, of both clients
+/// together; 0: as fast as they are answered), scratch.
 rows measure_faults(const json::object& parameters);
 
 /// Large updates at one service. Parameters: bytes (of a request), seconds, replicated, scratch.

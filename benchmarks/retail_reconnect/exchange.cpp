@@ -7,56 +7,54 @@
 
 namespace bench::retail {
 
-namespace {
+connection::side::side(const anabranch::store& store, const anabranch::session_options& options)
+    : store_(store), session_(store, options, steady_now()) {}
 
-class side {
-  public:
-    side(const anabranch::store& store, const anabranch::session_options& options)
-        : store_(store), session_(store, options, steady_now()) {}
+void connection::side::look() { session_.poll(steady_now()); }
 
-    /// All that can be said now.
-    std::string speak() {
-        std::string said;
-        while (true) {
-            while (session_.wants_sync()) {
-                expect(store_.sync());
-                session_.poll(steady_now());
-            }
-            const std::string piece = session_.take_output();
-            if (piece.empty()) return said;
-            said += piece;
+std::string connection::side::speak() {
+    std::string said;
+    while (true) {
+        while (session_.wants_sync()) {
+            expect(store_.sync());
+            session_.poll(steady_now());
         }
+        const std::string piece = session_.take_output();
+        if (piece.empty()) return said;
+        said += piece;
     }
-    void hear(const std::string& bytes) {
-        if (!bytes.empty()) session_.receive(bytes, steady_now());
-        if (session_.failure()) throw std::runtime_error("the session ended: " + session_.failure()->message);
-    }
-    bool in_sync() const { return session_.in_sync(); }
+}
 
-  private:
-    anabranch::store store_;
-    anabranch::session session_;
-};
+void connection::side::hear(const std::string& bytes) {
+    if (!bytes.empty()) session_.receive(bytes, steady_now());
+    if (session_.failure()) throw std::runtime_error("the session ended: " + session_.failure()->message);
+}
 
-}  // namespace
+connection::connection(const anabranch::store& edge, const anabranch::store& cloud,
+                       const anabranch::session_options& options)
+    : edge_(edge, options), cloud_(cloud, options) {}
 
-traffic reconnect(const anabranch::store& edge, const anabranch::store& cloud,
-                  const anabranch::session_options& options) {
-    side at_edge(edge, options);
-    side at_cloud(cloud, options);
+traffic connection::exchange() {
+    edge_.look();
+    cloud_.look();
     traffic total;
     while (true) {
-        const std::string from_edge = at_edge.speak();
-        const std::string from_cloud = at_cloud.speak();
+        const std::string from_edge = edge_.speak();
+        const std::string from_cloud = cloud_.speak();
         if (from_edge.empty() && from_cloud.empty()) break;
         total.edge_to_cloud += from_edge.size();
         total.cloud_to_edge += from_cloud.size();
         ++total.flights;
-        at_cloud.hear(from_edge);
-        at_edge.hear(from_cloud);
+        cloud_.hear(from_edge);
+        edge_.hear(from_cloud);
     }
-    if (!at_edge.in_sync() || !at_cloud.in_sync()) throw std::runtime_error("the sessions stopped before both were equal");
+    if (!edge_.in_sync() || !cloud_.in_sync()) throw std::runtime_error("the sessions stopped before both were equal");
     return total;
+}
+
+traffic reconnect(const anabranch::store& edge, const anabranch::store& cloud,
+                  const anabranch::session_options& options) {
+    return connection(edge, cloud, options).exchange();
 }
 
 }  // namespace bench::retail

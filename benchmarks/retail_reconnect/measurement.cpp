@@ -30,7 +30,9 @@ class experiment {
 
     row run() {
         connect();
+        result_["start_rss_mib"] = peak_rss_mib();
         disconnected();
+        result_["alone_rss_mib"] = peak_rss_mib();
         reconnect_all();
         result_["peak_rss_mib"] = peak_rss_mib();  // of the workload itself: what follows would add to it
         reopen();
@@ -40,7 +42,21 @@ class experiment {
 
   private:
     anabranch::store open(const char* name) const {
-        return expect(directory_ ? anabranch::store::open(*directory_ / name) : anabranch::store::in_memory());
+        const anabranch::store_options options{.log_limit_bytes = log_limit()};
+        return expect(directory_ ? anabranch::store::open(*directory_ / name, options)
+                                 : anabranch::store::in_memory(options));
+    }
+
+    /// About twice what a side writes while it is alone: less, and it would fall behind the cut, and there would be nothing
+    /// to measure.
+    std::uint64_t log_limit() const {
+        constexpr std::uint64_t least = 16 * 1024 * 1024;
+        constexpr std::uint64_t bytes_a_commit = 128;
+        return std::max(least, bytes_a_commit * n_);
+    }
+
+    bool is_laggard_named() const {
+        return std::ranges::any_of(edge_->bucket.members(), &anabranch::member_status::is_laggard);
     }
 
     /// The initial state is made at the edge and reaches the cloud as it would in use: over the wire.
@@ -65,6 +81,7 @@ class experiment {
         result_["version"] = ANABRANCH_VERSION;
         result_["engine"] = directory_ ? "rocksdb" : "memory";
         result_["n"] = n_;
+        result_["log_limit_bytes"] = log_limit();
         result_["commits_per_s"] = 2 * n / both.wall;
         result_["commit_cpu_s"] = both.cpu / 2;
     }
@@ -90,6 +107,7 @@ class experiment {
         result_["round_trips"] = crossed.round_trips();
         const auto merged = read_all(edge_->bucket);
         are_values_ok_ = merged == read_all(cloud_->bucket) && is_right(initial_, at_edge_, at_cloud_, merged);
+        if (is_laggard_named()) throw std::runtime_error("the log limit is too small for this many operations");
 
         const cost nothing_new = time_of([&] { crossed = meet(); });
         result_["nothing_new_bytes"] = crossed.bytes();

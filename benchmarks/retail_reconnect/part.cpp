@@ -62,12 +62,13 @@ std::vector<std::uint64_t> sizes(const settings& asked) {
 void run_part(driver& suite) {
     const peers others(suite.asked());
     const auto all = contenders(suite, others);
-    for (const auto n : sizes(suite.asked())) {
+    const auto all_sizes = sizes(suite.asked());
+    for (const auto n : all_sizes) {
         const unsigned runs = suite.runs(n >= 1'000'000 ? 3 : 5);
         run_with(suite, all, n, runs);
         driver::say(report(suite.kept(), n, runs));
     }
-    for (const auto& [name, picture] : plots(suite.kept())) suite.keep_plot(name, picture);
+    for (const auto& [name, drawn] : pictures(suite.kept(), all_sizes)) suite.keep_picture(name, drawn);
 }
 
 }  // namespace bench::retail

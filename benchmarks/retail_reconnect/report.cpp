@@ -1,7 +1,6 @@
 #include "retail_reconnect/report.hpp"
 
 #include <algorithm>
-#include <map>
 
 #include "driver/table.hpp"
 
@@ -31,13 +30,6 @@ field_of_contenders of_size(const std::vector<row>& kept, std::uint64_t n) {
         if (system == "rocksdb-put") found.put = &each;
     }
     return found;
-}
-
-std::optional<double> larger_direction(const row* of) {
-    const auto there = number_of(of, "bytes_edge_to_cloud");
-    const auto back = number_of(of, "bytes_cloud_to_edge");
-    if (!there || !back) return {};
-    return std::max(*there, *back);
 }
 
 std::string verdict(const row& of) {
@@ -93,24 +85,6 @@ std::string floor_table(const field_of_contenders& all) {
     return t.to_text();
 }
 
-plot by_size(const std::vector<row>& kept, std::string title, std::string y_label,
-             const std::function<std::optional<double>(const row*)>& value) {
-    plot drawn{std::move(title), "operations a side", std::move(y_label), {}};
-    for (const auto& each : kept) {
-        if (each.at("part").as_string() != part_name) continue;
-        const auto y = value(&each);
-        if (!y) continue;
-        const std::string name = text_of(each, "system") + (text_of(each, "engine") == "rocksdb" &&
-                                                            text_of(each, "system").starts_with("anabranch")
-                                                                ? " (RocksDB)"
-                                                                : "");
-        auto line = std::ranges::find(drawn.lines, name, &plot::series::name);
-        if (line == drawn.lines.end()) line = drawn.lines.insert(line, {name, {}});
-        line->points.emplace_back(static_cast<double>(number_in(each, "n")), *y);
-    }
-    return drawn;
-}
-
 }  // namespace
 
 std::string report(const std::vector<row>& kept, std::uint64_t n, unsigned runs) {
@@ -118,14 +92,6 @@ std::string report(const std::vector<row>& kept, std::uint64_t n, unsigned runs)
     return "\nretail-reconnect, N = " + grouped(n) + " operations a side, " +
            (runs > 1 ? "medians of " + std::to_string(runs) : "one run") + "\n\n" + commit_table(all) + "\n" +
            reconnect_table(all) + "\n" + floor_table(all);
-}
-
-std::vector<std::pair<std::string, plot>> plots(const std::vector<row>& kept) {
-    const auto named = [&](const char* field) { return [field](const row* of) { return number_of(of, field); }; };
-    return {{"commits", by_size(kept, "Commits a second, one side", "commits a second", named("commits_per_s"))},
-            {"reconnect-cpu", by_size(kept, "CPU of the reconnect, both sides", "seconds", named("reconnect_cpu_s"))},
-            {"reconnect-bytes", by_size(kept, "Bytes of the reconnect, larger direction", "bytes", larger_direction)},
-            {"peak-memory", by_size(kept, "Peak memory, both replicas", "MiB", named("peak_rss_mib"))}};
 }
 
 }  // namespace bench::retail

@@ -1,8 +1,7 @@
-// The tables and plots of the part `retail-reconnect`.
+// The tables and pictures of the part `retail-reconnect`.
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "driver/driver.hpp"
@@ -13,7 +12,13 @@ inline constexpr std::string_view part_name = "retail-reconnect";
 
 std::string report(const std::vector<row>& kept, std::uint64_t n, unsigned runs);
 
-/// With their names.
-std::vector<std::pair<std::string, plot>> plots(const std::vector<row>& kept);
+struct picture {
+    std::string name;
+    std::string drawn;
+};
+std::vector<picture> pictures(const std::vector<row>& kept, const std::vector<std::uint64_t>& sizes);
+
+/// Nothing where the row has none.
+std::optional<double> larger_direction(const row* of);
 
 }  // namespace bench::retail

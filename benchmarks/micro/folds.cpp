@@ -27,7 +27,7 @@ std::vector<std::string> payloads() {
         one.add({origin{0}, sequence}, 7, 0);
         const crdt::changes done{{}, {{"product/" + std::to_string(number) + "/stock", one.change()}}, {}};
         all.push_back(crdt::encode_changes(done, origin{0}, mentioned));
-        counters[number] = one.take();
+        counters[number] = one.now();
     }
     return all;
 }

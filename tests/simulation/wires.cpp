@@ -1,9 +1,8 @@
 // Sessions as a driver runs them, and the bytes between them.
-#include <zstd.h>
-
 #include <algorithm>
 
 #include "codec/archive.hpp"
+#include "codec/compression.hpp"
 #include "oplog/chunk.hpp"
 #include "simulation/world.hpp"
 #include "store/bucket_state.hpp"
@@ -18,10 +17,8 @@ constexpr std::uint64_t fold_limits[] = {0, 1, 3, 32, UINT64_MAX};
 
 std::optional<oplog::chunk> unpack(const sync::records& m) {
     if (m.raw_size == 0) return codec::decode<oplog::chunk>(m.body);
-    std::string raw(m.raw_size, '\0');
-    if (ZSTD_decompress(raw.data(), raw.size(), m.body.data(), m.body.size()) != raw.size())
-        return std::nullopt;
-    return codec::decode<oplog::chunk>(raw);
+    const auto raw = codec::decompress(m.body, m.raw_size);
+    return raw ? codec::decode<oplog::chunk>(*raw) : std::nullopt;
 }
 
 }  // namespace

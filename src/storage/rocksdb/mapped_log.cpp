@@ -15,9 +15,11 @@ namespace {
 
 using rocksdb::IOStatus;
 
+bool is_full(int cause) { return cause == ENOSPC || cause == EDQUOT; }
+
 IOStatus failure(const std::string& path, int cause) {
     const auto why = path + ": " + std::strerror(cause);
-    return cause == ENOSPC || cause == EDQUOT ? IOStatus::NoSpace(why) : IOStatus::IOError(why);
+    return is_full(cause) ? IOStatus::NoSpace(why) : IOStatus::IOError(why);
 }
 
 /// Appended to by one thread at a time, synced by any.
@@ -28,7 +30,7 @@ class mapped_log final : public rocksdb::FSWritableFile {
     mapped_log& operator=(const mapped_log&) = delete;
     ~mapped_log() override { mapped_log::Close({}, nullptr).PermitUncheckedError(); }
 
-    /// Makes room for `window` bytes more. EOPNOTSUPP where the file system does not take space in advance.
+    /// Makes room for `window` bytes more. What fails, or 0.
     int advance() {
         unmap();
         const auto begin = static_cast<off_t>(windows_ * window);
@@ -109,8 +111,8 @@ class log_mapping_file_system final : public rocksdb::FileSystemWrapper {
         if (file < 0) return failure(path, errno);
         auto log = std::make_unique<mapped_log>(path, file);
         const int cause = log->advance();
-        if (cause == EOPNOTSUPP || cause == ENODEV) return target()->NewWritableFile(path, options, made, context);
-        if (cause != 0) return failure(path, cause);
+        if (is_full(cause)) return failure(path, cause);
+        if (cause != 0) return target()->NewWritableFile(path, options, made, context);
         *made = std::move(log);
         return IOStatus::OK();
     }

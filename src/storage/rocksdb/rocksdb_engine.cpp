@@ -250,8 +250,8 @@ rocksdb::DBOptions database_options() {
     // The log of a killed process is on disk only when it was flushed to tables: SyncWAL() does not reach
     // logs of earlier processes.
     options.avoid_flush_during_recovery = false;
-    // Two write buffers. The few bytes of the smallest family would keep the log of all for much longer.
-    options.max_total_wal_size = 16 * mebibyte;
+    // All write buffers. The few bytes of the smallest family would keep the log of all for much longer.
+    options.max_total_wal_size = 8 * mebibyte;
     options.max_open_files = 256;
     options.skip_stats_update_on_db_open = true;
     options.writable_file_max_buffer_size = mebibyte / 8;

@@ -170,7 +170,6 @@ void session::handle(const have& m) {
         if (auto compared = local_.compare(m.bucket, m.known); !compared) return end(compared.error());
     }
     const bool is_first = !s.is_remote;
-    if (!is_first) s.advertised.clear();  // records that were on their way may have been passed over
     s.is_remote = true;
     s.peer_epoch = m.epoch;
     s.peer_ceiling = m.ceiling;
@@ -211,6 +210,8 @@ void session::handle(const records& m) {
     for (const auto& range : chunk->ranges) {
         raise(s.peer_durable, range.origin, range.last);
         raise(s.sent, range.origin, range.last);
+        // Who sends it does not know that it is here: what has gone there may have been passed over.
+        if (const auto told = s.advertised.find(range.origin); told != s.advertised.end()) told->second = std::min(told->second, range.first - 1);
     }
     if (applied->held) {
         // A fold may hold others that need not wait: record by record, then. Where the peer has nothing but the fold, they do.

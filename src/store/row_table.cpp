@@ -48,6 +48,7 @@ result<kept_row*> row_table::bring(std::string_view path) {
 kept_row* row_table::insert(std::string_view path, std::string_view encoded) {
     constexpr std::size_t place_in_set = 2 * sizeof(void*);  // about
     auto* row = kept_row::make(memory_, path, encoded);
+    read_.forget(path);
     bytes_ += row->footprint() + place_in_set;
     rows_.insert(row);
     return row;
@@ -56,12 +57,14 @@ kept_row* row_table::insert(std::string_view path, std::string_view encoded) {
 result<std::optional<crdt::row>> row_table::peek(std::string_view path, const storage::snapshot* at) const {
     if (at == nullptr) {
         if (const auto it = rows_.find(path); it != rows_.end()) return decode(**it);
+        if (const auto read = read_.find(path)) return crdt::decode_row(*read);
     }
     auto bytes = engine_.get(space::rows, store_keys::row_key(bucket_, path), at);
     if (!bytes) return fail(bytes.error());
     if (!*bytes) return std::optional<crdt::row>{};
     auto row = decode_stored(path, **bytes);
     if (!row) return fail(row.error());
+    if (at == nullptr) read_.keep(path, **bytes);
     return std::optional(std::move(*row));
 }
 
@@ -110,6 +113,7 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
         if (!changes.empty() && !engine_.write(changes)) {
             for (const auto& [path, row] : written) put(path, row);
         }
+        for (const auto& [path, row] : written) read_.forget(path);
         changes.clear();
         written.clear();
     };

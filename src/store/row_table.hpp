@@ -15,6 +15,7 @@
 #include "storage/engine.hpp"
 #include "store/kept_row.hpp"
 #include "store/keys.hpp"
+#include "store/read_cache.hpp"
 
 namespace anabranch::detail {
 
@@ -53,7 +54,7 @@ class row_table {
     result<const kept_row*> load(std::string_view path);
     /// A copy of one that load() has returned; nothing where it holds nothing.
     static std::optional<crdt::row> decode(const kept_row& row);
-    /// A copy of the row; nothing where it holds nothing.
+    /// A copy of the row; nothing where it holds nothing. Rows that are read again and again come from memory, too.
     result<std::optional<crdt::row>> peek(std::string_view path, const storage::snapshot* at = nullptr) const;
     /// Joins a change of that kind into a row of that kind; `have` is what all rows reflect. Fails only where the row is not
     /// in memory and cannot be read.
@@ -107,6 +108,7 @@ class row_table {
     boost::unordered_flat_set<kept_row*, hash, equal> rows_;
     mutable std::vector<kept_row*> changed_;  // mutable: flush() empties it, under flush_mutex_
     std::size_t bytes_ = 0;                   // of memory
+    mutable read_cache read_;                 // of rows that are not in rows_
     std::string encoding_;                    // of the last row that was replaced: its room is used again
     mutable std::mutex flush_mutex_;
 };

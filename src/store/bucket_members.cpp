@@ -260,9 +260,10 @@ crdt::roster bucket_state::duties_of_a_member() {
             const bool is_replaced = std::ranges::any_of(roster.members, [&](const auto& other) {
                 return other.first.value == id.value && other.first.incarnation > id.incarnation;
             });
-            // Who has been named stays so until it has what was cut without it: the log is short then, and says nothing.
+            // Who has been named stays so until it has what was cut without it, too: the log is short then, and says nothing.
             const auto known = members_.known(id);
-            const bool lags = roster.is_laggard(id) ? !known.covers(to_vector(floor_)) : too_long != nullptr && !known.covers(*too_long);
+            const bool lags = (too_long != nullptr && !known.covers(*too_long)) ||
+                              (roster.is_laggard(id) && !known.covers(to_vector(floor_)));
             if (is_replaced) {
                 change.members[id] = {stage::retiring, 0, 0, {}};
             } else if (lags != roster.is_laggard(id)) {

@@ -247,18 +247,25 @@ crdt::roster bucket_state::duties_of_a_member() {
         const auto writer = store_.origins().find(id);
         const auto has = writer ? have_.at(*writer) : 0;
         if (m.at == stage::retiring) {
-            if (!m.reports.contains(self)) {
+            if (const auto mine = m.reports.find(self); mine == m.reports.end() || mine->second < has) {
                 change.members[id] = {stage::retiring, 0, 0, {{self, has}}};
                 continue;
             }
             if (!is_authority) continue;
             std::uint64_t last = 0;
+            const auto have_all_reported = [&](const crdt::roster::member& on) {
+                return std::ranges::all_of(roster.members, [&](const auto& other) {
+                    return other.second.at != stage::joined || on.reports.contains(other.first);
+                });
+            };
             const bool is_complete = std::ranges::all_of(roster.members, [&](const auto& other) {
-                if (other.second.at != stage::joined) return true;
-                const auto report = m.reports.find(other.first);
-                if (report == m.reports.end()) return false;
-                last = std::max(last, report->second);
-                return true;
+                if (const auto report = m.reports.find(other.first); report != m.reports.end()) {
+                    last = std::max(last, report->second);
+                    return true;
+                }
+                if (other.first == id || other.second.at > stage::retiring) return true;
+                // Who is being retired itself may hand on what it has, until nobody takes that from it any more.
+                return other.second.at == stage::retiring && have_all_reported(other.second);
             });
             // Whoever hears of the retirement has then all that counts of it: causal order sees to that.
             if (is_complete && has >= last) change.members[id] = {stage::retired, last, 0, {}};
@@ -266,9 +273,10 @@ crdt::roster bucket_state::duties_of_a_member() {
             const bool is_replaced = std::ranges::any_of(roster.members, [&](const auto& other) {
                 return other.first.value == id.value && other.first.incarnation > id.incarnation;
             });
-            // Who has been named stays so until it has what was cut without it: the log is short then, and says nothing.
+            // Who has been named stays so until it has what was cut without it, too: the log is short then, and says nothing.
             const auto known = members_.known(id);
-            const bool lags = roster.is_laggard(id) ? !known.covers(to_vector(floor_)) : too_long != nullptr && !known.covers(*too_long);
+            const bool lags = (too_long != nullptr && !known.covers(*too_long)) ||
+                              (roster.is_laggard(id) && !known.covers(to_vector(floor_)));
             if (is_replaced) {
                 change.members[id] = {stage::retiring, 0, 0, {}};
             } else if (lags != roster.is_laggard(id)) {
@@ -288,6 +296,21 @@ const version_vector* bucket_state::too_long_ago() const {
     return found == nullptr || (old != nullptr && old->covers(*found)) ? old : found;
 }
 
+/// Inside a fold there is no chain head to begin from: its origin is cut before it then. What else it holds does not matter,
+/// its record stays as long as anybody may need a part of it.
+version_vector bucket_state::before_folds(const version_vector& target) const {
+    version_vector before;
+    for (const auto& [writer, sequence] : target) {
+        auto last = sequence;
+        for (const auto& f : folds_) {
+            const auto* range = f.find(writer);
+            if (range != nullptr && range->holds(sequence) && sequence < range->last) last = range->first - 1;
+        }
+        before.join(dot{writer, last});
+    }
+    return before;
+}
+
 result<void> bucket_state::cut_log() {
     const auto& options = store_.options();
     const auto& roster = members_.roster();
@@ -302,23 +325,9 @@ result<void> bucket_state::cut_log() {
     if (const auto* old = too_long_ago(); old != nullptr && !roster.is_laggard(store_.self().id)) {
         target.join(members_.held_by_all(false).meet(*old));
     }
-    // A fold goes whole or not at all, and before it nothing of its origins that comes after it.
-    for (bool again = true; again;) {
-        again = false;
-        for (const auto& f : folds_) {
-            if (target.covers(f.covers())) continue;
-            version_vector below;
-            for (const auto& [writer, sequence] : target) {
-                const auto* range = f.find(writer);
-                const auto most = range == nullptr ? sequence : std::min(sequence, range->first - 1);
-                again = again || most < sequence;
-                below.join(dot{writer, most});
-            }
-            target = below;
-        }
-    }
     version_vector floor;
     for (const auto& [writer, at] : floor_) floor.join(dot{writer, at.sequence});
+    target = before_folds(target);
     const auto news = target.beyond(floor);
     if (news.empty()) return {};
 

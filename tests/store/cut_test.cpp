@@ -318,6 +318,27 @@ TEST_CASE("who lags is named once, and stays so until it has what was cut") {
     CHECK_FALSE(status(s.a, s.eve).is_laggard);
 }
 
+TEST_CASE("a laggard is named once, also where nothing can be cut without it") {
+    auto world = std::make_shared<test::world>();
+    const auto o = limited(world, 1'000);
+    three_stores s(o, o, o);
+    meet({&s.ada, &s.bob, &s.eve});
+    // Bob is being retired, which waits for eve; and both are away.
+    REQUIRE(s.a.retire(s.bob.id()));
+    const auto before = s.a.state()->committed();
+    for (int i = 0; i < 20; ++i) write(s.a, i);
+    for (int i = 0; i < 3; ++i) REQUIRE(s.ada.sync());
+    REQUIRE(status(s.a, s.eve).is_laggard);
+    const auto progress = s.a.progress();
+    for (std::uint64_t i = 0; i < 5; ++i) {
+        // Eve gets on a little, so ada looks after the members again.
+        s.a.state()->learn(s.eve.id(), {{s.ada.id(), before + i}});
+        REQUIRE(s.ada.sync());
+    }
+    CHECK(status(s.a, s.eve).is_laggard);
+    CHECK(s.a.progress() == progress);
+}
+
 TEST_CASE("a laggard cuts nothing early itself") {
     auto world = std::make_shared<test::world>();
     three_stores s(limited(world, 2'000), retaining(world, 0), limited(world, 2'000));

@@ -222,11 +222,18 @@ TEST_CASE("a process with a small disk", "[.][small-disk]") {
     REQUIRE(failed);
     CHECK(failed->code == errc::storage_full);
     CHECK(committed > 10);
+    {
+        // RocksDB has room for its tables, and what their log gives back is not enough to write again.
+        constexpr std::uintmax_t left = 20 << 20;
+        std::ofstream filler(*dir / "filler", std::ios::binary);
+        filler << std::string(fs::space(*dir).available - left, 'f');
+    }
     const auto read = [&] { return b.read([](const map_view& m) { return m.counter("c").value(); }); };
     CHECK(read() == committed);
     CHECK(!b.commit([&](transaction& tx) { tx.last_writer<std::string>("big").set(std::string(4 << 20, 'z')); }));
     CHECK(read() == committed);
     fs::remove(*dir / "ballast");
+    fs::remove(*dir / "filler");
     CHECK(b.commit([](transaction& tx) { tx.counter("c").add(1); }, durability::disk).has_value());
     CHECK(read() == committed + 1);
     CHECK(b.progress().front().sequence == static_cast<std::uint64_t>(committed + 2));

@@ -247,25 +247,22 @@ crdt::roster bucket_state::duties_of_a_member() {
         const auto writer = store_.origins().find(id);
         const auto has = writer ? have_.at(*writer) : 0;
         if (m.at == stage::retiring) {
-            if (const auto mine = m.reports.find(self); mine == m.reports.end() || mine->second < has) {
+            std::uint64_t last = 0;
+            for (const auto& [reporter, sequence] : m.reports) last = std::max(last, sequence);
+            if (!m.reports.contains(self) || last < has) {
                 change.members[id] = {stage::retiring, 0, 0, {{self, has}}};
                 continue;
             }
             if (!is_authority) continue;
-            std::uint64_t last = 0;
             const auto have_all_reported = [&](const crdt::roster::member& on) {
                 return std::ranges::all_of(roster.members, [&](const auto& other) {
                     return other.second.at != stage::joined || on.reports.contains(other.first);
                 });
             };
-            const bool is_complete = std::ranges::all_of(roster.members, [&](const auto& other) {
-                if (const auto report = m.reports.find(other.first); report != m.reports.end()) {
-                    last = std::max(last, report->second);
-                    return true;
-                }
-                if (other.first == id || other.second.at > stage::retiring) return true;
-                // Who is being retired itself may hand on what it has, until nobody takes that from it any more.
-                return other.second.at == stage::retiring && have_all_reported(other.second);
+            // Who is being retired as well may hand on what it has, until nobody takes that from it any more.
+            const bool is_complete = have_all_reported(m) && std::ranges::all_of(roster.members, [&](const auto& other) {
+                return other.second.at != stage::retiring || other.first == id || m.reports.contains(other.first) ||
+                       have_all_reported(other.second);
             });
             // Whoever hears of the retirement has then all that counts of it: causal order sees to that.
             if (is_complete && has >= last) change.members[id] = {stage::retired, last, 0, {}};

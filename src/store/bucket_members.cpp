@@ -241,18 +241,22 @@ crdt::roster bucket_state::duties_of_a_member() {
         const auto writer = store_.origins().find(id);
         const auto has = writer ? have_.at(*writer) : 0;
         if (m.at == stage::retiring) {
-            if (!m.reports.contains(self)) {
+            std::uint64_t last = 0;
+            for (const auto& [reporter, sequence] : m.reports) last = std::max(last, sequence);
+            if (!m.reports.contains(self) || last < has) {
                 change.members[id] = {stage::retiring, 0, 0, {{self, has}}};
                 continue;
             }
             if (!is_authority) continue;
-            std::uint64_t last = 0;
-            const bool is_complete = std::ranges::all_of(roster.members, [&](const auto& other) {
-                if (other.second.at != stage::joined) return true;
-                const auto report = m.reports.find(other.first);
-                if (report == m.reports.end()) return false;
-                last = std::max(last, report->second);
-                return true;
+            const auto have_all_reported = [&](const crdt::roster::member& on) {
+                return std::ranges::all_of(roster.members, [&](const auto& other) {
+                    return other.second.at != stage::joined || on.reports.contains(other.first);
+                });
+            };
+            // Who is being retired as well may hand on what it has, until nobody takes that from it any more.
+            const bool is_complete = have_all_reported(m) && std::ranges::all_of(roster.members, [&](const auto& other) {
+                return other.second.at != stage::retiring || other.first == id || m.reports.contains(other.first) ||
+                       have_all_reported(other.second);
             });
             // Whoever hears of the retirement has then all that counts of it: causal order sees to that.
             if (is_complete && has >= last) change.members[id] = {stage::retired, last, 0, {}};

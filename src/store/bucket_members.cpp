@@ -287,6 +287,21 @@ const version_vector* bucket_state::too_long_ago() const {
     return found == nullptr || (old != nullptr && old->covers(*found)) ? old : found;
 }
 
+/// Inside a fold there is no chain head to begin from: its origin is cut before it then. What else it holds does not matter,
+/// its record stays as long as anybody may need a part of it.
+version_vector bucket_state::before_folds(const version_vector& target) const {
+    version_vector before;
+    for (const auto& [writer, sequence] : target) {
+        auto last = sequence;
+        for (const auto& f : folds_) {
+            const auto* range = f.find(writer);
+            if (range != nullptr && range->holds(sequence) && sequence < range->last) last = range->first - 1;
+        }
+        before.join(dot{writer, last});
+    }
+    return before;
+}
+
 result<void> bucket_state::cut_log() {
     const auto& options = store_.options();
     const auto& roster = members_.roster();
@@ -301,23 +316,9 @@ result<void> bucket_state::cut_log() {
     if (const auto* old = too_long_ago(); old != nullptr && !roster.is_laggard(store_.origins().id(store_.self()))) {
         target.join(members_.held_by_all(false).meet(*old));
     }
-    // A fold goes whole or not at all, and before it nothing of its origins that comes after it.
-    for (bool again = true; again;) {
-        again = false;
-        for (const auto& f : folds_) {
-            if (target.covers(f.covers())) continue;
-            version_vector below;
-            for (const auto& [writer, sequence] : target) {
-                const auto* range = f.find(writer);
-                const auto most = range == nullptr ? sequence : std::min(sequence, range->first - 1);
-                again = again || most < sequence;
-                below.join(dot{writer, most});
-            }
-            target = below;
-        }
-    }
     version_vector floor;
     for (const auto& [writer, at] : floor_) floor.join(dot{writer, at.sequence});
+    target = before_folds(target);
     const auto news = target.beyond(floor);
     if (news.empty()) return {};
 

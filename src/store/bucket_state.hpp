@@ -162,6 +162,7 @@ class bucket_state {
     const version_vector* too_long_ago() const;
     std::optional<timestamp> time_after(origin writer, std::uint64_t sequence) const;
     result<tail> tail_at(origin writer, std::uint64_t sequence) const;
+    version_vector before_folds(const version_vector& target) const;
     result<void> cut_log();
     result<void> prune();
 

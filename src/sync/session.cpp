@@ -213,7 +213,7 @@ void session::handle(const records& m) {
     }
     if (applied->held) {
         // A fold may hold others that need not wait: record by record, then. Where the peer has nothing but the fold, they do.
-        if (applied->held->fold_from && std::exchange(s.takes_folds, false)) return begin_anew(m.bucket, s, no_ceiling);
+        if (applied->held->fold_from && std::exchange(s.takes_folds, false)) return begin_anew(m.bucket, s, s.ceiling);
         // Nothing after it may be taken before it. Earlier transactions may: they do not depend on it.
         s.held = held_transaction{m.bucket, applied->held->id, applied->held->at};
         ++progress_.holds;

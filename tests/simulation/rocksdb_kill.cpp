@@ -70,6 +70,7 @@ world_outcome run_with_kill(std::uint64_t seed, std::size_t events, bool is_trac
     world_options common;
     common.events = events;
     common.keeps_power = true;
+    common.dies_at = UINT64_MAX;  // never, and all else as if it were to
     const auto calls = world(seed, common).run().disk_calls;
     common.dies_at = random_source(seed).below(static_cast<std::size_t>(calls));
     const scratch_folder folder;

@@ -26,7 +26,8 @@ namespace anabranch::simulation {
     X(disks_filled_inside_calls) X(duties) X(commits_before_joining) X(commits_after_retirement)            \
     X(sessions_of_outsiders) X(adverts_messages) X(adverts_relayed) X(retirements_begun)                      \
     X(retirements_done) X(members_left) X(authorities_changed) X(log_cuts) X(rows_pruned) X(folds_sent)        \
-    X(folds_of_several_origins)
+    X(folds_of_several_origins) X(laggards_named) X(laggards_caught_up) X(early_cuts) X(sessions_behind_cut)   \
+    X(chunks_brought_late) X(laggards_writes_delivered) X(left_behind_cuts)
 // clang-format on
 
 enum class covered : std::size_t {

@@ -14,7 +14,8 @@ constexpr std::size_t most_snapshots = 2;
 bool world::commit_somewhere() {
     auto& r = *chance_.pick(replicas_);
     const auto b = chance_.below(buckets_);
-    if (!r.open || !r.shares[b].handle) return false;
+    // Where it is calm, there is time to hear of everything and forget it.
+    if (!r.open || !r.shares[b].handle || (is_calm_ && chance_.chance(75))) return false;
     commit(r, b);
     return true;
 }
@@ -74,11 +75,17 @@ bool world::finish_write() {
     return true;
 }
 
+/// One of its ends keeps away. Later it comes back.
+bool world::is_astray(const link& l) const {
+    return event_ < options_.events * 3 / 4 && (replicas_[l.ends[0]]->strays || replicas_[l.ends[1]]->strays);
+}
+
 bool world::connect_somewhere() {
     const auto over = chance_.below(links_.size());
     const auto& l = links_[over];
     if (l.is_cut || !replicas_[l.ends[0]]->open || !replicas_[l.ends[1]]->open) return false;
     if (std::ranges::any_of(connections_, [&](const connection& c) { return c.over == over; })) return false;
+    if (is_astray(l) && !chance_.one_in(30)) return false;
     connect(over, uses_generous_sessions_);
     return true;
 }
@@ -220,7 +227,8 @@ bool world::retire_someone() {
     const auto b = chance_.below(buckets_);
     auto& by = *chance_.pick(replicas_);
     auto& who = *chance_.pick(replicas_);
-    if (!by.open || !by.shares[b].handle || !who.shares[b].is_wanted || by.index == who.index || !chance_.chance(30)) return false;
+    if (!by.open || !by.shares[b].handle || !who.shares[b].is_wanted || by.index == who.index) return false;
+    if (!retires_often_ && !chance_.chance(10)) return false;
     const auto done = by.shares[b].handle->retire(*who.id);
     trace("retire", {{"by", by.index}, {"bucket", b}, {"replica", who.index}, {"ok", done.has_value()}});
     if (by.storage->is_dead()) {
@@ -253,11 +261,12 @@ bool world::leave_somewhere() {
     return true;
 }
 
-/// As an operator would: only where nobody is being retired, and by a member that knows of the last time.
+/// As an operator would: only where nobody is being retired, and by a member that knows of the last time. Two at once
+/// could name each other laggards.
 bool world::change_authority() {
     const auto b = chance_.below(buckets_);
     auto& r = *chance_.pick(replicas_);
-    if (!r.open || !r.shares[b].handle || is_anybody_retired() || authority_terms_[b] > 2) return false;
+    if (!r.open || !r.shares[b].handle || is_anybody_retired() || limits_logs_ || authority_terms_[b] > 2) return false;
     const auto roster = r.shares[b].handle->state()->roster();
     if (roster.authority.number != authority_terms_[b] || roster.authority.holder == *r.id) return false;
     const auto done = r.shares[b].handle->take_authority();

@@ -31,10 +31,10 @@ std::size_t diameter(const std::vector<link>& links, std::size_t replicas) {
 
 void world::heal() {
     trace("heal");
+    is_healing_ = true;
     for (auto& l : links_) l.is_cut = false;
     for (auto& c : connections_) break_up(c, false);
     settle();
-    timestamp latest;
     for (auto& r : replicas_) {
         r->storage->set_full(false);
         r->dies_in.reset();
@@ -43,6 +43,54 @@ void world::heal() {
     for (auto& r : replicas_) {
         if (!r->open) start(*r);
     }
+    settle_clocks();
+    const bool is_generous = chance_.chance(70);
+    for (std::size_t i = 0; i < links_.size(); ++i) connect(i, is_generous);
+
+    std::uint64_t transactions = 0;
+    for (const auto& h : histories_) {
+        for (const auto n : h.everything()) transactions += n;
+    }
+    // A round trip or two a hop, and as many before for the greetings. Windows of one transaction take one
+    // for each.
+    const auto hops = diameter(links_, replicas_.size());
+    const auto most_rounds =
+        6 * (hops + 2) + (is_generous ? 0 : 4 * static_cast<std::size_t>(transactions) * (hops + 1));
+    run_to_rest(most_rounds);
+    // Sessions in which one is behind the other's cut have ended; what those two get elsewhere they may need from each other.
+    constexpr int most_meetings = 20;
+    for (int n = 0; meet_again(is_generous, most_rounds); ++n) {
+        if (n == most_meetings) violate("replicas behind a cut find no rest");
+    }
+    if (limits_logs_ && !is_anybody_retired() && !has_anybody_left()) check_neighbours();
+    check_convergence();
+}
+
+std::vector<cut> world::progress_of_all() const {
+    std::vector<cut> all;
+    for (const auto& r : replicas_) {
+        for (const auto& s : r->shares) all.push_back(s.has);
+    }
+    return all;
+}
+
+/// True where it has brought something.
+bool world::meet_again(bool is_generous, std::size_t most_rounds) {
+    std::erase_if(connections_, [](const connection& c) { return c.is_broken; });
+    const auto before = progress_of_all();
+    bool is_any = false;
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+        if (!std::exchange(links_[i].is_behind_cut, false)) continue;
+        connect(i, is_generous);
+        is_any = true;
+    }
+    if (is_any) run_to_rest(most_rounds);
+    return is_any && progress_of_all() != before;
+}
+
+/// All clocks agree, so that what members write for each other from now on is nowhere in the future.
+void world::settle_clocks() {
+    timestamp latest;
     for (std::size_t b = 0; b < buckets_; ++b) {
         for (std::size_t o = 0; o < replicas_.size(); ++o) {
             const auto* last = histories_[b].find(o, histories_[b].everything()[o]);
@@ -50,7 +98,6 @@ void world::heal() {
         }
     }
     for (const auto& r : replicas_) latest = std::max(latest, r->open->state()->clock().last());
-    // All clocks agree, so that what members write for each other from now on is nowhere in the future.
     auto skew = replicas_.front()->skew;
     for (const auto& r : replicas_) skew = std::max(skew, r->skew);
     const bool by_clock = chance_.chance(50);
@@ -64,19 +111,6 @@ void world::heal() {
             r->accepted = std::max(r->accepted, latest);
         }
     }
-    const bool is_generous = chance_.chance(70);
-    for (std::size_t i = 0; i < links_.size(); ++i) connect(i, is_generous);
-
-    std::uint64_t transactions = 0;
-    for (const auto& h : histories_) {
-        for (const auto n : h.everything()) transactions += n;
-    }
-    // A round trip or two a hop, and as many before for the greetings. Windows of one transaction take one
-    // for each.
-    const auto hops = diameter(links_, replicas_.size());
-    run_to_rest(is_generous ? 4 * (hops + 2)
-                            : 4 * (hops + 2) + 4 * static_cast<std::size_t>(transactions) * (hops + 1));
-    check_convergence();
 }
 
 /// In each round every replica syncs and hears of it, and everything that is on its way arrives.

@@ -13,6 +13,7 @@
 namespace anabranch::simulation {
 
 inline constexpr std::size_t most_replicas = 5;
+inline constexpr std::size_t most_buckets = 2;
 
 /// A set of transactions that holds all of each origin up to a sequence.
 using cut = std::array<std::uint64_t, most_replicas>;

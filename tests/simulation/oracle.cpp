@@ -21,6 +21,12 @@ bool world::is_anybody_retired() const {
     });
 }
 
+bool world::has_anybody_left() const {
+    return std::ranges::any_of(replicas_, [](const auto& r) {
+        return std::ranges::any_of(r->shares, [](const share& s) { return s.has_left; });
+    });
+}
+
 world::logged_record world::logged(const replica& r, std::size_t b, std::uint64_t sequence) const {
     const auto& state = *r.shares[b].handle->state();
     const auto key = store_keys::log_key(state.number(), *r.open->state()->origins().find(*r.id), sequence);
@@ -36,6 +42,7 @@ void world::note_duties(replica& r, std::size_t b, std::uint64_t upto) {
         context[r.index] = next - 1;
         const auto record = logged(r, b, next);
         histories_[b].append_duty(r.index, context, record.at, record.head);
+        check_duty(r, b, next);
         counts_.count(covered::duties);
     }
 }
@@ -78,7 +85,10 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
                 to_string(allowed));
     }
     std::uint64_t touched = 0;
+    const auto roster = limits_logs_ && now != s.has ? s.handle->state()->roster() : crdt::roster{};
     for (std::size_t o = 0; o < now.size(); ++o) {
+        const bool lags = now[o] > s.has[o] && roster.is_laggard(*replicas_[o]->id);
+        if (o != r.index && lags) counts_.count(covered::laggards_writes_delivered, now[o] - s.has[o]);
         for (auto sequence = s.has[o] + 1; sequence <= now[o]; ++sequence) {
             const auto& t = *histories_[b].find(o, sequence);
             if (!covers(now, t.context)) violate("a transaction arrived before one that it has seen");
@@ -88,10 +98,12 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
         }
     }
     if (now != s.has) {
+        if (chance_.one_in(6)) s.once_had = s.has;
         s.has = s.may_have = now;
         s.marks.push_back({r.storage->last_log_write(), now});
     }
     check_durable(r, b);
+    note_cut(r, b);
     if (touched != 0) check_values(r, b, touched);
 }
 

@@ -136,7 +136,10 @@ void world::recovered(replica& r) {
         }
         s.has = s.may_have = s.durable = now;
         s.marks.clear();
+        s.once_had = {};
         check_durable(r, b);
+        // It may have died right after it had cut its log; or what it cut is there again.
+        check_cut(r, b, std::exchange(s.floor, read_floor(r, b)), s.floor);
         check_values(r, b, all_leaves());
     }
     r.unconfirmed.reset();

@@ -12,6 +12,9 @@ constexpr field_type leaf_types[] = {field_type::counter,           field_type::
                                      field_type::disable_wins_flag, field_type::add_wins_set,
                                      field_type::remove_wins_set};
 
+// Whose rows keep what is gone until all have seen that.
+constexpr field_type remove_wins_types[] = {field_type::disable_wins_flag, field_type::remove_wins_set};
+
 // Names that are hard on an encoding that orders paths, too.
 const std::string names[] = {"a", "a", "a", "b", "", "\0"s, "a\0"s, "\xff"s, "a\x01"s, "\0\xff"s};
 
@@ -81,10 +84,11 @@ schema schema::random(random_source& chance) {
         if (!has_child(s, parent, name, field_type::map))
             s.maps.push_back(add_node(s, parent, name, field_type::map));
     }
-    // Some histories have a little of everything, others much of one type.
-    const auto fields = 1 + chance.below(12);
-    const bool is_mixed = chance.chance(70);
-    const auto only = chance.pick(leaf_types);
+    // Some histories have a little of everything, others much of one type; and some hardly more than one place to fight for.
+    s.is_narrow = chance.chance(15);
+    const auto fields = s.is_narrow ? 1 : 1 + chance.below(12);
+    const bool is_mixed = !s.is_narrow && chance.chance(70);
+    const auto only = s.is_narrow && chance.chance(60) ? chance.pick(remove_wins_types) : chance.pick(leaf_types);
     for (std::size_t i = 0; i < fields; ++i) {
         add_field(s, chance, chance.pick(s.maps), is_mixed ? chance.pick(leaf_types) : only);
     }

@@ -29,6 +29,7 @@ struct schema {
     std::vector<node> nodes;
     std::vector<leaf> leaves;
     std::vector<int> maps;
+    bool is_narrow = false;  ///< one field
 
     static schema random(random_source& chance);
 

@@ -2,6 +2,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "codec/archive.hpp"
 #include "oplog/chunk.hpp"
@@ -13,7 +14,7 @@ namespace {
 
 constexpr std::size_t chunk_sizes[] = {1, 60, 200, 500, 4096, 256 * 1024};
 constexpr std::size_t windows[] = {1, 100, 1000, 4 * 1024 * 1024};
-constexpr std::size_t fold_sizes[] = {1, 200, 8 * 1024 * 1024};
+constexpr std::size_t fold_sizes[] = {1, 1, 200, 8 * 1024 * 1024};
 constexpr std::uint64_t fold_limits[] = {0, 1, 3, 32, UINT64_MAX};
 
 std::optional<oplog::chunk> unpack(const sync::records& m) {
@@ -38,7 +39,14 @@ void world::connect(std::size_t over, bool is_generous) {
             e.options.window_bytes = chance_.pick(windows);
             e.options.fold_bytes = chance_.pick(fold_sizes);
         }
-        e.options.fold_above = chance_.pick(fold_limits);
+        if (folds_most_) e.options.fold_bytes = chance_.pick(fold_sizes);
+        e.options.fold_above = folds_most_ ? chance_.below(2) : chance_.pick(fold_limits);
+        e.options.adverts = adverts_;
+        const auto& other = *replicas_[links_[over].ends[1 - side]];
+        for (std::size_t b = 0; b < buckets_; ++b) {
+            e.begun_with[b] = replicas_[e.replica]->shares[b].durable;
+            e.was_admitted[b] = other.shares[b].handle && other.shares[b].handle->state()->roster().find(*replicas_[e.replica]->id) != nullptr;
+        }
         e.machine.emplace(*replicas_[e.replica]->open, e.options, steady_time{now_});
     }
     trace("connect", {{"between", c.ends[0].replica},
@@ -141,6 +149,19 @@ void world::inspect(connection& c, std::size_t side, std::string_view bytes) {
     }
 }
 
+void world::observe_arrival(replica& r, const replica& source) {
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        auto& s = r.shares[b];
+        if (!s.handle) continue;
+        const auto allowed = joined(s.has, source.shares[b].durable);
+        if (r.storage->is_dead()) {
+            s.may_have = allowed;
+        } else {
+            observe(r, b, allowed);
+        }
+    }
+}
+
 void world::deliver(connection& c, std::size_t from, std::size_t bytes) {
     auto& source = c.ends[from];
     auto& to = c.ends[1 - from];
@@ -154,16 +175,7 @@ void world::deliver(connection& c, std::size_t from, std::size_t bytes) {
     const auto before = r.storage->last_log_write();
     const auto held_before = to.machine->held();
     to.machine->receive(piece, steady_time{now_});
-    for (std::size_t b = 0; b < buckets_; ++b) {
-        auto& s = r.shares[b];
-        if (!s.handle) continue;
-        const auto allowed = joined(s.has, replicas_[source.replica]->shares[b].durable);
-        if (r.storage->is_dead()) {
-            s.may_have = allowed;
-        } else {
-            observe(r, b, allowed);
-        }
-    }
+    observe_arrival(r, *replicas_[source.replica]);
     if (r.storage->is_dead()) return;
     if (r.storage->last_log_write() != before) wake(r);
     const auto holds = to.machine->progress().holds;
@@ -212,19 +224,24 @@ void world::poll(connection& c, std::size_t side) {
     observe(r);
 }
 
-/// One of the two has left a bucket or is being retired: the others do not wait for it any more. Or it was let in by one that
-/// was retired before anybody else had heard of it, or took from a retired one what no member has.
+/// What a retired replica wrote counts up to the last that a member had. Who comes late may have taken more before it was
+/// let in, and may have been let in by the retired one. Without such, nobody has more.
+bool world::has_what_does_not_count(std::size_t who, std::size_t b, const crdt::roster& roster) const {
+    if (std::ranges::none_of(replicas_, [&](const auto& r) { return r->shares[b].comes_late; })) return false;
+    return std::ranges::any_of(roster.members, [&](const auto& entry) {
+        return entry.second.at == crdt::roster::stage::retired && replicas_[who]->shares[b].has[index_of(entry.first)] > entry.second.last;
+    });
+}
+
+/// One of the two has left a bucket or is being retired: the others do not wait for it any more. Or it was no member for the
+/// other when they met.
 bool world::is_outsider(const connection& c) const {
     for (std::size_t b = 0; b < buckets_ && is_anybody_retired(); ++b) {
-        for (const auto& e : c.ends) {
-            const auto& other = *replicas_[&e == &c.ends[0] ? c.ends[1].replica : c.ends[0].replica];
-            const auto& s = other.shares[b];
-            if (!s.handle) continue;
-            const auto roster = s.handle->state()->roster();
-            if (roster.find(*replicas_[e.replica]->id) == nullptr) return true;
-            for (const auto& [id, m] : roster.members) {
-                if (m.at == crdt::roster::stage::retired && replicas_[e.replica]->shares[b].has[index_of(id)] > m.last) return true;
-            }
+        for (std::size_t side = 0; side < 2; ++side) {
+            const auto& other = replicas_[c.ends[1 - side].replica]->shares[b];
+            if (!other.handle) continue;
+            const auto roster = other.handle->state()->roster();
+            if (!c.ends[side].was_admitted[b] || has_what_does_not_count(c.ends[side].replica, b, roster)) return true;
         }
     }
     return std::ranges::any_of(c.ends, [&](const endpoint& e) {
@@ -233,25 +250,52 @@ bool world::is_outsider(const connection& c) const {
     });
 }
 
+bool world::is_from_disk(errc code) const {
+    return storage_has_failed_ && (code == errc::storage_failure || code == errc::storage_full);
+}
+
+oplog::portion world::draw_portion() {
+    return {chance_.pick(chunk_sizes), chance_.pick(fold_sizes), folds_most_ ? chance_.below(2) : chance_.pick(fold_limits)};
+}
+
 /// A session may end for time, or for a disk that failed; for nothing else.
 bool world::judge_failure(connection& c, std::size_t side) {
     const auto& failure = c.ends[side].machine->failure();
     if (!failure) return false;
     trace("session failed",
           {{"replica", c.ends[side].replica}, {"code", static_cast<std::uint64_t>(failure->code)}});
+    if (options_.is_traced) std::printf("%21s%s\n", "", failure->message.c_str());
     const auto code = failure->code;
-    const bool is_storage = code == errc::storage_failure || code == errc::storage_full;
     if (code == errc::timed_out) {
         counts_.count(covered::sessions_timed_out);
     } else if ((code == errc::retired || code == errc::behind_cut) && is_outsider(c)) {
         counts_.count(covered::sessions_of_outsiders);
-    } else if (!is_storage || !storage_has_failed_) {
+    } else if (code == errc::behind_cut && limits_logs_ && is_behind_cut(c)) {
+        counts_.count(covered::sessions_behind_cut);
+        if (is_healing_) {
+            tell_both(c, side);
+            return true;
+        }
+    } else if (!is_from_disk(code)) {
         violate("a session of replica " + std::to_string(c.ends[side].replica) +
                 " failed: " + failure->message);
     }
     transmit(c, side);
     break_up(c, chance_.chance(50));
     return true;
+}
+
+/// Both hear that one is behind the other's cut: nobody waits for what does not come.
+void world::tell_both(connection& c, std::size_t side) {
+    auto& other = c.ends[1 - side];
+    links_[c.over].is_behind_cut = true;
+    c.ends[side].is_writing = false;
+    transmit(c, side);
+    c.is_broken = true;
+    other.machine->receive(c.ends[side].wire, steady_time{now_});
+    observe_arrival(*replicas_[other.replica], *replicas_[c.ends[side].replica]);
+    if (!other.machine->failure() || other.machine->failure()->code != errc::behind_cut)
+        violate("replica " + std::to_string(other.replica) + " is not told that one of the two is behind the other's cut");
 }
 
 void world::break_up(connection& c, bool some_arrives) {
@@ -267,7 +311,11 @@ void world::break_up(connection& c, bool some_arrives) {
 
 void world::sync(replica& r) {
     std::array<cut, most_buckets> before{};
-    for (std::size_t b = 0; b < buckets_; ++b) before[b] = r.shares[b].has;
+    std::array<bool, most_buckets> had_duties{};
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        before[b] = r.shares[b].has;
+        had_duties[b] = r.shares[b].handle && r.shares[b].handle->state()->has_duties();
+    }
     const auto done = r.open->sync();
     trace("sync", {{"replica", r.index}, {"ok", done.has_value()}});
     if (r.storage->is_dead()) return;
@@ -281,6 +329,7 @@ void world::sync(replica& r) {
         cut called{};
         for (const auto& entry : s.handle->durable_progress()) called[index_of(entry.origin)] = entry.sequence;
         if (!covers(called, before[b])) violate("after a sync something is not called durable");
+        if (had_duties[b] && !s.handle->state()->has_duties() && !r.storage->is_full()) check_all_cut(r, b);
     }
     wake(r);
 }

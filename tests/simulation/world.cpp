@@ -8,6 +8,10 @@ namespace anabranch::simulation {
 namespace {
 
 constexpr std::int64_t drifts[] = {0, 50, 1000, 60'000};
+constexpr std::chrono::milliseconds advert_times[] = {std::chrono::milliseconds{100}, session_options{}.adverts};
+// More than what it takes to let all members in.
+constexpr std::uint64_t log_limits[] = {1000, 1000, 2000, std::uint64_t{1} << 40};
+constexpr std::chrono::milliseconds log_ages[] = {{}, {}, std::chrono::milliseconds{500}, std::chrono::milliseconds{5000}};
 constexpr std::size_t budgets[] = {0, 300, 1000, 2000, 8 * 1024 * 1024};
 
 bool is_connected(const std::vector<link>& links, std::size_t replicas) {
@@ -48,14 +52,19 @@ world::world(std::uint64_t seed, world_options options)
       trace_(seed) {}
 
 void world::set_up() {
-    const auto replicas =
-        static_cast<std::size_t>(chance_.between(2, most_replicas - (chance_.chance(60) ? 2 : 0)));
+    // A quiet history is one of what is stable, of folds and of what comes late.
+    is_calm_ = chance_.chance(fields_.is_narrow ? 70 : 10);
+    const auto replicas = static_cast<std::size_t>(chance_.between(2, most_replicas - (chance_.chance(is_calm_ ? 20 : 60) ? 2 : 0)));
     links_ = draw_topology(replicas, chance_);
     buckets_ = chance_.chance(25) ? 2 : 1;
     largest_transaction_ = chance_.chance(50) ? 3 : 8;
     uses_generous_sessions_ = chance_.chance(25);
     has_wild_clocks_ = chance_.chance(20);
-    cuts_logs_ = chance_.chance(70);
+    cuts_logs_ = chance_.chance(is_calm_ ? 30 : 75);
+    folds_most_ = chance_.chance(is_calm_ ? 80 : 10);
+    limits_logs_ = cuts_logs_ && chance_.chance(25);
+    adverts_ = is_calm_ ? std::chrono::milliseconds{0} : chance_.pick(advert_times);
+    retires_often_ = chance_.chance(10);
     const auto drift = chance_.pick(drifts);
     for (std::size_t i = 0; i < replicas; ++i) {
         auto& r = *replicas_.emplace_back(std::make_unique<replica>(chance_.split()));
@@ -66,6 +75,11 @@ void world::set_up() {
                         : std::make_unique<disk>(fates, options_.directory / std::to_string(i));
         r.options.max_clock_drift = std::chrono::milliseconds{drift};
         r.options.write_behind_bytes = chance_.pick(budgets);
+        if (limits_logs_) {
+            r.options.log_limit_bytes = chance_.pick(log_limits);
+            r.options.log_limit_age = chance_.pick(log_ages);
+            r.strays = chance_.chance(35);
+        }
         r.options.log_retain_bytes = cuts_logs_ ? (chance_.chance(70) ? 0 : 500) : std::uint64_t{1} << 40;
         r.options.env.now = [this, &r] { return std::chrono::milliseconds{wall(r)}; };
         r.options.env.random = [&r] {
@@ -84,10 +98,13 @@ void world::set_up() {
     for (auto& r : replicas_) start(*r);
     settle();
     found_buckets();
+    for (auto& r : replicas_) {
+        for (auto& s : r->shares) s.comes_late = !s.handle || !s.handle->state()->is_member();
+    }
     for (auto& r : replicas_) r->skew = chance_.chance(50) ? 0 : chance_.between(-500, 500);
     for (std::size_t i = 0; i < links_.size(); ++i) {
         const bool is_possible = replicas_[links_[i].ends[0]]->open && replicas_[links_[i].ends[1]]->open;
-        if (chance_.chance(80) && is_possible) connect(i, uses_generous_sessions_);
+        if (chance_.chance(80) && is_possible && !is_astray(links_[i])) connect(i, uses_generous_sessions_);
     }
 }
 
@@ -105,7 +122,7 @@ void world::found_buckets() {
             if (!first.open || !first.shares[b].handle) continue;
             for (auto& r : replicas_) {
                 if (r->index == first.index || !r->open || !r->shares[b].handle) continue;
-                if (r->shares[b].handle->is_member() || (!cuts_logs_ && chance_.chance(30))) continue;
+                if (r->shares[b].handle->is_member() || (!cuts_logs_ && chance_.chance(is_calm_ ? 70 : 30))) continue;
                 (void)first.shares[b].handle->state()->sponsor(*r->id);
                 if (first.storage->is_dead()) continue;
                 observe(first, b, first.shares[b].has);
@@ -150,18 +167,19 @@ void world::step() {
     struct choice {
         std::size_t weight;
         bool (world::*happen)();
+        bool is_trouble = false;
     };
     static constexpr choice choices[] = {
         {300, &world::commit_somewhere}, {420, &world::deliver_something},
-        {130, &world::sync_somewhere},   {60, &world::poll_somewhere},
+        {130, &world::sync_somewhere},   {80, &world::bring_late}, {60, &world::poll_somewhere},
         {40, &world::finish_write},      {60, &world::connect_somewhere},
-        {18, &world::cut_or_heal_link},  {20, &world::break_connection},
-        {22, &world::end_some_process},  {50, &world::restart_somewhere},
-        {20, &world::change_clock},      {8, &world::fill_or_empty_disk},
-        {12, &world::arm_death},         {6, &world::take_snapshot},
+        {18, &world::cut_or_heal_link, true},  {20, &world::break_connection},
+        {22, &world::end_some_process, true},  {50, &world::restart_somewhere},
+        {20, &world::change_clock, true},      {8, &world::fill_or_empty_disk, true},
+        {12, &world::arm_death, true},         {6, &world::take_snapshot},
         {8, &world::check_snapshot},     {10, &world::check_something_whole},
         {4, &world::compare_digests},    {2, &world::create_bucket},
-        {2, &world::retire_someone},     {1, &world::leave_somewhere},
+        {6, &world::retire_someone},     {1, &world::leave_somewhere},
         {1, &world::change_authority},
         {3, &world::accept_future},      {20, &world::let_time_pass},
     };
@@ -178,6 +196,7 @@ void world::step() {
         auto at = chance_.below(sum);
         const auto* c = choices;
         while (at >= c->weight) at -= (c++)->weight;
+        if (is_calm_ && c->is_trouble && !chance_.one_in(8)) continue;
         if ((this->*c->happen)()) break;
     }
     now_ += chance_.between(0, 20);

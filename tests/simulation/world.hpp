@@ -7,11 +7,14 @@
 #include <filesystem>
 #include <initializer_list>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "crdt/roster.hpp"
+#include "oplog/chunk.hpp"
 #include "simulation/coverage.hpp"
 #include "simulation/disk.hpp"
 #include "simulation/history.hpp"
@@ -46,7 +49,6 @@ struct world_outcome {
     coverage counts;
 };
 
-inline constexpr std::size_t most_buckets = 2;
 inline constexpr std::array<const char*, most_buckets> bucket_names = {"orders", "stock"};
 
 /// run() throws a violation when something does not hold.
@@ -65,6 +67,7 @@ class world {
     struct share {
         bool is_wanted = false;
         bool is_founded = false;  ///< here, by this replica
+        bool comes_late = false;  ///< no member from the beginning
         bool has_left = false;
         bool is_retired = false;  ///< its end has begun: what it does from then on need not count
         std::optional<bucket> handle;
@@ -76,6 +79,9 @@ class world {
             cut has;
         };
         std::deque<mark> marks;  ///< of what may not be durable yet
+        cut once_had{};          ///< some time ago; since then it has not died
+        cut floor{};             ///< up to where its log has been cut
+        std::size_t seen_cuts = 0;
     };
     struct held_snapshot {
         std::size_t bucket;
@@ -100,6 +106,7 @@ class world {
         std::optional<std::pair<std::size_t, transaction_record>> unconfirmed;
         std::optional<std::uint64_t> dies_in;  ///< writes and syncs
         bool dies_after = false;
+        bool strays = false;  ///< meets the others hardly ever, for most of the history
     };
 
     // world.cpp: setting up and running
@@ -115,9 +122,12 @@ class world {
     // events.cpp: what can happen; false: it cannot happen now
     bool commit_somewhere();
     bool deliver_something();
+    bool bring_late();
+    bool bring(replica& from, replica& to, std::size_t b);
     bool sync_somewhere();
     bool poll_somewhere();
     bool finish_write();
+    bool is_astray(const link& l) const;
     bool connect_somewhere();
     bool cut_or_heal_link();
     bool break_connection();
@@ -153,10 +163,15 @@ class world {
     void connect(std::size_t over, bool is_generous);
     void transmit(connection& c, std::size_t side);
     void inspect(connection& c, std::size_t side, std::string_view bytes);
+    void observe_arrival(replica& r, const replica& source);
     void deliver(connection& c, std::size_t from, std::size_t bytes);
     void poll(connection& c, std::size_t side);
+    void tell_both(connection& c, std::size_t side);
     void break_up(connection& c, bool some_arrives);
+    bool has_what_does_not_count(std::size_t who, std::size_t b, const crdt::roster& roster) const;
     bool is_outsider(const connection& c) const;
+    bool is_from_disk(errc code) const;
+    oplog::portion draw_portion();
     bool judge_failure(connection& c, std::size_t side);
     void sync(replica& r);
     void wake(const replica& r);
@@ -169,6 +184,7 @@ class world {
     };
     std::size_t index_of(const replica_id& id) const;
     bool is_anybody_retired() const;
+    bool has_anybody_left() const;
     logged_record logged(const replica& r, std::size_t b, std::uint64_t sequence) const;
     void note_duties(replica& r, std::size_t b, std::uint64_t upto);
     void observe(replica& r, std::size_t b, cut allowed);
@@ -184,9 +200,22 @@ class world {
     void check_digest(replica& r, std::size_t b);
     std::uint64_t all_leaves() const { return ~std::uint64_t{0} >> (64 - fields_.leaves.size()); }
 
+    // cuts.cpp: the log's beginning
+    cut to_cut(const std::map<replica_id, std::uint64_t>& known) const;
+    cut read_floor(const replica& r, std::size_t b) const;
+    void check_cut(const replica& r, std::size_t b, const cut& before, const cut& floor);
+    void note_cut(replica& r, std::size_t b);
+    void check_all_cut(const replica& r, std::size_t b);
+    void check_duty(const replica& r, std::size_t b, std::uint64_t sequence);
+    bool is_behind_cut(const connection& c) const;
+    void check_neighbours();
+
     // healing.cpp: the end of every history
     void heal();
+    void settle_clocks();
     std::size_t run_to_rest(std::size_t most_rounds);
+    std::vector<cut> progress_of_all() const;
+    bool meet_again(bool is_generous, std::size_t most_rounds);
     void check_convergence();
     std::vector<std::vector<std::size_t>> holders(std::size_t b) const;
     cut expected_of(const std::vector<std::size_t>& group, std::size_t b) const;
@@ -208,6 +237,12 @@ class world {
     bool uses_generous_sessions_ = false;
     bool has_wild_clocks_ = false;
     bool cuts_logs_ = false;
+    bool limits_logs_ = false;  ///< who is away for long is not waited for
+    bool is_healing_ = false;
+    bool folds_most_ = false;
+    bool is_calm_ = false;  ///< little goes wrong, and all hear of everything soon
+    bool retires_often_ = false;
+    std::chrono::milliseconds adverts_{0};
     std::array<std::uint64_t, most_buckets> authority_terms_{1, 1};
     std::array<std::optional<std::size_t>, most_buckets> founders_;
     std::int64_t now_ = 0;

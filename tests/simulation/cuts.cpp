@@ -1,0 +1,140 @@
+// What a log may let go of, and what it has to; who is named a laggard, and what becomes of those.
+#include <algorithm>
+
+#include "codec/archive.hpp"
+#include "crdt/changes.hpp"
+#include "simulation/world.hpp"
+#include "store/bucket_state.hpp"
+#include "store/log_stream.hpp"
+#include "store/store_state.hpp"
+
+namespace anabranch::simulation {
+
+cut world::to_cut(const std::map<replica_id, std::uint64_t>& known) const {
+    cut c{};
+    for (const auto& [id, sequence] : known) c[index_of(id)] = sequence;
+    return c;
+}
+
+/// Up to where its log has been cut.
+cut world::read_floor(const replica& r, std::size_t b) const {
+    const auto number = static_cast<std::uint32_t>(r.shares[b].handle->state()->number());
+    const auto value = r.open->state()->engine().get(storage::space::meta, store_keys::watermark_prefix + store_keys::big_endian32(number));
+    if (!value || !*value) return {};
+    const auto mark = codec::decode<detail::watermark>(**value);
+    if (!mark) violate("a watermark cannot be decoded");
+    cut floor{};
+    for (const auto& [writer, last] : mark->floor) floor[index_of(r.open->state()->origins().id(writer))] = last.sequence;
+    return floor;
+}
+
+/// A log lets go of what every member has on disk; where some lag, of what all the others have. A laggard waits for everybody.
+void world::check_cut(const replica& r, std::size_t b, const cut& before, const cut& floor) {
+    if (floor == before) return;
+    ++checks_;
+    const auto roster = r.shares[b].handle->state()->roster();
+    bool is_early = false;
+    for (const auto& other : replicas_) {
+        if (!other->id || !roster.counts(*other->id)) continue;
+        const auto& has = other->shares[b].durable;
+        for (std::size_t o = 0; o < floor.size(); ++o) {
+            if (floor[o] <= before[o] || floor[o] <= has[o]) continue;
+            is_early = true;
+            if (roster.is_laggard(*other->id) && !roster.is_laggard(*r.id)) continue;
+            violate("replica " + std::to_string(r.index) + (roster.is_laggard(*r.id) ? ", a laggard," : "") + " has cut transaction " +
+                    std::to_string(floor[o]) + " of replica " + std::to_string(o) + ", and replica " + std::to_string(other->index) +
+                    " has " + to_string(has) + " on disk");
+        }
+    }
+    counts_.count(covered::early_cuts, is_early);
+}
+
+void world::note_cut(replica& r, std::size_t b) {
+    auto& s = r.shares[b];
+    if (std::exchange(s.seen_cuts, r.storage->log_cuts()) == r.storage->log_cuts()) return;
+    const auto before = std::exchange(s.floor, read_floor(r, b));
+    check_cut(r, b, before, s.floor);
+}
+
+/// It has just looked after its duties, and nothing has changed since: no record is left that every member is known to have.
+void world::check_all_cut(const replica& r, std::size_t b) {
+    const auto& s = r.shares[b];
+    if (!s.handle || r.options.log_retain_bytes > 0) return;
+    const auto roster = s.handle->state()->roster();
+    const auto adverts = s.handle->state()->adverts();
+    std::size_t members = 0;
+    auto held = s.has;
+    for (const auto& [id, m] : roster.members) {
+        if (!roster.counts(id)) continue;
+        ++members;
+        const auto advert = adverts.find(id);
+        if (advert == adverts.end()) return;
+        const auto known = to_cut(advert->second);
+        if (!covers(s.has, known)) return;  // does not count yet
+        for (std::size_t o = 0; o < held.size(); ++o) held[o] = std::min(held[o], known[o]);
+    }
+    if (members < 2) return;
+    ++checks_;
+    auto& local = *r.open->state();
+    for (std::size_t o = 0; o < replicas_.size(); ++o) {
+        const auto writer = local.origins().find(*replicas_[o]->id);
+        if (!writer) continue;
+        const auto number = s.handle->state()->number();
+        const auto first = local.engine().scan(storage::space::log, store_keys::log_key(number, *writer, 0), nullptr);
+        const auto at = first->valid() ? store_keys::parse_log_key(first->key()) : std::nullopt;
+        if (!at || at->bucket != number || at->writer != *writer || at->sequence > held[o]) continue;
+        violate("replica " + std::to_string(r.index) + " keeps transaction " + std::to_string(at->sequence) + " of replica " +
+                std::to_string(o) + ", and every member is known to have it");
+    }
+}
+
+/// What a member says of others on its own account.
+void world::check_duty(const replica& r, std::size_t b, std::uint64_t sequence) {
+    auto& local = *r.open->state();
+    const auto self = *local.origins().find(*r.id);
+    const auto& state = *r.shares[b].handle->state();
+    const auto value = local.engine().get(storage::space::log, store_keys::log_key(state.number(), self, sequence));
+    if (!value || !*value) return;  // is cut already
+    const auto record = oplog::decode_record(detail::body_of(**value));
+    const auto changes = record ? crdt::decode_changes(record->payload, self, {}) : std::nullopt;
+    if (!changes) return;  // mentions replicas, so it is no duty
+    for (const auto& [id, m] : changes->members.members) {
+        const bool is_for_authority = m.laggard > 0 || m.at == crdt::roster::stage::retired;
+        if (is_for_authority && state.roster().authority.holder != *r.id)
+            violate("replica " + std::to_string(r.index) + " decides what is the authority's to decide");
+        if (m.laggard > 0) counts_.count(m.laggard % 2 == 1 ? covered::laggards_named : covered::laggards_caught_up);
+    }
+}
+
+/// Whether one of the two is behind the other's cut, as far as that one can know.
+bool world::is_behind_cut(const connection& c) const {
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        for (std::size_t side = 0; side < 2; ++side) {
+            const auto& other = *replicas_[c.ends[1 - side].replica];
+            if (!covers(c.ends[side].begun_with[b], other.shares[b].floor)) return true;
+        }
+    }
+    return false;
+}
+
+/// Each has what its neighbour has, or is behind that one's cut and has been told.
+void world::check_neighbours() {
+    for (const auto& l : links_) {
+        for (std::size_t b = 0; b < buckets_; ++b) {
+            for (std::size_t side = 0; side < 2; ++side) {
+                const auto& from = *replicas_[l.ends[side]];
+                const auto& to = *replicas_[l.ends[1 - side]];
+                if (!from.shares[b].is_wanted || !to.shares[b].is_wanted || covers(to.shares[b].has, from.shares[b].has)) continue;
+                ++checks_;
+                if (!l.is_behind_cut || covers(to.shares[b].has, from.shares[b].floor)) {
+                    violate("after healing replica " + std::to_string(to.index) + " has " + to_string(to.shares[b].has) +
+                            ", its neighbour " + std::to_string(from.index) + " has " + to_string(from.shares[b].has) +
+                            " and has cut " + to_string(from.shares[b].floor));
+                }
+                counts_.count(covered::left_behind_cuts);
+            }
+        }
+    }
+}
+
+}  // namespace anabranch::simulation

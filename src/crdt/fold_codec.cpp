@@ -3,7 +3,6 @@
 #include <anabranch/limits.hpp>
 #include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <ranges>
 
 #include "codec/columns.hpp"
 #include "codec/compression.hpp"
@@ -31,7 +30,7 @@ bool is_before(const dot& a, const dot& b, std::span<const dot_range> ranges) {
 /// Every entry's timestamp with its dot, by origin and sequence: timestamps rise with the sequence, so that differences are
 /// small.
 template <class Entry, class Rows>
-std::vector<Entry*> by_dot(Rows&& rows, std::span<const dot_range> ranges) {
+std::vector<Entry*> by_dot(const Rows& rows, std::span<const dot_range> ranges) {
     std::vector<Entry*> all;
     for (auto* r : rows) {
         if (auto* entries = std::get_if<entries_row>(&r->change.change)) {
@@ -155,8 +154,6 @@ class key_input {
 /// origin's range, if it has one: the origin is what has been written before it.
 class row_output {
   public:
-    static constexpr bool is_loading = false;
-
     explicit row_output(std::span<const dot_range> ranges) {
         for (const auto& r : ranges) {
             places_.push_back(r.writer);
@@ -216,8 +213,6 @@ class row_output {
 
 class row_input {
   public:
-    static constexpr bool is_loading = true;
-
     /// `most`: how many values there may be in all. Columns of zeros take no bytes, so that bytes alone bound nothing.
     row_input(std::vector<origin> places, std::span<const dot_range> ranges, std::size_t most)
         : places_(std::move(places)), left_(most) {
@@ -468,8 +463,9 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
     }
     std::optional<dot> last;
     timestamp previous;
-    const auto address = [](row_change& r) { return &r; };
-    for (auto* e : by_dot<entries_row::entry>(c.rows | std::views::transform(address), ranges)) {
+    std::vector<row_change*> all;
+    for (auto& r : c.rows) all.push_back(&r);
+    for (auto* e : by_dot<entries_row::entry>(all, ranges)) {
         const bool is_first = !last || last->writer != e->id.writer;
         const auto v = rows.number(root.field(times).field(is_first ? 0 : 1));
         e->at.value = (is_first ? least : previous).value + v;

@@ -58,7 +58,9 @@ result<bucket_state::stretch> bucket_state::survey(const positions& after) const
         durable = durable_;
     }
     stretch found;
-    for (const auto& [writer, last] : durable) {
+    for (const auto& entry : durable) {
+        const auto writer = entry.first;
+        const auto& last = entry.second;
         const auto& id = store_.origins().id(writer);
         const auto it = after.find(id);
         const auto known = it == after.end() ? 0 : it->second;

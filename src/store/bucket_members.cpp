@@ -242,7 +242,9 @@ crdt::roster bucket_state::duties_of_a_member() {
     const auto& self = store_.self().id;
     const bool is_authority = roster.authority.holder == self;
     const auto* too_long = too_long_ago();
-    for (const auto& [id, m] : roster.members) {
+    for (const auto& entry : roster.members) {
+        const auto& id = entry.first;
+        const auto& m = entry.second;
         if (id == self || !roster.counts(id)) continue;
         const auto writer = store_.origins().find(id);
         const auto has = writer ? have_.at(*writer) : 0;

@@ -411,7 +411,9 @@ tail bucket_state::tail_of(origin writer) const {
 }
 
 void bucket_state::advance(const std::vector<std::pair<origin, tail>>& to) {
-    for (const auto& [writer, last] : to) advance(writer, last);
+    // All at once: who captures them in between would have what depends on others without those.
+    const std::lock_guard lock(tails_mutex_);
+    for (const auto& [writer, last] : to) tails_[writer] = last;
 }
 
 void bucket_state::advance(origin writer, const tail& to) {

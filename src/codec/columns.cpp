@@ -7,6 +7,8 @@ namespace {
 
 constexpr int deepest = 16;
 constexpr std::size_t most_fields = 64;
+// In all: each takes a hundred times the byte that it may be written in.
+constexpr std::size_t most_columns = 4096;
 // Bits of a column's header, below its count.
 constexpr std::uint64_t more_follows = 1;
 constexpr std::uint64_t constant = 2;
@@ -45,7 +47,12 @@ void written_column::append_to(output& out) const {
     for (const auto& field : fields_) field.append_to(out);
 }
 
-void read_column::load(input& in, int depth) {
+void read_column::load(input& in) {
+    auto left = most_columns;
+    load(in, 0, left);
+}
+
+void read_column::load(input& in, int depth, std::size_t& left) {
     const auto header = in.varint();
     count_ = header >> 2;
     stride_ = (header & constant) != 0 ? 1 : count_;
@@ -56,10 +63,11 @@ void read_column::load(input& in, int depth) {
     if ((header & more_follows) == 0) return;
     in(bytes_);
     const auto fields = in.count();
-    if (fields > most_fields) return in.fail();
+    if (fields > most_fields || fields > left) return in.fail();
+    left -= fields;
     fields_.resize(fields);
     for (auto& field : fields_) {
-        if (in.ok()) field.load(in, depth + 1);
+        if (in.ok()) field.load(in, depth + 1, left);
     }
 }
 

@@ -45,7 +45,7 @@ class written_column {
 /// A column that is read from bytes that it does not own. After the last value it says that there is none.
 class read_column {
   public:
-    void load(input& in) { load(in, 0); }
+    void load(input& in);
     std::optional<std::uint64_t> number();
     std::optional<std::string_view> bytes();
     /// One without values where nothing was written.
@@ -54,7 +54,7 @@ class read_column {
     bool is_complete() const;
 
   private:
-    void load(input& in, int depth);
+    void load(input& in, int depth, std::size_t& left);
     static read_column& empty();
 
     std::string_view planes_;

@@ -26,7 +26,8 @@ std::optional<std::string> compress(std::string_view bytes, int level) {
 std::optional<std::string> decompress(std::string_view compressed, std::size_t size) {
     thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
     std::string out(size, '\0');
-    const auto frame = std::string(magic) + std::string(compressed);
+    std::string frame(magic);
+    frame += compressed;
     const auto got = ZSTD_decompressDCtx(context.get(), out.data(), out.size(), frame.data(), frame.size());
     if (ZSTD_isError(got) != 0 || got != size) return std::nullopt;
     return out;

@@ -437,8 +437,10 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
     const auto is_within = [&](const row& r) {
         return adds_only(r, [&](const dot& d) { return holds(ranges, d); });
     };
-    constexpr std::size_t few_bytes = 8;  // a row hardly takes less
-    c.rows.reserve(std::min(static_cast<std::size_t>(count), raw.size() / few_bytes));
+    // A row hardly takes less than a few bytes; whatever the count says, no more is taken in advance than a fold may be long.
+    constexpr std::size_t few_bytes = 8;
+    constexpr std::size_t most_in_advance = limits::fold / sizeof(row_change);
+    c.rows.reserve(std::min({static_cast<std::size_t>(count), raw.size() / few_bytes, most_in_advance}));
     key_input key(root.field(keys));
     for (auto n = count; n > 0; --n) {
         auto path = key.read();

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint32_t keys = 1'000;
 constexpr std::uint64_t log_limit = 8 * 1024 * 1024;
-constexpr std::uint64_t write_buffer = 8 * 1024 * 1024;  // of a family, as the engine has it
+constexpr std::uint64_t write_buffer = 2 * 1024 * 1024;  // of the rows, as the engine has it
 
 /// Two members that meet in one session again and again.
 class members {

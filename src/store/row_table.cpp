@@ -17,8 +17,14 @@ result<crdt::row> decode_stored(std::string_view path, std::string_view bytes) {
     return std::move(*row);
 }
 
+/// Appends nothing where the row holds nothing.
+void encode(const crdt::row& row, std::string& out) {
+    if (!crdt::is_bottom(row)) crdt::encode_row(row, out);
+}
+
 bool holds_leftovers(std::string_view encoded) {
-    if (!crdt::may_have_leftovers(*crdt::encoded_kind(encoded))) return false;
+    const auto kind = crdt::encoded_kind(encoded);
+    if (!kind || !crdt::may_have_leftovers(*kind)) return false;
     const auto row = crdt::decode_row(encoded);
     return row && crdt::has_leftovers(*row);
 }
@@ -80,7 +86,7 @@ result<void> row_table::join(std::string_view path, const crdt::delta& change, c
 
 void row_table::replace(kept_row* row, const crdt::row& value) {
     encoding_.clear();
-    if (!crdt::is_bottom(value)) crdt::encode_row(value, encoding_);
+    encode(value, encoding_);
     if (!row->set(encoding_)) {
         rows_.erase(row);
         auto* larger = insert(row->path(), encoding_);
@@ -124,7 +130,9 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
         auto row = cursor.row();
         if (!row) return fail(row.error());
         if (!crdt::cover(*row, covered)) continue;
-        add_to(changes, path, *row);
+        std::string encoded;
+        encode(*row, encoded);
+        add_to(changes, path, std::move(encoded));
         written.emplace_back(std::move(path), std::move(*row));
         if (changes.bytes() >= write_piece) write();
     }
@@ -132,12 +140,12 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
     return cursor.status();
 }
 
-void row_table::add_to(storage::batch& changes, std::string_view path, const crdt::row& row) const {
+void row_table::add_to(storage::batch& changes, std::string_view path, std::string encoded) const {
     auto key = store_keys::row_key(bucket_, path);
-    if (crdt::is_bottom(row)) {
+    if (encoded.empty()) {
         changes.erase(space::rows, std::move(key));
     } else {
-        changes.put(space::rows, std::move(key), crdt::encode_row(row));
+        changes.put(space::rows, std::move(key), std::move(encoded));
     }
 }
 
@@ -179,14 +187,9 @@ result<void> row_table::flush(std::string_view watermark_key, const std::string&
     const std::lock_guard lock(flush_mutex_);
     storage::batch changes;
     for (const auto* row : sorted_changed()) {
-        auto key = store_keys::row_key(bucket_, row->path());
-        if (row->encoded().empty()) {
-            changes.erase(space::rows, std::move(key));
-        } else {
-            changes.put(space::rows, std::move(key), std::string(row->encoded()));
-            if (holds_leftovers(row->encoded())) {
-                changes.put(space::rows, store_keys::leftover_key(bucket_, row->path()), codec::encode(have));
-            }
+        add_to(changes, row->path(), std::string(row->encoded()));
+        if (holds_leftovers(row->encoded())) {
+            changes.put(space::rows, store_keys::leftover_key(bucket_, row->path()), codec::encode(have));
         }
         if (changes.bytes() < write_piece) continue;
         if (auto written = engine_.write(changes); !written) return written;

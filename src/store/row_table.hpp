@@ -96,7 +96,7 @@ class row_table {
     kept_row* insert(std::string_view path, std::string_view encoded);
     void replace(kept_row* row, const crdt::row& value);
     void put(std::string_view path, const crdt::row& value);
-    void add_to(storage::batch& changes, std::string_view path, const crdt::row& row) const;
+    void add_to(storage::batch& changes, std::string_view path, std::string encoded) const;
     std::vector<const kept_row*> sorted_changed() const;
 
     storage::engine& engine_;

@@ -34,6 +34,8 @@ enum class errc {
     retired,               ///< the replica was retired from the bucket: what it wrote since does not count
     foreign_bucket,        ///< the peer has another bucket of that name, with another founder
     behind_cut,            ///< who was away has missed more than the log still holds
+    insufficient_rights,   ///< of a bounded counter this replica may not spend so much
+    invalid_token,         ///< damaged, forged, or not of this bucket or replica
 };
 
 std::error_code make_error_code(errc code) noexcept;

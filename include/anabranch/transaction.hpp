@@ -16,6 +16,38 @@ class counter_ref : public counter_view {
     void reset() const;
 };
 
+/// Why rights were not taken, and who has some. An error, so that a closure that cannot do without them returns it:
+/// `return fail(refused.error())`.
+struct refusal : error {
+    std::int64_t asked = 0;
+    std::int64_t here = 0;                  ///< what could have been taken
+    std::vector<replica_rights> elsewhere;  ///< as far as is known here; the most first
+    /// There is enough, with what others have.
+    bool is_elsewhere() const;
+};
+template <class T = void>
+using granted = tl::expected<T, refusal>;
+
+/// Too few rights (errc::insufficient_rights) are an answer and not a failure: the transaction goes on, with nothing taken.
+class bounded_counter_ref : public bounded_counter_view {
+  public:
+    using bounded_counter_view::bounded_counter_view;
+    /// Raises the value; the rights are this replica's. Where there is no counter this creates it. The transaction fails
+    /// with errc::invalid_argument below zero, and with errc::overflow where this replica's total leaves int64.
+    void add(std::int64_t amount = 1) const;
+    /// Lowers the value by so much, or not at all. Returns what may still be spent here. Where others have rights they are
+    /// asked for some, so that it may succeed later (store_options::rights_window).
+    granted<std::int64_t> spend(std::int64_t amount = 1) const;
+    /// Moves the bound to `bound`, as this transaction sees it: upwards it takes rights, downwards it makes some. Moves that
+    /// were made elsewhere meanwhile add up with it. Refused where the value is below.
+    granted<> set_bound(std::int64_t bound) const;
+    /// Gives rights away. The transaction fails with errc::not_a_member where the other is none, as far as is known here.
+    granted<> transfer(const replica_id& to, std::int64_t amount) const;
+    /// Asks the others for as many rights as are missing here to have so many; whoever can spare some sends them when it
+    /// hears of it. 0 takes the request back. Where there is no counter it does nothing.
+    void request(std::int64_t rights) const;
+};
+
 template <class T>
 class last_writer_ref : public last_writer_view<T> {
   public:
@@ -55,6 +87,9 @@ class map_ref : public map_view {
 
     map_ref map(std::string_view name) const { return {*source_, child_path(name, field_type::map)}; }
     counter_ref counter(std::string_view name) const { return {*source_, child_path(name, field_type::counter)}; }
+    bounded_counter_ref bounded_counter(std::string_view name) const {
+        return {*source_, child_path(name, field_type::bounded_counter)};
+    }
     template <class T>
     last_writer_ref<T> last_writer(std::string_view name) const {
         return {*source_, child_path(name, field_type::last_writer)};

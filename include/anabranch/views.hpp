@@ -27,6 +27,7 @@ enum class field_type : char {
     disable_wins_flag = 'd',
     add_wins_set = 'a',
     remove_wins_set = 'r',
+    bounded_counter = 'b',
     map = 'p',
 };
 
@@ -85,6 +86,28 @@ class counter_view : public detail::handle {
     using handle::handle;
     /// 0 where nothing was ever added. errc::overflow where the replicas' sum leaves int64.
     result<std::int64_t> value() const;
+};
+
+/// Who may spend how much of a bounded counter.
+struct replica_rights {
+    replica_id replica;
+    std::int64_t amount = 0;
+
+    bool operator==(const replica_rights&) const = default;
+};
+
+/// A counter that never falls below its bound, on no replica and not when they meet, however long they were apart: what is
+/// above the bound is divided into rights, and each replica spends its own (docs/bounded-counter.md).
+class bounded_counter_view : public detail::handle {
+  public:
+    using handle::handle;
+    /// 0 where there is none. errc::overflow where the replicas' sum leaves int64.
+    result<std::int64_t> value() const;
+    result<std::int64_t> bound() const;
+    /// What this replica may spend now; the others have the rest of value() - bound().
+    result<std::int64_t> available() const;
+    /// All who may spend something, as far as is known here; the most first.
+    result<std::vector<replica_rights>> rights() const;
 };
 
 /// A register that shows the write with the greatest timestamp of those that no other write has seen.
@@ -152,6 +175,9 @@ class map_view : public detail::handle {
 
     map_view map(std::string_view name) const { return {*source_, child_path(name, field_type::map)}; }
     counter_view counter(std::string_view name) const { return {*source_, child_path(name, field_type::counter)}; }
+    bounded_counter_view bounded_counter(std::string_view name) const {
+        return {*source_, child_path(name, field_type::bounded_counter)};
+    }
     template <class T>
     last_writer_view<T> last_writer(std::string_view name) const {
         return {*source_, child_path(name, field_type::last_writer)};

@@ -33,6 +33,8 @@ class category final : public std::error_category {
             case errc::retired: return "replica was retired from the bucket";
             case errc::foreign_bucket: return "another bucket of the same name";
             case errc::behind_cut: return "behind the log's cut";
+            case errc::insufficient_rights: return "insufficient rights";
+            case errc::invalid_token: return "invalid token";
         }
         return "unknown error";
     }

@@ -21,6 +21,11 @@ auto* find_writer(Items& items, origin writer) {
     return it == items.end() ? nullptr : &*it;
 }
 
+const escrow_row::generation* first_live(const escrow_row& r) {
+    const auto it = std::ranges::find_if(r.generations, &escrow_row::generation::is_live);
+    return it == r.generations.end() ? nullptr : &*it;
+}
+
 }  // namespace
 
 row edit::now() const {
@@ -98,8 +103,114 @@ void edit::remove_for_good(const dot& me) {
     mine.removals.join(me);
 }
 
+/// Of the writer, in the change. A new one where the row has none.
+escrow_row::account& edit::account(const dot& birth, const dot& me) {
+    auto& mine = as<escrow_row>(change_.change).generations;
+    auto g = std::ranges::lower_bound(mine, birth, {}, &escrow_row::generation::birth);
+    if (g == mine.end() || g->birth != birth) g = mine.insert(g, escrow_row::generation{birth, {}, {}});
+    if (g->accounts.empty()) {
+        auto& a = g->accounts.emplace_back();
+        const auto& before = as<escrow_row>(before_).generations;
+        const auto old = std::ranges::find(before, birth, &escrow_row::generation::birth);
+        if (const auto* known = old == before.end() ? nullptr : old->find(me.writer)) a = *known;
+        a.writer = me.writer;
+    }
+    g->accounts.front().sequence = me.sequence;
+    return g->accounts.front();
+}
+
+/// Where there is a counter, or a new one.
+bool edit::credit(const dot& me, std::int64_t value, std::int64_t bound) {
+    const auto before = now();
+    const auto* live = first_live(std::get<escrow_row>(before));
+    const auto* known = live == nullptr ? nullptr : live->find(me.writer);
+    auto next = known == nullptr ? escrow_row::account{} : *known;
+    if (__builtin_add_overflow(next.value, value, &next.value) || __builtin_add_overflow(next.bound, bound, &next.bound)) return false;
+    auto& mine = account(live == nullptr ? me : live->birth, me);
+    mine.value = next.value;
+    mine.bound = next.bound;
+    mine.touched = me.sequence;
+    return true;
+}
+
+bool edit::deposit(const dot& me, std::int64_t amount) { return credit(me, amount, 0); }
+
+/// Takes so many rights from wherever the writer has some. All or nothing.
+bool edit::take(const dot& me, std::int64_t amount, const succession& heirs,
+                const std::function<bool(escrow_row::account&, std::int64_t)>& from) {
+    const auto before = now();
+    struct part {
+        dot birth;
+        std::int64_t rights;
+    };
+    std::vector<part> parts;
+    auto missing = amount;
+    for (const auto& g : std::get<escrow_row>(before).generations) {
+        escrow_row alone;
+        alone.generations.push_back(g);
+        const auto sums = totals(alone, heirs);
+        const auto* mine = sums.find(me.writer);
+        if (mine == nullptr || mine->rights <= 0 || missing == 0) continue;
+        parts.push_back({g.birth, std::min(mine->rights, missing)});
+        missing -= parts.back().rights;
+    }
+    if (missing > 0) return false;
+    const auto so_far = change_;
+    for (const auto& p : parts) {
+        if (from(account(p.birth, me), p.rights)) continue;
+        change_ = so_far;
+        return false;
+    }
+    return true;
+}
+
+bool edit::spend(const dot& me, std::int64_t amount, const succession& heirs) {
+    return take(me, amount, heirs, [&](escrow_row::account& mine, std::int64_t rights) {
+        mine.touched = me.sequence;
+        return !__builtin_sub_overflow(mine.value, rights, &mine.value);
+    });
+}
+
+bool edit::transfer(const dot& me, origin to, std::int64_t amount, const succession& heirs) {
+    return take(me, amount, heirs, [&](escrow_row::account& mine, std::int64_t rights) {
+        auto t = std::ranges::lower_bound(mine.sent, to, {}, &escrow_row::transfer::to);
+        if (t == mine.sent.end() || t->to != to) t = mine.sent.insert(t, escrow_row::transfer{to, 0});
+        // Who gives asks for nothing: two that want all there is would send it to and fro for ever.
+        mine.wanted = 0;
+        return !__builtin_add_overflow(t->amount, rights, &t->amount);
+    });
+}
+
+bool edit::move_bound(const dot& me, std::int64_t by, const succession& heirs) {
+    if (by > 0) {
+        return take(me, by, heirs, [&](escrow_row::account& mine, std::int64_t rights) {
+            mine.touched = me.sequence;
+            return !__builtin_add_overflow(mine.bound, rights, &mine.bound);
+        });
+    }
+    return credit(me, 0, by);
+}
+
+void edit::want(const dot& me, std::int64_t rights) {
+    const auto before = now();
+    const auto* live = first_live(std::get<escrow_row>(before));
+    if (live == nullptr) return;
+    account(live->birth, me).wanted = rights;
+}
+
 void edit::clear(const version_vector& covered) {
     if (kind_of(before_) == row_kind::counter) return reset();
+    if (kind_of(before_) == row_kind::escrow) {
+        // What others had to do with the rights stays on record with them: removed, not undone.
+        auto& mine = as<escrow_row>(change_.change).generations;
+        const auto is_older = [&](const auto& g) { return covered.covers(g.birth); };
+        mine.erase(std::stable_partition(mine.begin(), mine.end(), is_older), mine.end());
+        for (auto& g : mine) {
+            for (const auto& a : g.accounts) g.removed.join(dot{a.writer, a.touched});
+        }
+        cover(before_, covered);
+        return;
+    }
     cover(before_, covered);
     // What the transaction added goes; that it removed something for good stays.
     change_.covers = {};

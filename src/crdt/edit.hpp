@@ -1,6 +1,9 @@
 // The data types: what their operations do to rows, and what they read from them.
 #pragma once
 
+#include <functional>
+
+#include "crdt/escrow.hpp"
 #include "crdt/row.hpp"
 
 namespace anabranch::crdt {
@@ -37,6 +40,17 @@ class edit {
     void insert_seeing_removals(const dot& me, const version_vector& have);
     void remove_for_good(const dot& me);
 
+    // Bounded counters. False, and nothing done, where the writer has too few rights, or where a sum would leave int64. No
+    // amount is below zero.
+    bool deposit(const dot& me, std::int64_t amount);
+    bool spend(const dot& me, std::int64_t amount, const succession& heirs);
+    /// Gives rights of its own to another replica.
+    bool transfer(const dot& me, origin to, std::int64_t amount, const succession& heirs);
+    /// Upwards it takes rights, downwards it makes some.
+    bool move_bound(const dot& me, std::int64_t by, const succession& heirs);
+    /// Says how many rights it would like to have. Where there is no counter it says nothing.
+    void want(const dot& me, std::int64_t rights);
+
     /// The transaction removed a prefix above this row.
     void clear(const version_vector& covered);
 
@@ -45,6 +59,10 @@ class edit {
     Row& as(row& r) {
         return std::get<Row>(r);
     }
+    escrow_row::account& account(const dot& birth, const dot& me);
+    bool credit(const dot& me, std::int64_t value, std::int64_t bound);
+    bool take(const dot& me, std::int64_t amount, const succession& heirs,
+              const std::function<bool(escrow_row::account&, std::int64_t)>& from);
 
     row before_;
     delta change_;

@@ -305,6 +305,7 @@ std::uint64_t end_of_coverage(const row& r, const dot_range& range) {
         void operator()(const entries_row& e) const { std::ranges::for_each(e.entries, see, &entries_row::entry::id); }
         void operator()(const dots_row& d) const { std::ranges::for_each(d.adds, see); }
         void operator()(const removals_row& m) const { std::ranges::for_each(m.adds, see, &removals_row::add::id); }
+        void operator()(const escrow_row&) const {}
     };
     std::visit(visitor{look}, r);
     return end;

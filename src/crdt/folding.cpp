@@ -50,6 +50,13 @@ void restrict_to(row& r, std::span<const dot_range> ranges) {
             }
             m.removals = kept;
         }
+        void operator()(escrow_row& e) const {
+            for (auto& g : e.generations) {
+                keep(g.accounts, ranges, [](const escrow_row::account& a) { return dot{a.writer, a.sequence}; });
+            }
+            const auto says_something = [](const auto& g) { return !g.accounts.empty() || !g.removed.empty(); };
+            e.generations.erase(std::stable_partition(e.generations.begin(), e.generations.end(), says_something), e.generations.end());
+        }
     };
     std::visit(visitor{ranges}, r);
 }

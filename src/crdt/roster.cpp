@@ -24,12 +24,14 @@ void roster::join(const roster& other) {
     authority = std::max(authority, other.authority);
     for (const auto& [id, theirs] : other.members) {
         auto& mine = members[id];
+        if (mine.at < theirs.at) mine.heir = theirs.heir;
+        if (mine.at == theirs.at) mine.heir = std::max(mine.heir, theirs.heir);
         mine.at = std::max(mine.at, theirs.at);
         mine.last = std::max(mine.last, theirs.last);
         mine.laggard = std::max(mine.laggard, theirs.laggard);
-        for (const auto& [reporter, sequence] : theirs.reports) {
-            auto& report = mine.reports[reporter];
-            report = std::max(report, sequence);
+        for (const auto& [reporter, told] : theirs.reports) {
+            auto& known = mine.reports[reporter];
+            known = {std::max(known.to, told.to), std::max(known.last, told.last)};
         }
         // They have served; the last transaction that counts is their maximum.
         if (mine.at >= stage::left) mine.reports.clear();

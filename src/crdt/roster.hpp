@@ -13,21 +13,6 @@ struct roster {
     /// Written as they are, so the numbers stay.
     enum class stage : std::uint8_t { joined = 1, retiring = 2, left = 3, retired = 4 };
 
-    struct member {
-        stage at = stage::joined;
-        /// Once retired: its last transaction that counts.
-        std::uint64_t last = 0;
-        /// Odd: it is so far behind that the others cut their logs without it. Raised by the authority.
-        std::uint64_t laggard = 0;
-        /// While it is being retired: who refuses further transactions of it, and up to which one they have it.
-        std::map<replica_id, std::uint64_t> reports;
-
-        bool operator==(const member&) const = default;
-        template <class Archive>
-        void serialize(Archive& archive) {
-            archive(at, last, laggard, reports);
-        }
-    };
     /// The one member that retires others and names laggards. A greater term replaces a lesser one.
     struct authority_term {
         std::uint64_t number = 0;
@@ -37,6 +22,35 @@ struct roster {
         template <class Archive>
         void serialize(Archive& archive) {
             archive(number, holder);
+        }
+    };
+    /// A member refuses further transactions of one that is being retired.
+    struct report {
+        /// Which authority it knew then: only reports to one and the same make a retirement, so that there are never two of it.
+        authority_term to;
+        std::uint64_t last = 0;  ///< what it has of it
+
+        bool operator==(const report&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(to, last);
+        }
+    };
+    struct member {
+        stage at = stage::joined;
+        /// Once retired: its last transaction that counts.
+        std::uint64_t last = 0;
+        /// Odd: it is so far behind that the others cut their logs without it. Raised by the authority.
+        std::uint64_t laggard = 0;
+        /// Once it has left or is retired: who has from then on what only one may have, rights above all.
+        std::optional<replica_id> heir;
+        /// While it is being retired.
+        std::map<replica_id, report> reports;
+
+        bool operator==(const member&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(at, last, laggard, heir, reports);
         }
     };
 

@@ -18,14 +18,14 @@ bool erase_where(Items& items, Predicate predicate) {
     return any;
 }
 
-/// Keeps, of two items of one writer, the one with the greater sequence.
+/// Keeps, of two items of one writer, the one with the greater sequence. One that `have` covers and is not here was forgotten.
 template <class Items>
-void join_newest(Items& items, const Items& more) {
+void join_newest(Items& items, const Items& more, const version_vector& have) {
     using item = typename Items::value_type;
     for (const auto& other : more) {
         const auto it = std::ranges::lower_bound(items, other.writer, {}, &item::writer);
         if (it == items.end() || it->writer != other.writer) {
-            items.insert(it, other);
+            if (!have.covers(dot{other.writer, other.sequence})) items.insert(it, other);
         } else if (it->sequence < other.sequence) {
             *it = other;
         }
@@ -48,10 +48,10 @@ const counter_row::reset* find_reset(const counter_row& r, origin writer) {
     return it != r.resets.end() && it->writer == writer ? &*it : nullptr;
 }
 
-void join_into(counter_row& state, const delta& d, const version_vector&) {
+void join_into(counter_row& state, const delta& d, const version_vector& have) {
     const auto& change = std::get<counter_row>(d.change);
-    join_newest(state.totals, change.totals);
-    join_newest(state.resets, change.resets);
+    join_newest(state.totals, change.totals, have);
+    join_newest(state.resets, change.resets, {});  // their dots are of what they took
     // A reset of an earlier total says nothing of the one that its writer began afterwards.
     erase_where(state.resets, [&](const counter_row::reset& reset) {
         const auto* total = find_total(state, reset.writer);
@@ -84,6 +84,27 @@ void join_into(removals_row& state, const delta& d, const version_vector& have) 
         if (!have.covers(add.id)) insert_by_dot(state.adds, add, &removals_row::add::id);
     }
     erase_where(state.adds, [&](const auto& add) { return !add.seen.covers(state.removals); });
+}
+
+void join_into(escrow_row& state, const delta& d, const version_vector& have) {
+    using generation = escrow_row::generation;
+    for (const auto& theirs : std::get<escrow_row>(d.change).generations) {
+        auto it = std::ranges::lower_bound(state.generations, theirs.birth, {}, &generation::birth);
+        if (it == state.generations.end() || it->birth != theirs.birth) {
+            // One that is known and not here was removed, and is forgotten.
+            if (have.covers(theirs.birth)) continue;
+            it = state.generations.insert(it, generation{theirs.birth, {}, {}});
+        }
+        join_newest(it->accounts, theirs.accounts, {});
+        it->removed.join(theirs.removed);
+        // A removal says nothing of who has used the counter since without having seen it.
+        version_vector removed;
+        for (const auto& [writer, touched] : it->removed) {
+            const auto* a = it->find(writer);
+            if (a == nullptr || a->touched <= touched) removed.join(dot{writer, touched});
+        }
+        it->removed = removed;
+    }
 }
 
 template <class Items, class Projection>
@@ -137,13 +158,36 @@ void write_live(identity_output& out, const removals_row& r, const origin_table&
     for (const auto* add : by_identity(r.adds, origins, &removals_row::add::id)) out(add->id);
 }
 
+void write_live(identity_output& out, const escrow_row& r, const origin_table& origins) {
+    std::vector<escrow_row::generation> live;
+    std::ranges::copy_if(r.generations, std::back_inserter(live), &escrow_row::generation::is_live);
+    for (const auto* g : by_identity(live, origins, &escrow_row::generation::birth)) {
+        out(g->birth, g->accounts.size());
+        const auto id = [](const escrow_row::account& a) { return dot{a.writer, a.sequence}; };
+        for (const auto* a : by_identity(g->accounts, origins, id)) {
+            out(id(*a), a->touched, a->value, a->bound, a->wanted, a->sent.size());
+            const auto to = [](const escrow_row::transfer& t) { return dot{t.to, 0}; };
+            for (const auto* t : by_identity(a->sent, origins, to)) out(*t);
+        }
+    }
+}
+
 }  // namespace
+
+bool escrow_row::generation::is_live() const {
+    return std::ranges::any_of(accounts, [&](const account& a) { return a.touched > removed.at(a.writer); });
+}
+
+const escrow_row::account* escrow_row::generation::find(origin writer) const {
+    const auto it = std::ranges::lower_bound(accounts, writer, {}, &account::writer);
+    return it != accounts.end() && it->writer == writer ? &*it : nullptr;
+}
 
 row_kind kind_of(const row& r) {
     return std::visit([](const auto& alternative) { return alternative.kind; }, r);
 }
 
-bool is_known(row_kind kind) { return kind >= row_kind::counter && kind <= row_kind::removals; }
+bool is_known(row_kind kind) { return kind >= row_kind::counter && kind <= row_kind::escrow; }
 
 row bottom(row_kind kind) {
     switch (kind) {
@@ -151,6 +195,7 @@ row bottom(row_kind kind) {
         case row_kind::entries: return entries_row{};
         case row_kind::dots: return dots_row{};
         case row_kind::removals: return removals_row{};
+        case row_kind::escrow: return escrow_row{};
     }
     return {};
 }
@@ -169,6 +214,16 @@ bool normalise(row& r) {
         bool operator()(entries_row& e) const { return sort(e.entries, &entries_row::entry::id); }
         bool operator()(dots_row& d) const { return sort(d.adds, std::identity{}); }
         bool operator()(removals_row& m) const { return sort(m.adds, &removals_row::add::id); }
+        bool operator()(escrow_row& e) const {
+            const auto is_account = [&](escrow_row::account& a) {
+                return a.touched <= a.sequence && a.wanted >= 0 && sort(a.sent, &escrow_row::transfer::to) &&
+                       std::ranges::all_of(a.sent, [&](const auto& t) { return t.amount > 0 && t.to != a.writer; });
+            };
+            return sort(e.generations, &escrow_row::generation::birth) && std::ranges::all_of(e.generations, [&](auto& g) {
+                       return g.birth.sequence > 0 && sort(g.accounts, &escrow_row::account::writer) &&
+                              std::ranges::all_of(g.accounts, is_account);
+                   });
+        }
     };
     return std::visit(visitor{sort_unique}, r);
 }
@@ -184,6 +239,11 @@ bool adds_only(const row& r, const std::function<bool(const dot&)>& predicate) {
         bool operator()(const removals_row& m) const {
             return std::ranges::all_of(m.adds, holds, &removals_row::add::id) &&
                    std::ranges::all_of(m.removals, [&](const auto& e) { return holds({e.first, e.second}); });
+        }
+        bool operator()(const escrow_row& e) const {
+            return std::ranges::all_of(e.generations, [&](const auto& g) {
+                return std::ranges::all_of(g.accounts, [&](const auto& a) { return holds({a.writer, a.sequence}); });
+            });
         }
     };
     return std::visit(visitor{predicate}, r);
@@ -202,6 +262,17 @@ bool cover(row& state, const version_vector& covered) {
         bool operator()(entries_row& r) const { return erase_covered(r.entries, covered, &entries_row::entry::id); }
         bool operator()(dots_row& r) const { return erase_covered(r.adds, covered, std::identity{}); }
         bool operator()(removals_row& r) const { return erase_covered(r.adds, covered, &removals_row::add::id); }
+        bool operator()(escrow_row& r) const {
+            bool any = false;
+            for (auto& g : r.generations) {
+                for (const auto& a : g.accounts) {
+                    if (a.touched > covered.at(a.writer) || a.touched <= g.removed.at(a.writer)) continue;
+                    g.removed.join(dot{a.writer, a.touched});
+                    any = true;
+                }
+            }
+            return any;
+        }
     };
     return std::visit(visitor{covered}, state);
 }
@@ -215,11 +286,14 @@ bool has_leftovers(const row& r) {
         bool operator()(const entries_row&) const { return false; }
         bool operator()(const dots_row&) const { return false; }
         bool operator()(const removals_row& m) const { return !m.removals.empty() || std::ranges::any_of(m.adds, [](const auto& add) { return !add.seen.empty(); }); }
+        bool operator()(const escrow_row& e) const { return !std::ranges::all_of(e.generations, &escrow_row::generation::is_live); }
     };
     return std::visit(visitor{}, r);
 }
 
-bool may_have_leftovers(row_kind kind) { return kind == row_kind::counter || kind == row_kind::removals; }
+bool may_have_leftovers(row_kind kind) {
+    return kind == row_kind::counter || kind == row_kind::removals || kind == row_kind::escrow;
+}
 
 void prune(row& r, const version_vector& stable) {
     struct visitor {
@@ -235,6 +309,8 @@ void prune(row& r, const version_vector& stable) {
             m.removals = m.removals.beyond(stable);
             for (auto& add : m.adds) add.seen = add.seen.beyond(stable);
         }
+        // Nobody will use it any more without having seen its removal.
+        void operator()(escrow_row& e) const { erase_where(e.generations, [](const auto& g) { return !g.is_live(); }); }
     };
     std::visit(visitor{stable}, r);
 }
@@ -245,6 +321,7 @@ bool is_bottom(const row& r) {
         bool operator()(const entries_row& e) const { return e.entries.empty(); }
         bool operator()(const dots_row& d) const { return d.adds.empty(); }
         bool operator()(const removals_row& m) const { return m.adds.empty() && m.removals.empty(); }
+        bool operator()(const escrow_row& e) const { return e.generations.empty(); }
     };
     return std::visit(visitor{}, r);
 }
@@ -259,6 +336,7 @@ bool is_live(const row& r) {
         bool operator()(const entries_row& e) const { return !e.entries.empty(); }
         bool operator()(const dots_row& d) const { return !d.adds.empty(); }
         bool operator()(const removals_row& m) const { return !m.adds.empty(); }
+        bool operator()(const escrow_row& e) const { return std::ranges::any_of(e.generations, &escrow_row::generation::is_live); }
     };
     return std::visit(visitor{}, r);
 }

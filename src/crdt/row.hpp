@@ -17,7 +17,7 @@
 namespace anabranch::crdt {
 
 /// Written in front of every row and change, so the numbers stay.
-enum class row_kind : std::uint8_t { counter = 1, entries = 2, dots = 3, removals = 4 };
+enum class row_kind : std::uint8_t { counter = 1, entries = 2, dots = 3, removals = 4, escrow = 5 };
 
 /// Counters. One running total per origin; the origin's newest replaces its older ones.
 struct counter_row {
@@ -128,8 +128,70 @@ struct removals_row {
     }
 };
 
+/// Bounded counters: what is above the bound is divided into rights, each of which belongs to one replica, and only that one
+/// spends it (Balegas et al., "Extending eventually consistent cloud databases for enforcing numeric invariants", SRDS 2015).
+struct escrow_row {
+    static constexpr row_kind kind = row_kind::escrow;
+
+    /// All that `writer` ever gave to `to`.
+    struct transfer {
+        origin to{};
+        std::int64_t amount = 0;
+
+        bool operator==(const transfer&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(to, amount);
+        }
+    };
+    /// What `writer` has done to the counter up to its transaction `sequence`; its newest replaces its older ones. Its rights:
+    /// value - bound - what it gave + what it was given.
+    struct account {
+        origin writer{};
+        std::uint64_t sequence = 0;
+        /// Its last transaction that a removal would have to have seen: moving rights does not keep a counter in existence.
+        std::uint64_t touched = 0;
+        std::int64_t value = 0;   ///< added less spent
+        std::int64_t bound = 0;   ///< by how much it has moved the bound
+        std::int64_t wanted = 0;  ///< how many rights it would like to have
+        std::vector<transfer> sent;  ///< sorted by `to`, one each
+
+        bool operator==(const account&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(writer, sequence, touched, value, bound, wanted, sent);
+        }
+    };
+    /// From one creation to its removal. Rights depend on each other: so a removal takes all of them or, where somebody has
+    /// used the counter without having seen it, none.
+    struct generation {
+        dot birth;  ///< the transaction that began it
+        boost::container::small_vector<account, 2> accounts;  ///< sorted by writer, one each
+        /// What removals have seen of each writer, up to `touched`.
+        version_vector removed;
+
+        /// Not removed.
+        bool is_live() const;
+        const account* find(origin writer) const;
+        bool operator==(const generation&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(birth, accounts, removed);
+        }
+    };
+
+    /// Sorted by birth. More than one where replicas that did not see each other created the counter.
+    boost::container::small_vector<generation, 1> generations;
+
+    bool operator==(const escrow_row&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(generations);
+    }
+};
+
 /// The alternatives stand in the order of their kinds.
-using row = std::variant<counter_row, entries_row, dots_row, removals_row>;
+using row = std::variant<counter_row, entries_row, dots_row, removals_row, escrow_row>;
 
 row_kind kind_of(const row& r);
 bool is_known(row_kind kind);

@@ -23,6 +23,7 @@ struct writer {
     timestamp at;
     const version_vector& have;
     const version_vector& stable;
+    const crdt::succession& heirs;
 };
 using row_edit = std::function<result<void>(crdt::edit&, const writer&)>;
 
@@ -31,6 +32,10 @@ class access {
     virtual ~access() = default;
 
     virtual const origin_table& origins() const = 0;
+    /// This replica.
+    virtual origin self() const = 0;
+    /// Who has the rights of those that are gone.
+    virtual const crdt::succession& heirs() const = 0;
     /// `bottom(kind)` where there is none.
     virtual result<crdt::row> read(std::string_view path, crdt::row_kind kind) = 0;
     /// Rows whose path begins with `prefix`, upwards from prefix + `from`; rows that show nothing included.
@@ -41,6 +46,12 @@ class access {
     virtual void clear(std::string_view prefix);
     /// The transaction fails with this error, unless it has failed already.
     virtual void reject(error reason);
+    /// Why it has failed, if it has.
+    virtual const result<void>& status() const;
+    /// The number of another member. errc::not_a_member.
+    virtual result<origin> find_member(const replica_id& id) const;
+    /// So many rights were asked for. Returns how many the replica wants to have, to say so to the others; 0: leave it.
+    virtual std::int64_t note_demand(std::string_view path, std::int64_t amount, bool is_refused);
 };
 
 }  // namespace anabranch::detail

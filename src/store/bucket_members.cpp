@@ -25,6 +25,7 @@ crdt::roster change_of(const replica_id& who, crdt::roster::member to) {
 void bucket_state::join_members(const crdt::roster& change) {
     if (change.empty()) return;
     members_.join(change);
+    heirs_ = crdt::succession(members_.roster(), store_.origins());
     has_duties_ = true;
 }
 
@@ -42,27 +43,35 @@ result<void> bucket_state::check_member() const {
 result<void> bucket_state::change_roster(const std::function<result<crdt::roster>()>& draw_up) {
     if (auto allowed = check_outside(); !allowed) return allowed;
     std::unique_lock lock(mutex_);
-    const auto changed = change_roster_locked(draw_up);
+    const auto changed = write_own([&](const dot&) {
+        return draw_up().map([](crdt::roster members) { return crdt::changes{{}, {}, std::move(members)}; });
+    });
     lock.unlock();
     if (!changed) return fail(changed.error());
     if (*changed) store_.notify();
     return {};
 }
 
-/// Whether there was anything to change.
-result<bool> bucket_state::change_roster_locked(const std::function<result<crdt::roster>()>& draw_up) {
+/// A transaction on this replica's own account. Whether there was anything to change.
+result<bool> bucket_state::write_own(const std::function<result<crdt::changes>(const dot& me)>& draw_up) {
     if (auto usable = check_usable(); !usable) return fail(usable.error());
-    auto change = draw_up();
-    if (!change) return fail(change.error());
-    if (change->empty()) return false;
     const auto writer = store_.self().number;
     const auto last = tail_of(writer);
     const dot me{writer, last.sequence + 1};
+    auto change = draw_up(me);
+    if (!change) return fail(change.error());
+    if (change->empty()) return false;
+    for (const auto& r : change->rows) {
+        if (auto loaded = rows_.load(r.key); !loaded) return fail(loaded.error());
+    }
     std::vector<origin> mentioned;
-    const auto payload = crdt::encode_changes({{}, {}, *change}, writer, mentioned);
+    const auto payload = crdt::encode_changes(*change, writer, mentioned);
     const auto size = append(last, me, store_.clock().next(), payload, mentioned);
     if (!size) return fail(size.error());
-    join_members(*change);
+    for (const auto& r : change->rows) {
+        if (auto joined = rows_.join(r.key, r.change, have_); !joined) broken_ = joined.error();
+    }
+    join_members(change->members);
     have_.join(me);
     logged(*size);
     after_write();
@@ -97,7 +106,14 @@ result<void> bucket_state::sponsor(const replica_id& joiner) {
 result<void> bucket_state::leave() {
     return change_roster([&]() -> result<crdt::roster> {
         if (auto member = check_member(); !member) return fail(member.error());
-        return change_of(store_.self().id, {stage::left, 0, 0, {}});
+        const auto& self = store_.self().id;
+        const auto& roster = members_.roster();
+        if (roster.authority.holder != self) return change_of(self, {stage::left, 0, 0, roster.authority.holder, {}});
+        // Its rights would be nobody's. Who leaves names the authority that it knows: so no two name each other.
+        if (std::ranges::any_of(roster.members, [&](const auto& m) { return m.first != self && roster.counts(m.first); })) {
+            return fail(errc::refused, "the authority of bucket \"" + name_ + "\" cannot leave: another member has to take the authority first");
+        }
+        return change_of(self, {stage::left, 0, 0, {}, {}});
     });
 }
 
@@ -113,7 +129,7 @@ result<void> bucket_state::retire(const replica_id& who) {
         if (m == nullptr) return fail(errc::not_a_member, "replica " + to_string(who) + " is not in bucket \"" + name_ + '"');
         if (who == self) return fail(errc::invalid_argument, "a replica cannot retire itself; it can leave");
         if (m->at != stage::joined) return crdt::roster{};
-        return change_of(who, {stage::retiring, 0, 0, {}});
+        return change_of(who, {stage::retiring, 0, 0, {}, {}});
     });
 }
 
@@ -222,14 +238,16 @@ void bucket_state::perform_duties() {
     if (!check_outside()) return;
     std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock || !has_duties_.exchange(false)) return;
-    const auto changed = change_roster_locked([&]() -> result<crdt::roster> {
+    const auto changed = write_own([&](const dot& me) -> result<crdt::changes> {
         {
             const std::lock_guard guard(durable_mutex_);
             members_.note(store_.self().id, to_vector(durable_));
         }
         members_.advance(have_);
-        if (!check_member()) return crdt::roster{};
-        return duties_of_a_member();
+        if (!check_member()) return crdt::changes{};
+        auto rights = move_rights(me);
+        if (!rights) return fail(rights.error());
+        return crdt::changes{{}, std::move(*rights), duties_of_a_member()};
     });
     if (check_usable() && cut_log()) (void)prune();
     lock.unlock();
@@ -250,24 +268,28 @@ crdt::roster bucket_state::duties_of_a_member() {
         const auto has = writer ? have_.at(*writer) : 0;
         if (m.at == stage::retiring) {
             std::uint64_t last = 0;
-            for (const auto& [reporter, sequence] : m.reports) last = std::max(last, sequence);
-            if (!m.reports.contains(self) || last < has) {
-                change.members[id] = {stage::retiring, 0, 0, {{self, has}}};
+            for (const auto& [reporter, report] : m.reports) last = std::max(last, report.last);
+            const auto has_reported = [&](const replica_id& who, const crdt::roster::member& on) {
+                const auto report = on.reports.find(who);
+                return report != on.reports.end() && report->second.to == roster.authority;
+            };
+            if (!has_reported(self, m) || last < has) {
+                change.members[id] = {stage::retiring, 0, 0, {}, {{self, {roster.authority, has}}}};
                 continue;
             }
             if (!is_authority) continue;
             const auto have_all_reported = [&](const crdt::roster::member& on) {
                 return std::ranges::all_of(roster.members, [&](const auto& other) {
-                    return other.second.at != stage::joined || on.reports.contains(other.first);
+                    return other.second.at != stage::joined || has_reported(other.first, on);
                 });
             };
             // Who is being retired as well may hand on what it has, until nobody takes that from it any more.
             const bool is_complete = have_all_reported(m) && std::ranges::all_of(roster.members, [&](const auto& other) {
-                return other.second.at != stage::retiring || other.first == id || m.reports.contains(other.first) ||
+                return other.second.at != stage::retiring || other.first == id || has_reported(other.first, m) ||
                        have_all_reported(other.second);
             });
             // Whoever hears of the retirement has then all that counts of it: causal order sees to that.
-            if (is_complete && has >= last) change.members[id] = {stage::retired, last, 0, {}};
+            if (is_complete && has >= last) change.members[id] = {stage::retired, last, 0, self, {}};
         } else if (is_authority) {
             const bool is_replaced = std::ranges::any_of(roster.members, [&](const auto& other) {
                 return other.first.value == id.value && other.first.incarnation > id.incarnation;
@@ -277,9 +299,9 @@ crdt::roster bucket_state::duties_of_a_member() {
             const bool lags = (too_long != nullptr && !known.covers(*too_long)) ||
                               (roster.is_laggard(id) && !known.covers(to_vector(floor_)));
             if (is_replaced) {
-                change.members[id] = {stage::retiring, 0, 0, {}};
+                change.members[id] = {stage::retiring, 0, 0, {}, {}};
             } else if (lags != roster.is_laggard(id)) {
-                change.members[id] = {stage::joined, 0, m.laggard + 1, {}};
+                change.members[id] = {stage::joined, 0, m.laggard + 1, {}, {}};
             }
         }
     }

@@ -21,6 +21,7 @@ result<void> bucket_state::recover() {
     if (auto found = find_tails(); !found) return found;
     if (auto found = find_folds(); !found) return found;
     members_ = mark.members;
+    heirs_ = crdt::succession(members_.roster(), store_.origins());
     extent_.grow(mark.log_bytes, mark.applied, store_.options().env.now);
     has_duties_ = true;
     for (const auto& [writer, sequence] : mark.applied) {
@@ -97,7 +98,7 @@ result<void> bucket_state::replay(const version_vector& from) {
         if (!chunk) return fail(chunk.error());
         const auto changes = decode_logged(*chunk);
         if (!changes) return fail(changes.error());
-        if (auto joined = join_fold(*changes); !joined) return joined;
+        if (auto joined = join_fold(*changes, f.covers()); !joined) return joined;
         replayed(f.covers(), chunk->folded->body.size());
     }
     version_vector all;

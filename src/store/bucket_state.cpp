@@ -43,6 +43,7 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       name_(std::move(name)),
       watermark_key_(store_keys::watermark_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       rows_(store.engine(), number, store.options().write_behind_bytes),
+      rebalancing_(store.options().rights_window),
       extent_(extent_step(store.options()), store.options().log_limit_age / 16),
       participation_(as) {}
 
@@ -60,38 +61,55 @@ result<void> bucket_state::check_usable() const {
 
 result<void> bucket_state::commit(const std::function<result<void>(transaction&)>& fn, durability wait_for) {
     if (auto allowed = check_outside(); !allowed) return allowed;
-    {
-        const std::unique_lock lock(mutex_);
-        if (auto usable = check_usable(); !usable) return usable;
-        if (auto member = check_member(); !member) return member;
-        if (auto room = make_room(); !room) return room;
-        const auto& self = store_.self();
-        const auto last = tail_of(self.number);
-        const dot me{self.number, last.sequence + 1};
-        const auto at = store_.clock().next();
-        transaction_access access(rows_, store_.origins(), have_, members_.stable(), me, at, [this] { return flush_locked(); });
-        {
-            const inside_guard guard;
-            transaction tx(access, {self.id, me.sequence}, at);
-            if (auto done = fn(tx); !done) return done;
-        }
-        if (!access.status()) return access.status();
-        if (!access.settle()) return {};
-        std::vector<origin> mentioned;
-        const auto payload = access.encode(mentioned);
-        const auto size = append(last, me, at, payload, mentioned);
-        if (!size) return fail(size.error());
-        auto joined = join_removals(access.removals());
-        for (const auto& [path, change] : access.rows()) {
-            if (joined) joined = rows_.join(path, change, have_);
-        }
-        if (!joined) broken_ = joined.error();
-        have_.join(me);
-        logged(*size);
-        after_write();
+    std::unique_lock lock(mutex_);
+    const auto is_logged = run(fn);
+    const bool has_news = rebalancing_.has_errands() || (is_logged && *is_logged);
+    lock.unlock();
+    if (has_news) store_.notify();
+    if (!is_logged) return fail(is_logged.error());
+    if (*is_logged && wait_for == durability::disk) return store_.sync();
+    return {};
+}
+
+/// Whether it has changed anything.
+result<bool> bucket_state::run(const std::function<result<void>(transaction&)>& fn) {
+    if (auto usable = check_usable(); !usable) return fail(usable.error());
+    if (auto member = check_member(); !member) return fail(member.error());
+    if (auto room = make_room(); !room) return fail(room.error());
+    const auto& self = store_.self();
+    const auto last = tail_of(self.number);
+    const dot me{self.number, last.sequence + 1};
+    const auto at = store_.clock().next();
+    transaction_access access({rows_, store_.origins(), have_, members_.stable(), heirs_, rebalancing_, store_.options().env.now,
+                               [this](const replica_id& id) { return find_member(id); }, [this] { return flush_locked(); }},
+                              me, at);
+    auto done = [&] {
+        const inside_guard guard;
+        transaction tx(access, {self.id, me.sequence}, at);
+        return fn(tx);
+    }();
+    if (done) done = access.status();
+    const bool has_changes = done && access.settle();
+    const auto logged = has_changes ? log_transaction(access, last, me, at) : result<void>{};
+    note_demands(access.demands(), has_changes && logged);
+    if (!done) return fail(done.error());
+    if (!logged) return fail(logged.error());
+    return has_changes;
+}
+
+result<void> bucket_state::log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at) {
+    std::vector<origin> mentioned;
+    const auto payload = access.encode(mentioned);
+    const auto size = append(last, me, at, payload, mentioned);
+    if (!size) return fail(size.error());
+    auto joined = join_removals(access.removals(), vector_of(me));
+    for (const auto& [path, change] : access.rows()) {
+        if (joined) joined = rows_.join(path, change, have_);
     }
-    store_.notify();
-    if (wait_for == durability::disk) return store_.sync();
+    if (!joined) broken_ = joined.error();
+    have_.join(me);
+    logged(*size);
+    after_write();
     return {};
 }
 
@@ -111,9 +129,12 @@ result<std::size_t> bucket_state::append(const tail& last, const dot& me, timest
     const auto size = body.size();
     set_head(value, next.head);
     storage::batch log;
+    const auto known_origins = store_.origins().size();
+    store_.persist_origins(log);
     log.put(space::log, store_keys::log_key(number_, me.writer, me.sequence), std::move(value));
     // From here on it is committed, or it never was.
     if (auto written = store_.engine().write(log); !written) return fail(written.error());
+    store_.origins_persisted(known_origins);
     advance(me.writer, next);
     return size;
 }
@@ -151,7 +172,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         }
         advance(found->tails);
         if (found->fold) {
-            if (auto joined = join_fold(found->folded); !joined) broken_ = joined.error();
+            if (auto joined = join_fold(found->folded, found->fold->covers()); !joined) broken_ = joined.error();
             have_.join(found->fold->covers());
             store_.clock().observe(found->fold->greatest);
             const std::unique_lock uncut(cut_mutex_);
@@ -191,7 +212,7 @@ result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, 
             break;
         }
         crdt::roster change;
-        auto record = examine_record(id, l.writer, l.last.at, entry.body, change);
+        auto record = examine_record(id, l.writer, l.last.at, entry.body, *members, change);
         if (!record) return fail(record.error());
         // Its founder's first transaction makes a bucket; everybody else has been let in by a member before.
         if (!members->founder) join_members(change);
@@ -234,7 +255,7 @@ result<void> bucket_state::check_head(const oplog::chunk::range& range, const ta
 }
 
 result<bucket_state::examined::record> bucket_state::examine_record(const transaction_id& id, origin writer, timestamp previous,
-                                                                    std::string_view body, crdt::roster& members) {
+                                                                    std::string_view body, const crdt::roster& known, crdt::roster& members) {
     const auto malformed = [&](const char* what) {
         return fail(errc::malformed, "record " + std::to_string(id.sequence) + " of replica " + to_string(id.origin) +
                                          " in bucket \"" + name_ + "\" " + what);
@@ -242,7 +263,11 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     const auto record = oplog::decode_record(body);
     if (!record || body.size() > limits::transaction) return malformed("cannot be decoded");
     if (record->at <= previous) return malformed("is not later than the one before");
-    // It can only have seen transactions that come before it, here and in the chunk.
+    // It can only have seen transactions that come before it, here and in the chunk. A member may not have written any.
+    for (const auto& mention : record->mentioned) {
+        if (known.find(mention) == nullptr) continue;
+        if (const auto met = meet(mention); !met) return fail(met.error());
+    }
     auto mentioned = find_mentioned(record->mentioned);
     if (!mentioned) return malformed("mentions replicas that it cannot have met");
     const dot me{writer, id.sequence};
@@ -293,19 +318,25 @@ result<void> bucket_state::check_writer(const crdt::roster& members, const trans
     return {};
 }
 
-result<void> bucket_state::join_removals(const std::vector<crdt::prefix_removal>& removals) {
+/// `news`: what the rows reflect afterwards, and did not before.
+result<void> bucket_state::join_removals(const std::vector<crdt::prefix_removal>& removals, const version_vector& news) {
+    if (removals.empty()) return {};
+    auto with = have_;
+    with.join(news);
     for (const auto& removal : removals) {
-        if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered); !covered) return covered;
+        if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered, with); !covered) return covered;
     }
     return {};
 }
 
 result<void> bucket_state::join_record(const dot& id, std::string_view payload, const std::vector<origin>& mentioned) {
     crdt::changes_input in(payload, id.writer, mentioned);
-    if (auto joined = join_removals(in.removals()); !joined) return joined;
+    if (auto joined = join_removals(in.removals(), vector_of(id)); !joined) return joined;
+    const auto self = store_.self().number;
     std::string_view path;
     for (crdt::delta change; in.next(path, change);) {
         if (auto joined = rows_.join(path, change, have_); !joined) return joined;
+        heard_of(path, change.change, self);
     }
     const auto members = in.members();
     if (!members) return fail(errc::corrupt, "record " + std::to_string(id.sequence) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
@@ -313,10 +344,12 @@ result<void> bucket_state::join_record(const dot& id, std::string_view payload, 
     return {};
 }
 
-result<void> bucket_state::join_fold(const crdt::changes& changes) {
-    if (auto joined = join_removals(changes.removals); !joined) return joined;
+result<void> bucket_state::join_fold(const crdt::changes& changes, const version_vector& covers) {
+    if (auto joined = join_removals(changes.removals, covers); !joined) return joined;
+    const auto self = store_.self().number;
     for (const auto& [path, change] : changes.rows) {
         if (auto joined = rows_.join(path, change, have_); !joined) return joined;
+        heard_of(path, change.change, self);
     }
     join_members(changes.members);
     return {};
@@ -375,7 +408,7 @@ result<void> bucket_state::read(const std::function<void(const map_view&)>& fn) 
     if (auto allowed = check_outside(); !allowed) return allowed;
     const std::shared_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return usable;
-    latest_access access(rows_, store_.origins(), [this] { return flush_locked(); });
+    latest_access access(rows_, store_.origins(), store_.self().number, heirs_, [this] { return flush_locked(); });
     const inside_guard guard;
     fn(map_view(access, {}));
     return {};
@@ -388,8 +421,8 @@ result<std::unique_ptr<snapshot_access>> bucket_state::take_snapshot() const {
     // Reads go on where nothing can be written: the rows that wait are then part of the snapshot.
     auto waiting = flush_locked() ? row_table::rows{} : rows_.waiting({});
     std::shared_ptr<const bucket_state> keep(store_.shared_from_this(), this);
-    return std::make_unique<snapshot_access>(std::move(keep), store_.origins(), rows_, store_.engine().take_snapshot(),
-                                             std::move(waiting));
+    return std::make_unique<snapshot_access>(std::move(keep), store_.origins(), store_.self().number, heirs_, rows_,
+                                             store_.engine().take_snapshot(), std::move(waiting));
 }
 
 result<hash128> bucket_state::digest() const {

@@ -12,8 +12,10 @@
 #include "store/access.hpp"
 #include "store/log_extent.hpp"
 #include "store/logged_fold.hpp"
+#include "store/rebalancing.hpp"
 #include "store/row_table.hpp"
 #include "store/snapshot_access.hpp"
+#include "store/transaction_access.hpp"
 #include "store/watermark.hpp"
 
 namespace anabranch::detail {
@@ -139,15 +141,23 @@ class bucket_state {
     result<void> find_folds();
     /// Also says what the record does to the roster.
     result<examined::record> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body,
-                                            crdt::roster& members);
+                                            const crdt::roster& known, crdt::roster& members);
     result<void> check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const;
     result<void> check_member() const;
+    result<bool> run(const std::function<result<void>(transaction&)>& fn);
+    result<void> log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at);
     /// Logs a transaction of this replica; from then on it is committed. Its length. Its changes are still to be joined.
     result<std::size_t> append(const tail& last, const dot& me, timestamp at, std::string_view payload, const std::vector<origin>& mentioned);
     void logged(std::size_t bytes);
     void join_members(const crdt::roster& change);
-    result<bool> change_roster_locked(const std::function<result<crdt::roster>()>& draw_up);
+    result<bool> write_own(const std::function<result<crdt::changes>(const dot& me)>& draw_up);
     result<void> change_roster(const std::function<result<crdt::roster>()>& draw_up);
+
+    // Bounded counters: bucket_rights.cpp.
+    result<origin> find_member(const replica_id& id);
+    void note_demands(const std::vector<transaction_access::demand>& demands, bool is_committed);
+    void heard_of(std::string_view path, const crdt::row& change, origin self);
+    result<std::vector<crdt::row_change>> move_rights(const dot& me);
 
     tail tail_of(origin writer) const;
     void advance(const std::vector<std::pair<origin, tail>>& to);
@@ -161,9 +171,9 @@ class bucket_state {
     result<void> replay_records(const version_vector& upto);
     void replayed(const version_vector& covers, std::size_t bytes);
     // Of what is logged into the rows.
-    result<void> join_removals(const std::vector<crdt::prefix_removal>& removals);
+    result<void> join_removals(const std::vector<crdt::prefix_removal>& removals, const version_vector& news);
     result<void> join_record(const dot& id, std::string_view payload, const std::vector<origin>& mentioned);
-    result<void> join_fold(const crdt::changes& changes);
+    result<void> join_fold(const crdt::changes& changes, const version_vector& covers);
     void after_write();
     result<void> make_room();
     /// The replica's number; errc::limit_exceeded where it is one too many.
@@ -189,6 +199,8 @@ class bucket_state {
     row_table rows_;
     version_vector have_;
     membership members_;
+    crdt::succession heirs_;  // by the roster
+    rebalancing rebalancing_;
     version_vector prunable_;  // once this is stable there is something to prune
     log_extent extent_;
     mutable std::atomic<std::size_t> lag_bytes_ = 0;  // of records logged since the watermark was written

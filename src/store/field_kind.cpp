@@ -14,6 +14,7 @@ std::optional<crdt::row_kind> row_kind_of(field_type type) {
         case field_type::add_wins_set: return row_kind::dots;
         case field_type::disable_wins_flag:
         case field_type::remove_wins_set: return row_kind::removals;
+        case field_type::bounded_counter: return row_kind::escrow;
         case field_type::map: break;
     }
     return std::nullopt;

@@ -9,16 +9,21 @@ namespace anabranch::detail {
 /// Lives under the bucket's shared lock. `flush` writes waiting rows to the engine; called before a scan.
 class latest_access final : public access {
   public:
-    latest_access(const row_table& rows, const origin_table& origins, std::function<result<void>()> flush)
-        : rows_(rows), origins_(origins), flush_(std::move(flush)) {}
+    latest_access(const row_table& rows, const origin_table& origins, origin self, const crdt::succession& heirs,
+                  std::function<result<void>()> flush)
+        : rows_(rows), origins_(origins), self_(self), heirs_(heirs), flush_(std::move(flush)) {}
 
     const origin_table& origins() const override { return origins_; }
+    origin self() const override { return self_; }
+    const crdt::succession& heirs() const override { return heirs_; }
     result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
     result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
 
   private:
     const row_table& rows_;
     const origin_table& origins_;
+    origin self_;
+    const crdt::succession& heirs_;
     std::function<result<void>()> flush_;
 };
 

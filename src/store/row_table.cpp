@@ -104,7 +104,7 @@ void row_table::put(std::string_view path, const crdt::row& value) {
     replace(it != rows_.end() ? *it : insert(path, {}), value);
 }
 
-result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered) {
+result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered, const version_vector& with) {
     std::vector<std::pair<std::string, crdt::row>> changed;
     for (const auto* kept : rows_) {
         if (!kept->path().starts_with(prefix)) continue;
@@ -132,7 +132,7 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
         if (!crdt::cover(*row, covered)) continue;
         std::string encoded;
         encode(*row, encoded);
-        add_to(changes, path, std::move(encoded));
+        add_to(changes, path, std::move(encoded), with);
         written.emplace_back(std::move(path), std::move(*row));
         if (changes.bytes() >= write_piece) write();
     }
@@ -140,7 +140,9 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
     return cursor.status();
 }
 
-void row_table::add_to(storage::batch& changes, std::string_view path, std::string encoded) const {
+/// `have` covers everything in the row.
+void row_table::add_to(storage::batch& changes, std::string_view path, std::string encoded, const version_vector& have) const {
+    if (holds_leftovers(encoded)) changes.put(space::rows, store_keys::leftover_key(bucket_, path), codec::encode(have));
     auto key = store_keys::row_key(bucket_, path);
     if (encoded.empty()) {
         changes.erase(space::rows, std::move(key));
@@ -187,10 +189,7 @@ result<void> row_table::flush(std::string_view watermark_key, const std::string&
     const std::lock_guard lock(flush_mutex_);
     storage::batch changes;
     for (const auto* row : sorted_changed()) {
-        add_to(changes, row->path(), std::string(row->encoded()));
-        if (holds_leftovers(row->encoded())) {
-            changes.put(space::rows, store_keys::leftover_key(bucket_, row->path()), codec::encode(have));
-        }
+        add_to(changes, row->path(), std::string(row->encoded()), have);
         if (changes.bytes() < write_piece) continue;
         if (auto written = engine_.write(changes); !written) return written;
         changes.clear();

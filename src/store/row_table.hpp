@@ -59,8 +59,9 @@ class row_table {
     /// Joins a change of that kind into a row of that kind; `have` is what all rows reflect. Fails only where the row is not
     /// in memory and cannot be read.
     result<void> join(std::string_view path, const crdt::delta& change, const version_vector& have);
-    /// Takes what `covered` covers away from every row whose path begins with `prefix`. Fails only where rows cannot be read.
-    result<void> cover_prefix(std::string_view prefix, const version_vector& covered);
+    /// Takes what `covered` covers away from every row whose path begins with `prefix`; `with` is what they reflect afterwards.
+    /// Fails only where rows cannot be read.
+    result<void> cover_prefix(std::string_view prefix, const version_vector& covered, const version_vector& with);
 
     /// Enough is in memory that flush() and trim() should be called; twice as much: they must succeed first.
     bool is_full() const { return bytes_ >= budget_; }
@@ -96,7 +97,7 @@ class row_table {
     kept_row* insert(std::string_view path, std::string_view encoded);
     void replace(kept_row* row, const crdt::row& value);
     void put(std::string_view path, const crdt::row& value);
-    void add_to(storage::batch& changes, std::string_view path, std::string encoded) const;
+    void add_to(storage::batch& changes, std::string_view path, std::string encoded, const version_vector& have) const;
     std::vector<const kept_row*> sorted_changed() const;
 
     storage::engine& engine_;

@@ -12,17 +12,27 @@ class bucket_state;
 
 class snapshot_access final : public access {
   public:
-    snapshot_access(std::shared_ptr<const bucket_state> bucket, const origin_table& origins, const row_table& rows,
-                    std::unique_ptr<storage::snapshot> at, row_table::rows waiting)
-        : bucket_(std::move(bucket)), origins_(origins), rows_(rows), at_(std::move(at)), waiting_(std::move(waiting)) {}
+    snapshot_access(std::shared_ptr<const bucket_state> bucket, const origin_table& origins, origin self, crdt::succession heirs,
+                    const row_table& rows, std::unique_ptr<storage::snapshot> at, row_table::rows waiting)
+        : bucket_(std::move(bucket)),
+          origins_(origins),
+          self_(self),
+          heirs_(std::move(heirs)),
+          rows_(rows),
+          at_(std::move(at)),
+          waiting_(std::move(waiting)) {}
 
     const origin_table& origins() const override { return origins_; }
+    origin self() const override { return self_; }
+    const crdt::succession& heirs() const override { return heirs_; }
     result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
     result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
 
   private:
     std::shared_ptr<const bucket_state> bucket_;  // keeps the store open
     const origin_table& origins_;
+    const origin self_;
+    const crdt::succession heirs_;
     const row_table& rows_;
     std::unique_ptr<storage::snapshot> at_;
     row_table::rows waiting_;  // rows that could not be written to the engine before

@@ -9,20 +9,35 @@ namespace anabranch::detail {
 void access::edit(std::string_view, crdt::row_kind, const row_edit&) {}
 void access::clear(std::string_view) {}
 void access::reject(error) {}
+const result<void>& access::status() const {
+    static const result<void> good;
+    return good;
+}
+result<origin> access::find_member(const replica_id&) const { return fail(errc::closed, "no transaction"); }
+std::int64_t access::note_demand(std::string_view, std::int64_t, bool) { return 0; }
 
 void transaction_access::reject(error reason) {
     if (status_) status_ = fail(std::move(reason));
 }
 
+std::int64_t transaction_access::note_demand(std::string_view path, std::int64_t amount, bool is_refused) {
+    demands_.push_back({std::string(path), amount, is_refused});
+    auto wanted = in_.demands.demand(path, in_.now());
+    for (const auto& d : demands_) {
+        if (d.path == path && !d.is_refused && __builtin_add_overflow(wanted, d.amount, &wanted)) return INT64_MAX;
+    }
+    return wanted;
+}
+
 void transaction_access::cover(std::string_view path, crdt::row& row) const {
     if (std::ranges::any_of(removals_, [&](const auto& removal) { return path.starts_with(removal.prefix); })) {
-        crdt::cover(row, have_);
+        crdt::cover(row, in_.have);
     }
 }
 
 result<crdt::row> transaction_access::before(std::string_view path, crdt::row_kind kind) const {
     // Without keeping it in memory: a transaction may read a great many.
-    auto row = rows_.peek(path);
+    auto row = in_.rows.peek(path);
     if (!row) return fail(row.error());
     return checked(path, kind, std::move(*row));
 }
@@ -50,7 +65,7 @@ result<crdt::row> transaction_access::read(std::string_view path, crdt::row_kind
 template <class Apply>
 result<void> transaction_access::change(std::string_view path, crdt::row_kind kind, const Apply& apply) {
     auto it = edits_.find(path);
-    const auto kept = rows_.load(path);
+    const auto kept = in_.rows.load(path);
     if (!kept) return fail(kept.error());
     auto row = checked(path, kind, row_table::decode(**kept));
     if (!row) return fail(row.error());
@@ -66,7 +81,7 @@ void transaction_access::edit(std::string_view path, crdt::row_kind kind, const 
     if (!store_keys::is_path(path)) {
         return reject({errc::limit_exceeded, "a name, or the nesting of names, is longer than limits.hpp allows"});
     }
-    auto applied = change(path, kind, [&](crdt::edit& e) { return apply(e, {me_, at_, have_, stable_}); });
+    auto applied = change(path, kind, [&](crdt::edit& e) { return apply(e, {me_, at_, in_.have, in_.stable, in_.heirs}); });
     if (!applied) reject(applied.error());
 }
 
@@ -88,7 +103,7 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
     if (!scanned) return scanned;
     if (!seen) return {};
     const auto take_away = [&](crdt::edit& e) {
-        e.clear(have_);
+        e.clear(in_.have);
         return result<void>{};
     };
     for (const auto& path : counters) {
@@ -98,14 +113,14 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
         if (auto done = change(it->first, crdt::kind_of(it->second.change), take_away); !done) return done;
     }
     std::erase_if(removals_, [&](const auto& earlier) { return earlier.prefix.starts_with(prefix); });
-    removals_.push_back({std::string(prefix), have_});
+    removals_.push_back({std::string(prefix), in_.have});
     return {};
 }
 
 result<void> transaction_access::scan(std::string_view prefix, std::string_view from, const row_visitor& visit) {
-    if (auto flushed = flush_(); !flushed) return flushed;
+    if (auto flushed = in_.flush(); !flushed) return flushed;
     return scan_rows(
-        rows_.scan(prefix, from), edits_, prefix, from, [&](std::string_view path, const crdt::delta& d) { return now(path, d); },
+        in_.rows.scan(prefix, from), edits_, prefix, from, [&](std::string_view path, const crdt::delta& d) { return now(path, d); },
         [&](std::string_view path, crdt::row& row) { cover(path, row); }, visit);
 }
 

@@ -5,6 +5,7 @@
 
 #include "crdt/changes.hpp"
 #include "store/access.hpp"
+#include "store/rebalancing.hpp"
 #include "store/row_table.hpp"
 
 namespace anabranch::detail {
@@ -12,19 +13,40 @@ namespace anabranch::detail {
 /// Lives under the bucket's exclusive lock.
 class transaction_access final : public access {
   public:
-    /// `flush` writes the table's rows to the engine; called before a scan.
-    transaction_access(row_table& rows, const origin_table& origins, const version_vector& have,
-                       const version_vector& stable, dot me, timestamp at, std::function<result<void>()> flush)
-        : rows_(rows), origins_(origins), have_(have), stable_(stable), me_(me), at_(at), flush_(std::move(flush)) {}
+    /// What the bucket lends it.
+    struct surroundings {
+        row_table& rows;
+        const origin_table& origins;
+        const version_vector& have;
+        const version_vector& stable;
+        const crdt::succession& heirs;
+        const rebalancing& demands;
+        const std::function<std::chrono::milliseconds()>& now;
+        std::function<result<origin>(const replica_id&)> find_member;
+        /// Writes the table's rows to the engine; called before a scan.
+        std::function<result<void>()> flush;
+    };
+    transaction_access(surroundings in, dot me, timestamp at) : in_(std::move(in)), me_(me), at_(at) {}
 
-    const origin_table& origins() const override { return origins_; }
+    const origin_table& origins() const override { return in_.origins; }
+    origin self() const override { return me_.writer; }
+    const crdt::succession& heirs() const override { return in_.heirs; }
     result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
     result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
     void edit(std::string_view path, crdt::row_kind kind, const row_edit& apply) override;
     void clear(std::string_view prefix) override;
     void reject(error reason) override;
+    const result<void>& status() const override { return status_; }
+    result<origin> find_member(const replica_id& id) const override { return in_.find_member(id); }
+    std::int64_t note_demand(std::string_view path, std::int64_t amount, bool is_refused) override;
 
-    const result<void>& status() const { return status_; }
+    /// Rights that the closure asked for.
+    struct demand {
+        std::string path;
+        std::int64_t amount = 0;
+        bool is_refused = false;
+    };
+    const std::vector<demand>& demands() const { return demands_; }
     /// After the last call of the above: lets go of what the transaction undid itself. Whether anything is left.
     bool settle();
     std::string encode(std::vector<origin>& mentioned) const;
@@ -47,13 +69,10 @@ class transaction_access final : public access {
     result<void> change(std::string_view path, crdt::row_kind kind, const Apply& apply);
     result<void> clear_below(std::string_view prefix);
 
-    row_table& rows_;
-    const origin_table& origins_;
-    const version_vector& have_;
-    const version_vector& stable_;
+    surroundings in_;
     dot me_;
     timestamp at_;
-    std::function<result<void>()> flush_;
+    std::vector<demand> demands_;
     edits edits_;
     std::vector<crdt::prefix_removal> removals_;
     result<void> status_;

@@ -17,7 +17,7 @@ constexpr int compression_level = 1;
 constexpr std::size_t longest_reason = 1024;
 
 errc to_errc(std::uint32_t code) {
-    return code >= 1 && code <= static_cast<std::uint32_t>(errc::behind_cut) ? static_cast<errc>(code) : errc::malformed;
+    return code >= 1 && code <= static_cast<std::uint32_t>(errc::invalid_token) ? static_cast<errc>(code) : errc::malformed;
 }
 
 std::uint64_t at(const positions& p, const replica_id& id) {

@@ -29,7 +29,8 @@ roster roster_of(const std::vector<change>& changes) {
         m.at = static_cast<stage>(1 + at % 4);
         if (what % 5 == 0) one.founder = replica(0);
         if (what % 5 == 1) one.authority = {1 + amount % 3U, replica(who % 3)};
-        if (what % 5 == 2) m.reports[replica(amount % 3)] = amount % 7U;
+        if (what % 5 == 2) m.reports[replica(amount % 3)] = {{1 + amount % 2U, replica(amount % 3)}, amount % 7U};
+        if (what % 5 == 2 && m.at >= stage::left) m.heir = replica(amount % 4);
         if (what % 5 == 3) m.laggard = amount % 4U;
         if (what % 5 == 4) m.last = amount % 7U;
         r.join(one);
@@ -74,8 +75,9 @@ TEST_CASE("stages, terms and last transactions never go back") {
             // Who is gone does not count again.
             RC_ASSERT(a.counts(id) || !b.counts(id));
             if (now->at >= stage::left) continue;
-            for (const auto& [reporter, sequence] : m.reports) {
-                RC_ASSERT(now->reports.at(reporter) >= sequence);
+            for (const auto& [reporter, report] : m.reports) {
+                RC_ASSERT(now->reports.at(reporter).last >= report.last);
+                RC_ASSERT(!(now->reports.at(reporter).to < report.to));
             }
         }
         RC_ASSERT(!(b.authority < a.authority));
@@ -86,10 +88,10 @@ TEST_CASE("stages, terms and last transactions never go back") {
 TEST_CASE("who counts, and who lags") {
     roster r;
     CHECK(r.empty());
-    r.members[replica(1)] = {stage::joined, 0, 0, {}};
-    r.members[replica(2)] = {stage::retiring, 0, 1, {}};
-    r.members[replica(3)] = {stage::left, 0, 2, {}};
-    r.members[replica(4)] = {stage::retired, 7, 3, {}};
+    r.members[replica(1)] = {stage::joined, 0, 0, {}, {}};
+    r.members[replica(2)] = {stage::retiring, 0, 1, {}, {}};
+    r.members[replica(3)] = {stage::left, 0, 2, {}, {}};
+    r.members[replica(4)] = {stage::retired, 7, 3, {}, {}};
     CHECK_FALSE(r.empty());
     CHECK(r.counts(replica(1)));
     CHECK(r.counts(replica(2)));  // until the others have told what they have of it
@@ -111,13 +113,22 @@ TEST_CASE("who counts, and who lags") {
 
 TEST_CASE("reports have served once their member is gone") {
     roster r;
-    r.members[replica(1)] = {stage::retiring, 0, 0, {{replica(2), 7}}};
+    r.members[replica(1)] = {stage::retiring, 0, 0, {}, {{replica(2), {{}, 7}}}};
     roster gone;
-    gone.members[replica(1)] = {stage::retired, 7, 0, {}};
+    gone.members[replica(1)] = {stage::retired, 7, 0, replica(2), {}};
     r.join(gone);
     CHECK(r.find(replica(1))->reports.empty());
     roster late;
-    late.members[replica(1)] = {stage::retiring, 0, 0, {{replica(3), 9}}};
+    late.members[replica(1)] = {stage::retiring, 0, 0, {}, {{replica(3), {{}, 9}}}};
     r.join(late);
     CHECK(r == joined(gone, {}));
+}
+
+TEST_CASE("who is gone has the heir that its last stage names") {
+    roster left;
+    left.members[replica(1)] = {stage::left, 0, 0, replica(2), {}};
+    roster joined_later;
+    joined_later.members[replica(1)] = {stage::joined, 0, 5, {}, {}};
+    CHECK(joined(left, joined_later).find(replica(1))->heir == replica(2));
+    CHECK(joined(joined_later, left).find(replica(1))->heir == replica(2));
 }

@@ -46,7 +46,7 @@ class builder {
         return v;
     }
     row any_row() {
-        switch (up_to(3)) {
+        switch (up_to(4)) {
             case 0: {
                 counter_row r;
                 for (std::uint32_t w = 0; w < up_to(3); ++w) {
@@ -64,6 +64,21 @@ class builder {
             case 2: {
                 dots_row r;
                 for (std::uint32_t w = 0; w < up_to(4); ++w) r.adds.push_back({origin{w}, number()});
+                return r;
+            }
+            case 3: {
+                escrow_row r;
+                for (std::uint32_t w = 0; w < up_to(3); ++w) {
+                    auto& g = r.generations.emplace_back(escrow_row::generation{{origin{w}, 1 + number() / 2}, {}, any_vector()});
+                    for (std::uint32_t v = 0; v < up_to(3); ++v) {
+                        const auto sequence = number();
+                        auto& a = g.accounts.emplace_back();
+                        a = {origin{v}, sequence, up_to(sequence % 1000), static_cast<std::int64_t>(random_()), static_cast<std::int64_t>(random_()), static_cast<std::int64_t>(up_to(9)), {}};
+                        for (std::uint32_t to = 0; to < up_to(3); ++to) {
+                            if (to != v) a.sent.push_back({origin{to}, static_cast<std::int64_t>(1 + up_to(99))});
+                        }
+                    }
+                }
                 return r;
             }
             default: {
@@ -86,8 +101,9 @@ class builder {
         if (up_to(1) == 0) r.authority = {1 + up_to(2), any_replica()};
         for (auto n = up_to(3); n > 0; --n) {
             auto& m = r.members[any_replica()];
-            m = {static_cast<roster::stage>(1 + up_to(3)), up_to(5), up_to(3), {}};
-            for (auto k = up_to(2); k > 0; --k) m.reports[any_replica()] = up_to(5);
+            m = {static_cast<roster::stage>(1 + up_to(3)), up_to(5), up_to(3), {}, {}};
+            if (up_to(1) == 0) m.heir = any_replica();
+            for (auto k = up_to(2); k > 0; --k) m.reports[any_replica()] = {{up_to(2), any_replica()}, up_to(5)};
         }
         return r;
     }
@@ -160,10 +176,10 @@ TEST_CASE("kinds do not mix") {
     const auto before = r;
     CHECK_FALSE(join(r, {{}, dots_row{{{ada, 1}}}}, {}));
     CHECK(r == before);
-    CHECK(is_known(row_kind::removals));
+    CHECK(is_known(row_kind::escrow));
     CHECK_FALSE(is_known(row_kind{0}));
-    CHECK_FALSE(is_known(row_kind{5}));
-    for (const auto kind : {row_kind::counter, row_kind::entries, row_kind::dots, row_kind::removals}) {
+    CHECK_FALSE(is_known(row_kind{6}));
+    for (const auto kind : {row_kind::counter, row_kind::entries, row_kind::dots, row_kind::removals, row_kind::escrow}) {
         CHECK(kind_of(bottom(kind)) == kind);
         CHECK(is_bottom(bottom(kind)));
         CHECK_FALSE(is_live(bottom(kind)));

@@ -171,7 +171,7 @@ bool world::take_snapshot() {
     auto taken = r.shares[b].handle->snapshot();
     trace("take snapshot", {{"replica", r.index}, {"bucket", b}, {"ok", taken.has_value()}});
     if (taken) {
-        r.snapshots.push_back({b, r.shares[b].has, std::move(*taken)});
+        r.snapshots.push_back({b, r.shares[b].has, r.shares[b].who, std::move(*taken)});
     } else {
         violate("no snapshot: " + taken.error().message);
     }
@@ -182,7 +182,7 @@ bool world::check_snapshot() {
     auto& r = *chance_.pick(replicas_);
     if (r.snapshots.empty()) return false;
     trace("check snapshot", {{"replica", r.index}});
-    check_snapshot(r.snapshots.front());
+    check_snapshot(r.snapshots.front(), r.index);
     if (chance_.chance(40)) r.snapshots.erase(r.snapshots.begin());
     return true;
 }

@@ -43,8 +43,9 @@ const transaction_record& history::append(transaction_record transaction) {
     return added;
 }
 
-const transaction_record& history::append_duty(std::size_t origin, const cut& context, timestamp at, hash128 head) {
-    return append({origin, by_origin_[origin].size() + 1, at, context, {}, head});
+const transaction_record& history::append_duty(std::size_t origin, const cut& context, timestamp at, hash128 head,
+                                               std::vector<operation> operations) {
+    return append({origin, by_origin_[origin].size() + 1, at, context, std::move(operations), head});
 }
 
 void history::retire(std::size_t origin, std::uint64_t last) {

@@ -3,6 +3,7 @@
 
 #include <anabranch/ids.hpp>
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -30,13 +31,33 @@ enum class action : std::uint8_t {
     insert,  ///< of a set's element; of a flag: enable
     remove,  ///< of a set's element; of a flag: disable
     clear,   ///< of a node and everything below it
+    deposit,     ///< of rights of a bounded counter
+    spend,       ///< of some
+    move_bound,  ///< of a bounded counter: up takes rights, down makes some
+    transfer,    ///< of rights to another replica
+    request,     ///< of rights
+};
+
+/// The transaction that created a bounded counter.
+struct birth_dot {
+    std::size_t origin = 0;
+    std::uint64_t sequence = 0;
+
+    auto operator<=>(const birth_dot&) const = default;
 };
 
 struct operation {
     action what;
     int target;  ///< a leaf; for clear a node
     std::int64_t amount = 0;
-    std::string value;
+    std::string value{};
+    std::size_t to = 0;  ///< of a transfer
+    /// Of bounded counters: which of them it is about, and how much of it.
+    struct part {
+        birth_dot of;
+        std::int64_t amount = 0;
+    };
+    std::vector<part> parts{};
 };
 
 struct transaction_record {
@@ -66,8 +87,9 @@ class history {
     explicit history(const schema& fields) : fields_(fields), of_leaf_(fields.leaves.size()) {}
 
     const transaction_record& append(transaction_record transaction);
-    /// A replica wrote one on its own account, for the bucket's members: it does nothing to any field.
-    const transaction_record& append_duty(std::size_t origin, const cut& context, timestamp at, hash128 head);
+    /// A replica wrote one on its own account, for the bucket's members: it does nothing to any field but move rights.
+    const transaction_record& append_duty(std::size_t origin, const cut& context, timestamp at, hash128 head,
+                                          std::vector<operation> operations);
     /// Takes the transactions of an origin after `last` back: they never happened.
     void retire(std::size_t origin, std::uint64_t last);
 

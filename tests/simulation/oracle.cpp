@@ -1,6 +1,7 @@
 // Looks at the replicas, and compares with what the history says.
 #include <algorithm>
 
+#include "crdt/changes.hpp"
 #include "simulation/world.hpp"
 #include "store/bucket_state.hpp"
 #include "store/log_stream.hpp"
@@ -35,13 +36,54 @@ world::logged_record world::logged(const replica& r, std::size_t b, std::uint64_
     return {oplog::record_time(detail::body_of(**value)), detail::head_of(**value)};
 }
 
+/// The rights that a replica moved on its own account, and those that it asked for.
+std::vector<operation> world::moved_rights(const replica& r, std::size_t b, std::uint64_t sequence) {
+    auto& local = *r.open->state();
+    const auto self = *local.origins().find(*r.id);
+    const auto value = local.engine().get(storage::space::log, store_keys::log_key(r.shares[b].handle->state()->number(), self, sequence));
+    if (!value || !*value) return {};
+    const auto record = oplog::decode_record(detail::body_of(**value));
+    if (!record) violate("a record in the log cannot be decoded");
+    std::vector<origin> mentioned;
+    for (const auto& id : record->mentioned) mentioned.push_back(*local.origins().find(id));
+    const auto changes = crdt::decode_changes(record->payload, self, mentioned);
+    if (!changes) violate("the changes of a record in the log cannot be decoded");
+    std::vector<operation> moved;
+    for (const auto& row : changes->rows) {
+        const auto leaf = std::ranges::find_if(fields_.leaves, [&](const simulation::leaf& l) { return path_of(fields_, l) == row.key; });
+        if (leaf == fields_.leaves.end()) violate("a replica has changed a row of its own accord that is none");
+        const auto target = static_cast<int>(leaf - fields_.leaves.begin());
+        auto context = r.shares[b].has;
+        context[r.index] = sequence - 1;
+        const auto before = escrow_generations(histories_[b], static_cast<std::size_t>(target), context, nullptr);
+        for (const auto& g : std::get<crdt::escrow_row>(row.change.change).generations) {
+            const birth_dot birth{index_of(local.origins().id(g.birth.writer)), g.birth.sequence};
+            moved.push_back({action::request, target, 0, {}, 0, {{birth, 0}}});
+            counts_.count(covered::rights_requested);
+            for (const auto& t : g.accounts.front().sent) {
+                const auto to = index_of(local.origins().id(t.to));
+                auto amount = t.amount;
+                for (const auto& p : histories_[b].operations_on(static_cast<std::size_t>(target), context, nullptr)) {
+                    if (p.in->origin != r.index || p.op().what != action::transfer || p.op().to != to) continue;
+                    for (const auto& part : p.op().parts) amount -= part.of == birth ? part.amount : 0;
+                }
+                if (amount == 0) continue;
+                if (amount < 0) violate("a replica has taken rights back");
+                moved.push_back({action::transfer, target, amount, {}, to, {{birth, amount}}});
+                counts_.count(covered::rights_sent);
+            }
+        }
+    }
+    return moved;
+}
+
 /// What the replica has written on its own account since the last look: it has seen what was here then.
 void world::note_duties(replica& r, std::size_t b, std::uint64_t upto) {
     for (auto next = histories_[b].everything()[r.index] + 1; next <= upto; ++next) {
         auto context = r.shares[b].has;
         context[r.index] = next - 1;
         const auto record = logged(r, b, next);
-        histories_[b].append_duty(r.index, context, record.at, record.head);
+        histories_[b].append_duty(r.index, context, record.at, record.head, moved_rights(r, b, next));
         check_duty(r, b, next);
         counts_.count(covered::duties);
     }
@@ -66,6 +108,16 @@ cut world::read_progress(const replica& r, std::size_t b) {
         trace_ = random_source::scramble(trace_ ^ entry.head[0] ^ entry.sequence << 8);
     }
     return now;
+}
+
+heirs world::read_heirs(const replica& r, std::size_t b) const {
+    heirs who{};
+    const auto roster = r.shares[b].handle->state()->roster();
+    for (std::size_t i = 0; i < replicas_.size(); ++i) {
+        who[i] = i;
+        for (const auto* m = roster.find(*replicas_[i]->id); m != nullptr && m->heir; m = roster.find(*m->heir)) who[i] = index_of(*m->heir);
+    }
+    return who;
 }
 
 void world::observe(replica& r, std::size_t b, cut allowed) {
@@ -98,6 +150,7 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
         }
     }
     if (now != s.has) {
+        s.who = read_heirs(r, b);
         if (chance_.one_in(6)) s.once_had = s.has;
         s.has = s.may_have = now;
         s.marks.push_back({r.storage->last_log_write(), now});
@@ -105,6 +158,21 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
     check_durable(r, b);
     note_cut(r, b);
     if (touched != 0) check_values(r, b, touched);
+    if (touched != 0) check_bounds(b);
+}
+
+/// No bounded counter is below its bound, of all that has happened anywhere.
+void world::check_bounds(std::size_t b) {
+    // What a replica does that is being retired counts in part, and its heir relies on which part.
+    if (is_anybody_retired()) return;
+    heirs own{};
+    for (std::size_t i = 0; i < own.size(); ++i) own[i] = i;
+    for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
+        if (fields_.leaves[leaf].type != field_type::bounded_counter) continue;
+        ++checks_;
+        const auto all = evaluate(histories_[b], leaf, histories_[b].everything(), own);
+        if (all.sum < all.bound) violate(fields_.describe(fields_.leaves[leaf]) + " is " + describe(field_type::bounded_counter, all));
+    }
 }
 
 void world::observe(replica& r) {
@@ -132,7 +200,7 @@ void world::check_values(replica& r, std::size_t b, std::uint64_t leaves) {
     const auto done = s.handle->read([&](const map_view& root) {
         for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
             if ((leaves >> leaf & 1) == 0) continue;
-            check_leaf(root, b, leaf, evaluate(histories_[b], leaf, s.has), "in the store");
+            check_leaf(root, b, leaf, evaluate(histories_[b], leaf, s.has, s.who), r.index, "in the store");
         }
     });
     // Whatever fails to be written, reads go on.
@@ -140,7 +208,7 @@ void world::check_values(replica& r, std::size_t b, std::uint64_t leaves) {
 }
 
 void world::check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& expected,
-                       const char* where) {
+                       std::size_t reader, const char* where) {
     ++checks_;
     const auto& l = fields_.leaves[leaf];
     const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
@@ -185,6 +253,16 @@ void world::check_leaf(const map_view& root, std::size_t b, std::size_t leaf, co
         case field_type::remove_wins_set:
             found.exists = value_of(map.remove_wins_set(n.name).contains(l.element));
             break;
+        case field_type::bounded_counter: {
+            const auto counter = map.bounded_counter(n.name);
+            found.sum = value_of(counter.value());
+            found.bound = value_of(counter.bound());
+            for (const auto& holder : value_of(counter.rights())) found.rights[index_of(holder.replica)] = holder.amount;
+            // Who was retired has what it did since and does not count, beside what its heir did with its rights.
+            if (found.sum < found.bound && !replicas_[reader]->shares[b].is_retired) violate(fields_.describe(l) + " is below its bound: " + describe(l.type, found));
+            if (value_of(counter.available()) != found.rights[reader]) violate("a replica may spend other rights than its own");
+            break;
+        }
         case field_type::map:
             break;
     }
@@ -199,7 +277,7 @@ void world::check_scans(const map_view& root, std::size_t b, const cut& of,
     counts_.count(covered::scans_checked);
     std::uint64_t existing = 0;  // nodes
     for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
-        if (evaluate(histories_[b], leaf, of, pending).exists) existing |= fields_.leaves[leaf].above;
+        if (evaluate(histories_[b], leaf, of, {}, pending).exists) existing |= fields_.leaves[leaf].above;
     }
     const auto value_of = [&](auto outcome) {
         if (!outcome) violate("a scan failed: " + outcome.error().message);
@@ -242,7 +320,7 @@ void world::check_scans(const map_view& root, std::size_t b, const cut& of,
         std::size_t size = 0;
         for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
             const auto& l = fields_.leaves[leaf];
-            if (static_cast<std::size_t>(l.at) != i || !evaluate(histories_[b], leaf, of, pending).exists)
+            if (static_cast<std::size_t>(l.at) != i || !evaluate(histories_[b], leaf, of, {}, pending).exists)
                 continue;
             ++size;
             if (is_in_range(l.element)) expected.push_back(l.element);
@@ -266,10 +344,10 @@ void world::check_whole(replica& r) {
     }
 }
 
-void world::check_snapshot(const held_snapshot& s) {
+void world::check_snapshot(const held_snapshot& s, std::size_t reader) {
     counts_.count(covered::snapshots_checked);
     for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
-        check_leaf(s.view, s.bucket, leaf, evaluate(histories_[s.bucket], leaf, s.of), "in a snapshot");
+        check_leaf(s.view, s.bucket, leaf, evaluate(histories_[s.bucket], leaf, s.of, s.who), reader, "in a snapshot");
     }
     check_scans(s.view, s.bucket, s.of);
 }

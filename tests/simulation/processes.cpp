@@ -135,6 +135,7 @@ void world::recovered(replica& r) {
                 violate("what came back after a crash is not causally closed");
         }
         s.has = s.may_have = s.durable = now;
+        s.who = read_heirs(r, b);
         s.marks.clear();
         s.once_had = {};
         check_durable(r, b);

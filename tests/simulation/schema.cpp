@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "store/keys.hpp"
+
 namespace anabranch::simulation {
 namespace {
 
@@ -10,10 +12,10 @@ using namespace std::string_literals;
 constexpr field_type leaf_types[] = {field_type::counter,           field_type::last_writer,
                                      field_type::multi_value,       field_type::enable_wins_flag,
                                      field_type::disable_wins_flag, field_type::add_wins_set,
-                                     field_type::remove_wins_set};
+                                     field_type::remove_wins_set,   field_type::bounded_counter};
 
 // Whose rows keep what is gone until all have seen that.
-constexpr field_type remove_wins_types[] = {field_type::disable_wins_flag, field_type::remove_wins_set};
+constexpr field_type hard_types[] = {field_type::disable_wins_flag, field_type::remove_wins_set, field_type::bounded_counter};
 
 // Names that are hard on an encoding that orders paths, too.
 const std::string names[] = {"a", "a", "a", "b", "", "\0"s, "a\0"s, "\xff"s, "a\x01"s, "\0\xff"s};
@@ -74,6 +76,15 @@ bool is_set(field_type type) {
     return type == field_type::add_wins_set || type == field_type::remove_wins_set;
 }
 
+std::string path_of(const schema& s, const leaf& l) {
+    std::string path = is_set(l.type) ? store_keys::segment(l.element, store_keys::element_type) : std::string();
+    for (int at = l.at; at > 0; at = s.nodes[static_cast<std::size_t>(at)].parent) {
+        const auto& n = s.nodes[static_cast<std::size_t>(at)];
+        path = store_keys::segment(n.name, static_cast<char>(n.type)) + path;
+    }
+    return path;
+}
+
 schema schema::random(random_source& chance) {
     schema s;
     s.maps.push_back(add_node(s, -1, {}, field_type::map));
@@ -88,7 +99,7 @@ schema schema::random(random_source& chance) {
     s.is_narrow = chance.chance(15);
     const auto fields = s.is_narrow ? 1 : 1 + chance.below(12);
     const bool is_mixed = !s.is_narrow && chance.chance(70);
-    const auto only = s.is_narrow && chance.chance(60) ? chance.pick(remove_wins_types) : chance.pick(leaf_types);
+    const auto only = s.is_narrow && chance.chance(60) ? chance.pick(hard_types) : chance.pick(leaf_types);
     for (std::size_t i = 0; i < fields; ++i) {
         add_field(s, chance, chance.pick(s.maps), is_mixed ? chance.pick(leaf_types) : only);
     }

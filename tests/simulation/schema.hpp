@@ -40,6 +40,9 @@ struct schema {
 
 bool is_set(field_type type);
 
+/// Under which key its row stands.
+std::string path_of(const schema& s, const leaf& l);
+
 /// The handle of a map: of a view, or of a transaction.
 map_view find_map(const schema& s, const map_view& bucket, int at);
 map_ref find_map(const schema& s, const map_ref& bucket, int at);

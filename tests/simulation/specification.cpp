@@ -68,10 +68,35 @@ operations live(field_type type, const operations& all) {
         case field_type::disable_wins_flag:
         case field_type::remove_wins_set:
             return insertions_that_saw_all_removals(all);
+        case field_type::bounded_counter:
         case field_type::map:
             break;
     }
     return {};
+}
+
+field_value evaluate_escrow(const history& h, std::size_t leaf, const cut& of, const heirs& who, const transaction_record* pending) {
+    field_value value;
+    for (const auto& g : escrow_generations(h, leaf, of, pending)) {
+        if (!g.is_live) continue;
+        value.exists = true;
+        value.sum += g.value;
+        value.bound += g.bound;
+        for (std::size_t i = 0; i < most_replicas; ++i) value.rights[who[i]] += g.rights[i];
+    }
+    for (auto& rights : value.rights) rights = std::max<std::int64_t>(rights, 0);
+    return value;
+}
+
+/// What a counter's rows hold follows from who had to do with it last.
+std::string live_escrow(const history& h, std::size_t leaf, const cut& of) {
+    std::string text;
+    for (const auto& g : escrow_generations(h, leaf, of, nullptr)) {
+        if (!g.is_live) continue;
+        text += std::to_string(g.birth.origin) + '.' + std::to_string(g.birth.sequence) + ':';
+        for (const auto last : g.last) text += std::to_string(last) + ',';
+    }
+    return text;
 }
 
 bool is_later(const shown_entry& a, const shown_entry& b) {
@@ -80,10 +105,12 @@ bool is_later(const shown_entry& a, const shown_entry& b) {
 
 }  // namespace
 
-field_value evaluate(const history& h, std::size_t leaf, const cut& of, const transaction_record* pending) {
+field_value evaluate(const history& h, std::size_t leaf, const cut& of, const heirs& who, const transaction_record* pending) {
     const auto type = h.fields().leaves[leaf].type;
+    if (type == field_type::bounded_counter) return evaluate_escrow(h, leaf, of, who, pending);
     const auto standing = live(type, h.operations_on(leaf, of, pending));
-    field_value value{!standing.empty(), 0, {}};
+    field_value value;
+    value.exists = !standing.empty();
     for (const auto& p : standing) {
         if (type == field_type::counter) value.sum += p.op().amount;
         if (is(p, action::assign))
@@ -99,6 +126,10 @@ std::string live_state(const history& h, const cut& of) {
     std::string text;
     for (std::size_t leaf = 0; leaf < h.fields().leaves.size(); ++leaf) {
         const auto& l = h.fields().leaves[leaf];
+        if (l.type == field_type::bounded_counter) {
+            if (const auto escrow = live_escrow(h, leaf, of); !escrow.empty()) text += h.fields().describe(l) + '=' + escrow + ';';
+            continue;
+        }
         const auto standing = live(l.type, h.operations_on(leaf, of, nullptr));
         if (standing.empty()) continue;
         text += h.fields().describe(l) + '=';
@@ -180,6 +211,11 @@ void count_conflicts(const history& h, coverage& counts) {
                 count_if(any(updates, only(action::remove)), covered::conflicts_remove_wins,
                          covered::prefix_conflicts_remove_wins);
                 break;
+            case field_type::bounded_counter:
+                if (any([](action a) { return a == action::spend; }, only(action::spend))) counts.count(covered::concurrent_spends);
+                if (any([](action a) { return a == action::deposit || a == action::spend; }, only(action::clear)))
+                    counts.count(covered::prefix_conflicts_bounded);
+                break;
             case field_type::map:
                 break;
         }
@@ -205,6 +241,11 @@ void count_conflicts(const history& h, coverage& counts) {
 std::string describe(field_type type, const field_value& v) {
     if (!v.exists) return "nothing";
     if (type == field_type::counter) return std::to_string(v.sum);
+    if (type == field_type::bounded_counter) {
+        auto text = std::to_string(v.sum) + " above " + std::to_string(v.bound) + ", rights";
+        for (const auto rights : v.rights) text += ' ' + std::to_string(rights);
+        return text;
+    }
     if (type != field_type::last_writer && type != field_type::multi_value) return "present";
     std::string text;
     for (const auto& e : v.entries) {

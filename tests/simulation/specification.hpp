@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "simulation/coverage.hpp"
+#include "simulation/escrow_model.hpp"
 #include "simulation/history.hpp"
 
 namespace anabranch::simulation {
@@ -24,14 +25,16 @@ struct shown_entry {
 /// What a field shows. Which members count depends on its type.
 struct field_value {
     bool exists = false;               ///< also what a flag or an element shows
-    std::int64_t sum = 0;              ///< of a counter
+    std::int64_t sum = 0;              ///< of a counter, bounded or not
+    std::int64_t bound = 0;
+    std::array<std::int64_t, most_replicas> rights{};  ///< by who may spend them
     std::vector<shown_entry> entries;  ///< of a register, latest first
 
     bool operator==(const field_value&) const = default;
 };
 
 /// The value of a leaf after the transactions in `of`, and what `pending` has done so far on top of them.
-field_value evaluate(const history& h, std::size_t leaf, const cut& of,
+field_value evaluate(const history& h, std::size_t leaf, const cut& of, const heirs& who,
                      const transaction_record* pending = nullptr);
 
 /// Equal iff the state is: what is live, with payload and identity.

@@ -3,6 +3,7 @@
 #include <anabranch/limits.hpp>
 
 #include "simulation/world.hpp"
+#include "store/store_state.hpp"
 
 namespace anabranch::simulation {
 namespace {
@@ -14,6 +15,11 @@ action draw_action(field_type type, random_source& draw) {
         case field_type::last_writer:
         case field_type::multi_value:
             return draw.chance(75) ? action::assign : action::erase;
+        case field_type::bounded_counter: {
+            constexpr action actions[] = {action::deposit,  action::deposit,  action::spend,      action::spend,  action::spend,
+                                          action::spend,    action::transfer, action::move_bound, action::request};
+            return draw.pick(actions);
+        }
         default:
             return draw.chance(60) ? action::insert : action::remove;
     }
@@ -44,6 +50,9 @@ operation world::draw_operation(random_source& draw) {
     const auto target = draw.below(fields_.leaves.size());
     operation op{draw_action(fields_.leaves[target].type, draw), static_cast<int>(target), 0, {}};
     if (op.what == action::add) op.amount = draw.between(-3, 9);
+    if (op.what >= action::deposit) op.amount = draw.between(0, 6);
+    if (op.what == action::move_bound) op.amount = draw.between(-4, 5);  // to where it is moved
+    if (op.what == action::transfer) op.to = static_cast<std::size_t>(draw.below(replicas_.size()));
     if (op.what == action::assign) {
         op.value = "v" + std::to_string(++values_);
         if (draw.one_in(50)) op.value += std::string(static_cast<std::size_t>(draw.between(400, 900)), 'x');
@@ -90,9 +99,87 @@ void world::apply(const transaction& tx, const operation& op) {
         case field_type::remove_wins_set:
             op.what == action::insert ? set(map, n).add(l.element) : set(map, n).remove(l.element);
             break;
+        case field_type::bounded_counter:
         case field_type::map:
             break;
     }
+}
+
+/// An operation on a bounded counter: it is granted iff the model says so, and takes what the model says.
+void world::change_rights(replica& r, std::size_t b, const transaction& tx, operation op, transaction_record& record) {
+    const auto& who = r.shares[b].who;
+    const auto& l = fields_.leaves[static_cast<std::size_t>(op.target)];
+    const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
+    const auto counter = find_map(fields_, static_cast<const map_ref&>(tx), n.parent).bounded_counter(n.name);
+    auto there = escrow_generations(histories_[b], static_cast<std::size_t>(op.target), r.shares[b].has, &record);
+    std::erase_if(there, [](const escrow_generation& g) { return !g.is_live; });
+    if (there.size() > 1) counts_.count(covered::counters_of_two_births);
+    // In the order in which the store knows those who created them.
+    std::ranges::sort(there, {}, [&](const escrow_generation& g) {
+        return std::pair(*r.open->state()->origins().find(*replicas_[g.birth.origin]->id), g.birth.sequence);
+    });
+    const auto first = there.empty() ? birth_dot{r.index, record.sequence} : there.front().birth;
+    std::int64_t bound = 0;
+    std::int64_t here = 0;
+    for (const auto& g : there) {
+        bound += g.bound;
+        here += g.rights_of(r.index, who);
+    }
+    const auto takes = op.what == action::move_bound ? op.amount - bound : op.amount;
+    const auto take = [&] {
+        auto missing = takes;
+        for (const auto& g : there) {
+            const auto part = std::min(missing, g.rights_of(r.index, who));
+            if (part > g.rights[r.index]) counts_.count(covered::rights_inherited);
+            if (part > 0) op.parts.push_back({g.birth, part});
+            missing -= part;
+        }
+    };
+    const auto expect = [&](bool is_granted, std::int64_t said_to_be_here, errc why) {
+        if (!is_granted && why != errc::insufficient_rights) return;  // the transaction has failed before
+        if (is_granted != (takes <= here)) {
+            violate("replica " + std::to_string(r.index) + (is_granted ? " granted " : " refused ") + std::to_string(takes) + " of " +
+                    fields_.describe(l) + ", and has " + std::to_string(here));
+        }
+        if (said_to_be_here != (is_granted ? here - takes : here)) violate("a replica is wrong about its rights");
+        counts_.count(is_granted ? covered::rights_granted : covered::rights_refused);
+        if (is_granted) take();
+    };
+    const auto ask = [&] {
+        if (!there.empty()) record.operations.push_back({action::request, op.target, 0, {}, 0, {{first, 0}}});
+    };
+    switch (op.what) {
+        case action::deposit:
+            counter.add(op.amount);
+            op.parts.push_back({first, op.amount});
+            break;
+        case action::spend: {
+            const auto answer = counter.spend(op.amount);
+            expect(answer.has_value(), answer ? *answer : answer.error().here, answer ? errc{} : answer.error().code);
+            if (answer && op.amount > 0) ask();
+            break;
+        }
+        case action::move_bound:
+            if (const auto answer = counter.set_bound(op.amount); takes > 0) {
+                expect(answer.has_value(), answer ? here - takes : answer.error().here, answer ? errc{} : answer.error().code);
+            } else if (!answer && answer.error().code == errc::insufficient_rights) {
+                violate("a bound was not moved down");
+            } else if (takes < 0) {
+                op.parts.push_back({first, takes});
+            }
+            break;
+        case action::transfer: {
+            const auto answer = counter.transfer(*replicas_[op.to]->id, op.amount);
+            if (op.to == r.index) return;
+            expect(answer.has_value(), answer ? here - takes : answer.error().here, answer ? errc{} : answer.error().code);
+            break;
+        }
+        default:
+            counter.request(op.amount);
+            ask();
+            return;
+    }
+    record.operations.push_back(std::move(op));
 }
 
 void world::commit(replica& r, std::size_t b) {
@@ -113,6 +200,10 @@ void world::commit(replica& r, std::size_t b) {
     record.sequence = s.has[r.index] + 1;
     record.context = s.has;
     const bool is_member = s.handle->is_member();
+    std::vector<std::size_t> members;
+    for (const auto& m : s.handle->members()) {
+        if (m.stage == member_stage::joined) members.push_back(index_of(m.id));
+    }
     const auto done = s.handle->commit(
         [&](transaction& tx) -> result<void> {
             auto draw = draw_from;
@@ -121,14 +212,19 @@ void world::commit(replica& r, std::size_t b) {
             if (tx.id() != transaction_id{*r.id, record.sequence}) violate("a transaction has the wrong dot");
             for (std::size_t i = 0; i < size; ++i) {
                 auto op = draw_operation(draw);
-                apply(tx, op);
-                record.operations.push_back(std::move(op));
+                if (op.what == action::transfer && std::ranges::find(members, op.to) == members.end()) op.to = r.index;
+                if (op.what >= action::deposit) {
+                    change_rights(r, b, tx, std::move(op), record);
+                } else {
+                    apply(tx, op);
+                    record.operations.push_back(std::move(op));
+                }
                 // Where the disk has failed the transaction may have, too, and does nothing any more.
                 if (!reads_at_all || !draw.chance(50) || r.storage->is_dead() || r.storage->is_full())
                     continue;
                 counts_.count(covered::own_writes_read);
                 const auto leaf = draw.below(fields_.leaves.size());
-                check_leaf(tx, b, leaf, evaluate(histories_[b], leaf, s.has, &record), "in a transaction");
+                check_leaf(tx, b, leaf, evaluate(histories_[b], leaf, s.has, s.who, &record), r.index, "in a transaction");
                 if (lists && i + 1 == size) check_scans(tx, b, s.has, &record);
             }
             if (passes_limit) tx.counter(std::string(limits::name + 1, 'n')).add(1);
@@ -210,7 +306,7 @@ void world::commit(replica& r, std::size_t b) {
             counts_.count(covered::commits_without_effect);
             for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
                 if ((histories_[b].touched_by(record) >> leaf & 1) == 0) continue;
-                if (evaluate(histories_[b], leaf, s.has) != evaluate(histories_[b], leaf, s.has, &record)) {
+                if (evaluate(histories_[b], leaf, s.has, s.who) != evaluate(histories_[b], leaf, s.has, s.who, &record)) {
                     violate("a transaction with an effect left no trace");
                 }
             }

@@ -82,10 +82,12 @@ class world {
         cut once_had{};          ///< some time ago; since then it has not died
         cut floor{};             ///< up to where its log has been cut
         std::size_t seen_cuts = 0;
+        heirs who{};  ///< has whose rights, by the roster here
     };
     struct held_snapshot {
         std::size_t bucket;
         cut of;
+        heirs who;
         snapshot view;
     };
     struct replica {
@@ -150,6 +152,7 @@ class world {
     // workload.cpp: transactions
     operation draw_operation(random_source& draw);
     void apply(const transaction& tx, const operation& op);
+    void change_rights(replica& r, std::size_t b, const transaction& tx, operation op, transaction_record& record);
     void commit(replica& r, std::size_t b);
 
     // processes.cpp: replicas that end and begin
@@ -186,17 +189,20 @@ class world {
     bool is_anybody_retired() const;
     bool has_anybody_left() const;
     logged_record logged(const replica& r, std::size_t b, std::uint64_t sequence) const;
+    std::vector<operation> moved_rights(const replica& r, std::size_t b, std::uint64_t sequence);
     void note_duties(replica& r, std::size_t b, std::uint64_t upto);
+    heirs read_heirs(const replica& r, std::size_t b) const;
     void observe(replica& r, std::size_t b, cut allowed);
     void observe(replica& r);
     void check_durable(replica& r, std::size_t b);
     void check_values(replica& r, std::size_t b, std::uint64_t leaves);
     void check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& expected,
-                    const char* where);
+                    std::size_t reader, const char* where);
     void check_scans(const map_view& root, std::size_t b, const cut& of,
                      const transaction_record* pending = nullptr);
+    void check_bounds(std::size_t b);
     void check_whole(replica& r);
-    void check_snapshot(const held_snapshot& s);
+    void check_snapshot(const held_snapshot& s, std::size_t reader);
     void check_digest(replica& r, std::size_t b);
     std::uint64_t all_leaves() const { return ~std::uint64_t{0} >> (64 - fields_.leaves.size()); }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <anabranch/environment.hpp>
+#include <anabranch/feed.hpp>
 #include <anabranch/ids.hpp>
 #include <anabranch/result.hpp>
+#include <anabranch/session_token.hpp>
 #include <anabranch/transaction.hpp>
 #include <chrono>
 #include <filesystem>
@@ -155,6 +157,25 @@ class bucket {
     frontier progress() const;
     /// The part of progress() that is on disk: all that peers are ever told about.
     frontier durable_progress() const;
+
+    // The change feed (feed.hpp).
+    /// What happens below that path from now on. `wake` is called once there may be something to pull, and again only after
+    /// a pull: from any thread that commits, applies or syncs, so it must be quick and must not call the store.
+    result<feed> watch(const std::vector<field>& below = {}, std::function<void()> wake = {}) const;
+    /// What has happened since a feed was there, whatever that one watched. errc::invalid_token: not made by this replica and
+    /// incarnation for this bucket, or it has seen what is here no more. errc::behind_cut as with feed::pull().
+    result<feed> resume(std::string_view token, const std::vector<field>& below = {}, std::function<void()> wake = {}) const;
+
+    // Session tokens (session_token.hpp). errc::not_a_member while this replica has not met the bucket.
+    /// As text, for a header or a cookie; only replicas of this bucket can make one.
+    result<std::string> seal(const session_token& token) const;
+    /// errc::invalid_token: damaged, forged, or of another bucket.
+    result<session_token> unseal(std::string_view text) const;
+    /// How many transactions are not here yet that the session depends on; 0: it has caught up. errc::retired: some never
+    /// will be, as the replica that made them was retired without them.
+    result<std::uint64_t> missing(const session_token& token) const;
+    /// Waits until nothing is missing, but not for longer than that; the same answer.
+    result<std::uint64_t> wait_for(const session_token& token, std::chrono::milliseconds most) const;
 
     /// A fingerprint of the whole state, equal on two replicas iff they hold the same state (up to 2^-64
     /// chance); independent of the order of arrival. Scans: O(rows).

@@ -44,6 +44,31 @@ struct scan_range {
     std::size_t limit = SIZE_MAX;
 };
 
+/// Why something is shown, or is not.
+enum class standing : std::uint8_t {
+    only = 1,             ///< shown: nothing stands beside it
+    latest = 2,           ///< shown: of those that have not seen each other it has the greatest timestamp
+    greater_replica = 3,  ///< shown: as late as another one, and of the greater replica
+    earlier = 4,          ///< not shown: another one is later
+    lesser_replica = 5,   ///< not shown: another one is as late, and of the greater replica
+    together = 6,         ///< shown beside the others (multi-value registers)
+    summed = 7,           ///< counts together with the others (counters)
+    unremoved = 8,        ///< an addition, or an enabling, that no removal does away with
+    removal = 9,          ///< a removal, or a disabling, that additions would have had to see (remove-wins, disable-wins)
+};
+
+/// One of the things that replicas did to a field without having seen each other, and that all are still there.
+struct contender {
+    transaction_id writer;
+    std::optional<timestamp> at;  ///< nothing where it is not kept in the field, and the log is cut there
+    std::string value;            ///< of a register: encoded, as value_codec<T> wrote it
+    std::int64_t amount = 0;      ///< of a counter: what counts of all that this replica did to it
+    bool is_shown = false;
+    standing why{};
+
+    bool operator==(const contender&) const = default;
+};
+
 namespace detail {
 
 /// Common to all handles. Cheap to copy; valid as long as the transaction, view or snapshot it came
@@ -166,6 +191,8 @@ class set_view : public detail::handle {
     result<std::vector<std::string>> elements(const scan_range& range = {}) const;
     /// Counts by scanning: O(elements).
     result<std::size_t> size() const;
+    /// map_view::contenders() for one element.
+    result<std::vector<contender>> contenders(std::string_view element) const;
 };
 
 /// A map of fields; maps nest. A field exists while something in it is set.
@@ -198,6 +225,11 @@ class map_view : public detail::handle {
     set_view remove_wins_set(std::string_view name) const {
         return {*source_, child_path(name, field_type::remove_wins_set)};
     }
+
+    /// What stands in a field: who wrote it, when, which one is shown and why; of registers the latest first. Empty where
+    /// nothing was written, or all of it has been removed. errc::invalid_argument for maps and sets, which have none of
+    /// their own: their fields and elements do.
+    result<std::vector<contender>> contenders(std::string_view name, field_type type) const;
 
     /// Whether any field of this map exists.
     result<bool> exists() const;

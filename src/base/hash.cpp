@@ -1,6 +1,7 @@
 #include "base/hash.hpp"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <array>
@@ -17,19 +18,32 @@ struct hasher {
     std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
 };
 
+using digest = std::array<unsigned char, 32>;
+
+hash128 first_half(const digest& full) {
+    hash128 half{};
+    std::copy_n(full.begin(), half.size(), half.begin());
+    return half;
+}
+
 }  // namespace
 
 hash128 sha256_128(std::initializer_list<std::string_view> parts) {
     thread_local hasher sha256;
-    std::array<unsigned char, 32> full{};
+    digest full{};
     bool ok = EVP_DigestInit_ex2(sha256.context.get(), sha256.algorithm.get(), nullptr) == 1;
     for (const auto part : parts) ok = ok && EVP_DigestUpdate(sha256.context.get(), part.data(), part.size()) == 1;
     ok = ok && EVP_DigestFinal_ex(sha256.context.get(), full.data(), nullptr) == 1;
     // Only without memory or with an OpenSSL that lacks SHA-256: going on would break every chain.
     if (!ok) std::abort();
-    hash128 cut{};
-    std::copy_n(full.begin(), cut.size(), cut.begin());
-    return cut;
+    return first_half(full);
+}
+
+hash128 hmac_sha256_128(std::string_view key, std::string_view message) {
+    digest full{};
+    const auto* bytes = reinterpret_cast<const unsigned char*>(message.data());
+    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, message.size(), full.data(), nullptr) == nullptr) std::abort();
+    return first_half(full);
 }
 
 }  // namespace anabranch

@@ -20,6 +20,7 @@ bool roster::is_laggard(const replica_id& id) const {
 }
 
 void roster::join(const roster& other) {
+    if (!founder) seal = other.seal;
     if (!founder) founder = other.founder;
     authority = std::max(authority, other.authority);
     for (const auto& [id, theirs] : other.members) {

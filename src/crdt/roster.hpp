@@ -56,6 +56,8 @@ struct roster {
 
     /// Who created the bucket: tells two buckets of one name apart.
     std::optional<replica_id> founder;
+    /// From the founder, random: whoever has the bucket can seal tokens with it, and nobody else can.
+    hash128 seal{};
     authority_term authority;
     std::map<replica_id, member> members;
 
@@ -70,7 +72,9 @@ struct roster {
     bool operator==(const roster&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(founder, authority, members);
+        archive(founder);
+        if (founder) archive(seal);
+        archive(authority, members);
     }
 };
 

@@ -36,6 +36,8 @@ class access {
     virtual origin self() const = 0;
     /// Who has the rights of those that are gone.
     virtual const crdt::succession& heirs() const = 0;
+    /// When that transaction was committed, where the log still says so.
+    virtual std::optional<timestamp> time_of(const dot& transaction) const = 0;
     /// `bottom(kind)` where there is none.
     virtual result<crdt::row> read(std::string_view path, crdt::row_kind kind) = 0;
     /// Rows whose path begins with `prefix`, upwards from prefix + `from`; rows that show nothing included.

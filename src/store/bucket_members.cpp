@@ -2,6 +2,7 @@
 // retiring the dead. docs/membership.md
 #include <algorithm>
 
+#include "base/random.hpp"
 #include "codec/archive.hpp"
 #include "store/bucket_state.hpp"
 #include "store/log_stream.hpp"
@@ -84,6 +85,7 @@ result<void> bucket_state::found() {
         const auto& self = store_.self().id;
         auto change = change_of(self, {});
         change.founder = self;
+        change.seal = random_bytes(store_.options().env);
         change.authority = {1, self};
         return change;
     });
@@ -198,6 +200,19 @@ std::optional<timestamp> bucket_state::time_after(origin writer, std::uint64_t s
         if (range != nullptr && range->holds(sequence + 1)) return f.least;
     }
     const auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, writer, sequence + 1));
+    if (!record || !*record || (*record)->size() < head_size) return std::nullopt;
+    return oplog::record_time(body_of(**record));
+}
+
+std::optional<timestamp> bucket_state::time_of(const dot& d) const {
+    const std::shared_lock uncut(cut_mutex_);
+    for (const auto& f : folds_) {
+        for (std::size_t i = 0; i < f.ranges.size(); ++i) {
+            if (f.ranges[i].writer != d.writer || !f.ranges[i].holds(d.sequence)) continue;
+            return f.ranges[i].last == d.sequence ? std::optional(f.ends[i]) : std::nullopt;
+        }
+    }
+    const auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, d.writer, d.sequence));
     if (!record || !*record || (*record)->size() < head_size) return std::nullopt;
     return oplog::record_time(body_of(**record));
 }

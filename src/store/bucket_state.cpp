@@ -81,7 +81,8 @@ result<bool> bucket_state::run(const std::function<result<void>(transaction&)>& 
     const dot me{self.number, last.sequence + 1};
     const auto at = store_.clock().next();
     transaction_access access({rows_, store_.origins(), have_, members_.stable(), heirs_, rebalancing_, store_.options().env.now,
-                               [this](const replica_id& id) { return find_member(id); }, [this] { return flush_locked(); }},
+                               [this](const replica_id& id) { return find_member(id); }, [this](const dot& d) { return time_of(d); },
+                               [this] { return flush_locked(); }},
                               me, at);
     auto done = [&] {
         const inside_guard guard;
@@ -142,6 +143,7 @@ result<std::size_t> bucket_state::append(const tail& last, const dot& me, timest
 void bucket_state::logged(std::size_t bytes) {
     lag_bytes_ += bytes;
     extent_.grow(bytes, have_, store_.options().env.now);
+    revision_.fetch_add(1);
     store_.wrote();
 }
 
@@ -408,7 +410,8 @@ result<void> bucket_state::read(const std::function<void(const map_view&)>& fn) 
     if (auto allowed = check_outside(); !allowed) return allowed;
     const std::shared_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return usable;
-    latest_access access(rows_, store_.origins(), store_.self().number, heirs_, [this] { return flush_locked(); });
+    latest_access access(rows_, store_.origins(), store_.self().number, heirs_,
+                         [this](const dot& d) { return time_of(d); }, [this] { return flush_locked(); });
     const inside_guard guard;
     fn(map_view(access, {}));
     return {};
@@ -468,6 +471,11 @@ frontier bucket_state::progress() const { return to_frontier(capture()); }
 frontier bucket_state::durable_progress() const {
     const std::lock_guard lock(durable_mutex_);
     return to_frontier(durable_);
+}
+
+bucket_state::tails bucket_state::durable() const {
+    const std::lock_guard lock(durable_mutex_);
+    return durable_;
 }
 
 bucket_state::tails bucket_state::capture() const {

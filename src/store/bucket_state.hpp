@@ -15,6 +15,7 @@
 #include "store/rebalancing.hpp"
 #include "store/row_table.hpp"
 #include "store/snapshot_access.hpp"
+#include "store/token.hpp"
 #include "store/transaction_access.hpp"
 #include "store/watermark.hpp"
 
@@ -46,6 +47,11 @@ class bucket_state {
     /// Rises whenever durable_progress() changes.
     std::uint64_t durable_revision() const { return durable_revision_.load(); }
     result<hash128> digest() const;
+    /// Rises whenever something is written to the log.
+    std::uint64_t revision() const { return revision_.load(); }
+    /// When that transaction was committed; nothing where the log does not say so any more.
+    std::optional<timestamp> time_of(const dot& transaction) const;
+    store_state& store() const { return store_; }
 
     /// Applies what is new of the chunk, all or nothing, up to the first transaction beyond `horizon`. The
     /// chunk must be sound, and hold everything from here to its end in causal order.
@@ -89,8 +95,21 @@ class bucket_state {
     /// again when there is more to do.
     void perform_duties();
 
-    // For the store's sync to disk: take() before it, publish() after.
+    // The change feed: bucket_feed.cpp. Places are sequences by origin, with the heads of their chains.
     using tails = boost::container::flat_map<origin, tail>;
+    tails durable() const;
+    /// Moves `place` on past what it returns.
+    result<feed_batch> read_feed(tails& place, std::string_view below, std::size_t most_changes) const;
+    result<std::string> feed_token(const tails& place) const;
+    result<tails> feed_place(std::string_view token) const;
+
+    // Session tokens: bucket_sessions.cpp.
+    result<std::string> seal(const session_token& token) const;
+    result<session_token> unseal(std::string_view text) const;
+    result<std::uint64_t> missing(const session_token& token) const;
+    result<std::uint64_t> wait_for(const session_token& token, std::chrono::milliseconds most) const;
+
+    // For the store's sync to disk: capture() before it, publish() after.
     tails capture() const;
     void publish(tails durable);
 
@@ -159,6 +178,7 @@ class bucket_state {
     void heard_of(std::string_view path, const crdt::row& change, origin self);
     result<std::vector<crdt::row_change>> move_rights(const dot& me);
 
+    result<token_seal> seal_of() const;
     tail tail_of(origin writer) const;
     void advance(const std::vector<std::pair<origin, tail>>& to);
     void advance(origin writer, const tail& to);
@@ -220,6 +240,7 @@ class bucket_state {
     mutable std::mutex durable_mutex_;
     tails durable_;
     std::atomic<std::uint64_t> durable_revision_ = 0;
+    std::atomic<std::uint64_t> revision_ = 0;
 
     std::atomic<participation> participation_;
     std::atomic<bool> has_duties_ = false;

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "store/bucket_state.hpp"
 #include "store/scan.hpp"
 #include "store/snapshot_access.hpp"
 
@@ -36,6 +37,8 @@ result<void> latest_access::scan(std::string_view prefix, std::string_view from,
     const auto waiting = flush_() ? row_table::rows{} : rows_.waiting(prefix);
     return scan_with(rows_, waiting, prefix, from, visit, nullptr);
 }
+
+std::optional<timestamp> snapshot_access::time_of(const dot& d) const { return bucket_->time_of(d); }
 
 result<crdt::row> snapshot_access::read(std::string_view path, crdt::row_kind kind) {
     if (const auto it = waiting_.find(path); it != waiting_.end()) {

@@ -10,12 +10,13 @@ namespace anabranch::detail {
 class latest_access final : public access {
   public:
     latest_access(const row_table& rows, const origin_table& origins, origin self, const crdt::succession& heirs,
-                  std::function<result<void>()> flush)
-        : rows_(rows), origins_(origins), self_(self), heirs_(heirs), flush_(std::move(flush)) {}
+                  std::function<std::optional<timestamp>(const dot&)> time_of, std::function<result<void>()> flush)
+        : rows_(rows), origins_(origins), self_(self), heirs_(heirs), time_of_(std::move(time_of)), flush_(std::move(flush)) {}
 
     const origin_table& origins() const override { return origins_; }
     origin self() const override { return self_; }
     const crdt::succession& heirs() const override { return heirs_; }
+    std::optional<timestamp> time_of(const dot& d) const override { return time_of_(d); }
     result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
     result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
 
@@ -24,6 +25,7 @@ class latest_access final : public access {
     const origin_table& origins_;
     origin self_;
     const crdt::succession& heirs_;
+    std::function<std::optional<timestamp>(const dot&)> time_of_;
     std::function<result<void>()> flush_;
 };
 

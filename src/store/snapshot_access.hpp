@@ -25,6 +25,7 @@ class snapshot_access final : public access {
     const origin_table& origins() const override { return origins_; }
     origin self() const override { return self_; }
     const crdt::succession& heirs() const override { return heirs_; }
+    std::optional<timestamp> time_of(const dot& d) const override;
     result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
     result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
 

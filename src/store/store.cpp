@@ -2,9 +2,22 @@
 
 #include "storage/memory/memory_engine.hpp"
 #include "storage/rocksdb/rocksdb_engine.hpp"
+#include "store/feed_state.hpp"
 #include "store/store_state.hpp"
 
 namespace anabranch {
+namespace {
+
+result<feed> open_feed(const std::shared_ptr<detail::bucket_state>& bucket, const std::vector<field>& below, std::function<void()> wake,
+                       std::optional<std::string_view> token) {
+    std::string path;
+    for (const auto& f : below) path = store_keys::path_below(path, f.name, static_cast<char>(f.type));
+    auto state = std::make_unique<detail::feed_state>(bucket, std::move(path), std::move(wake));
+    if (auto begun = token ? state->begin(*token) : state->begin(); !begun) return fail(begun.error());
+    return feed(std::move(state));
+}
+
+}  // namespace
 
 result<store> store::open(const std::filesystem::path& directory, store_options options) {
     auto engine = storage::open_rocksdb(directory);
@@ -53,6 +66,20 @@ result<void> bucket::leave() { return state_->leave(); }
 result<void> bucket::retire(const replica_id& who) { return state_->retire(who); }
 result<void> bucket::take_authority() { return state_->take_authority(); }
 result<hash128> bucket::digest() const { return state_->digest(); }
+
+result<feed> bucket::watch(const std::vector<field>& below, std::function<void()> wake) const {
+    return open_feed(state_, below, std::move(wake), std::nullopt);
+}
+result<feed> bucket::resume(std::string_view token, const std::vector<field>& below, std::function<void()> wake) const {
+    return open_feed(state_, below, std::move(wake), token);
+}
+
+result<std::string> bucket::seal(const session_token& token) const { return state_->seal(token); }
+result<session_token> bucket::unseal(std::string_view text) const { return state_->unseal(text); }
+result<std::uint64_t> bucket::missing(const session_token& token) const { return state_->missing(token); }
+result<std::uint64_t> bucket::wait_for(const session_token& token, std::chrono::milliseconds most) const {
+    return state_->wait_for(token, most);
+}
 
 result<snapshot> bucket::snapshot() const {
     auto access = state_->take_snapshot();

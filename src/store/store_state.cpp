@@ -3,6 +3,7 @@
 #include <anabranch/limits.hpp>
 #include <algorithm>
 
+#include "base/random.hpp"
 #include "codec/archive.hpp"
 
 namespace anabranch::detail {
@@ -82,12 +83,7 @@ result<void> store_state::load() {
 }
 
 result<void> store_state::create_identity() {
-    replica_id id;
-    for (std::size_t i = 0; i < id.value.size(); i += 8) {
-        auto bits = options_.env.random();
-        for (std::size_t k = 0; k < 8; ++k, bits >>= 8) id.value[i + k] = static_cast<std::uint8_t>(bits);
-    }
-    id.incarnation = 1;
+    const replica_id id{random_bytes(options_.env), 1};
     take_incarnation(origins_.intern(id));
     storage::batch batch;
     batch.put(space::meta, std::string(store_keys::identity_key), codec::encode(id));

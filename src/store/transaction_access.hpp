@@ -23,6 +23,7 @@ class transaction_access final : public access {
         const rebalancing& demands;
         const std::function<std::chrono::milliseconds()>& now;
         std::function<result<origin>(const replica_id&)> find_member;
+        std::function<std::optional<timestamp>(const dot&)> time_of;
         /// Writes the table's rows to the engine; called before a scan.
         std::function<result<void>()> flush;
     };
@@ -31,6 +32,7 @@ class transaction_access final : public access {
     const origin_table& origins() const override { return in_.origins; }
     origin self() const override { return me_.writer; }
     const crdt::succession& heirs() const override { return in_.heirs; }
+    std::optional<timestamp> time_of(const dot& d) const override { return d == me_ ? at_ : in_.time_of(d); }
     result<crdt::row> read(std::string_view path, crdt::row_kind kind) override;
     result<void> scan(std::string_view prefix, std::string_view from, const row_visitor& visit) override;
     void edit(std::string_view path, crdt::row_kind kind, const row_edit& apply) override;

@@ -41,7 +41,7 @@ changes any_changes() {
         std::string key = "map" + std::string("\0\1p", 3) + std::to_string(below(12));
         if (below(4) > 0) key += std::string("\0\1", 2) + "p" + std::to_string(below(3)) + std::string("\0\1c", 3);
         const auto d = any_dot();
-        delta change{{}, bottom(static_cast<row_kind>(1 + below(4)))};
+        delta change{{}, bottom(static_cast<row_kind>(1 + below(5)))};
         if (below(3) == 0) change.covers.join(dot{eve, 1 + below(9)});
         if (below(3) == 0) change.covers.join(dot{ada, 1 + below(99)});
         if (below(3) == 0 && d.sequence > 1 && d.writer == bob) change.covers.join(dot{bob, d.sequence - 1});
@@ -55,6 +55,11 @@ changes any_changes() {
         } else if (auto* r = std::get_if<removals_row>(&change.change)) {
             if (below(2) > 0) r->adds.push_back({d, vector_of({eve, 1 + below(9)})});
             if (below(2) > 0) r->removals.join(any_dot());
+        } else if (auto* g = std::get_if<escrow_row>(&change.change)) {
+            g->generations.push_back({{eve, 1 + below(9)}, {}, vector_of({ada, 1 + below(99)})});
+            const auto amount = [&] { return static_cast<std::int64_t>(below(1000)) - 500; };
+            const auto to = d.writer == ada ? bob : ada;
+            g->generations[0].accounts.push_back({d.writer, d.sequence, below(d.sequence), amount(), amount(), 3, {{to, 7}}});
         }
         rows[key] = std::move(change);
     }

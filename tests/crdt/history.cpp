@@ -23,6 +23,7 @@ void edit_row(crdt::edit& e, type t, const operation& o, const dot& me, timestam
         case type::multi_value: return put ? e.assign(me, at, std::to_string(o.amount)) : e.erase();
         case type::add_wins: return put ? e.insert(me) : e.remove();
         case type::remove_wins: return put ? e.insert_seeing_removals(me, have) : e.remove_for_good(me);
+        case type::bounded: return;
     }
 }
 
@@ -35,6 +36,7 @@ row_kind kind_of(type t) {
         case type::multi_value: return row_kind::entries;
         case type::add_wins: return row_kind::dots;
         case type::remove_wins: return row_kind::removals;
+        case type::bounded: return row_kind::escrow;
     }
     return {};
 }
@@ -86,8 +88,18 @@ void history::commit(std::size_t replica, const std::vector<operation>& operatio
     const auto before = r.row;
     crdt::edit e(before);
     crdt::changes c;
-    for (const auto& o : operations) {
-        edit_row(e, type_, o, me, t.at, r.have);
+    // So that what is asked for sees what comes before it in the transaction.
+    t.operations.clear();
+    log_.push_back(t);
+    auto& pending = log_.back();
+    r.known.insert(log_.size() - 1);
+    for (auto o : operations) {
+        if (type_ == type::bounded && o.what != operation::kind::clear) {
+            local_is_remote_ = change_rights(r, replica, e, o, me) && local_is_remote_;
+        } else {
+            edit_row(e, type_, o, me, t.at, r.have);
+        }
+        pending.operations.push_back(o);
         if (o.what == operation::kind::clear) c.removals.assign(1, {map_path, r.have});
     }
     if (!e.change().empty()) c.rows.push_back({row_path, e.change()});
@@ -103,10 +115,63 @@ void history::commit(std::size_t replica, const std::vector<operation>& operatio
     t.payload = crdt::encode_changes(c, writer, mentioned);
     for (const auto o : mentioned) t.mentioned.push_back(r.origins.id(o));
     r.have.join(me);
-    r.known.insert(log_.size());
     r.adverts.push_back(r.known);
-    r.applied.push_back(log_.size());
-    log_.push_back(std::move(t));
+    r.applied.push_back(log_.size() - 1);
+    t.operations = std::move(pending.operations);
+    log_.back() = std::move(t);
+}
+
+history::generations history::generations_of(const std::set<std::size_t>& known) const {
+    generations found;
+    std::vector<event> clears;
+    for (const auto t : known) {
+        for (std::size_t i = 0; i < log_[t].operations.size(); ++i) {
+            if (log_[t].operations[i].what == operation::kind::clear) clears.push_back({t, i, operation::kind::clear, 0});
+        }
+    }
+    for (const auto t : known) {
+        for (std::size_t i = 0; i < log_[t].operations.size(); ++i) {
+            const auto& o = log_[t].operations[i];
+            const auto is_removed = [&](bool in_it) {
+                return std::ranges::any_of(clears, [&](const event& c) { return (!in_it || c.transaction == t) && sees(c, {t, i, o.what, 0}); });
+            };
+            for (const auto& [birth, amount] : o.parts) {
+                if (birth == t && is_removed(true)) continue;  // nobody has ever seen it
+                auto& g = found[birth];
+                g.rights.resize(replicas_.size());
+                g.is_live = g.is_live || !is_removed(false);
+                const auto change = o.what == operation::kind::put ? amount : -amount;
+                g.value += change;
+                g.rights[log_[t].writer] += change;
+            }
+        }
+    }
+    std::erase_if(found, [](const auto& entry) { return !entry.second.is_live; });
+    return found;
+}
+
+/// Whether it is granted exactly when the specification says so.
+bool history::change_rights(site& at, std::size_t who, crdt::edit& e, operation& o, const dot& me) {
+    const auto all = generations_of(at.known);
+    // In the order in which this replica knows those who created them.
+    std::vector<std::size_t> births;
+    for (const auto& [birth, g] : all) births.push_back(birth);
+    std::ranges::sort(births, {}, [&](std::size_t t) {
+        return t + 1 == log_.size() ? me : dot{*at.origins.find(replicas_[log_[t].writer].id), log_[t].sequence};
+    });
+    o.amount = std::abs(o.amount) % 20;
+    if (o.what == operation::kind::put) {
+        o.parts = {{births.empty() ? log_.size() - 1 : births.front(), o.amount}};
+        return e.deposit(me, o.amount);
+    }
+    auto missing = o.amount;
+    for (const auto birth : births) {
+        const auto part = std::min(missing, all.at(birth).rights[who]);
+        if (part > 0) o.parts.emplace_back(birth, part);
+        missing -= part;
+    }
+    if (missing > 0) o.parts.clear();
+    return e.spend(me, o.amount, {}) == (missing == 0);
 }
 
 void history::apply(site& to, const sent_transaction& t) const {
@@ -216,6 +281,17 @@ std::string history::shown(std::size_t replica) const {
         return std::to_string(crdt::counter_value(std::get<crdt::counter_row>(r.row)).value());
     }
     if (type_ == type::add_wins || type_ == type::remove_wins) return crdt::is_live(r.row) ? "in" : "out";
+    if (type_ == type::bounded) {
+        const auto all = crdt::totals(std::get<crdt::escrow_row>(r.row), {});
+        if (all.value < all.bound) return "below its bound";
+        std::string rights = std::to_string(static_cast<std::int64_t>(all.value));
+        for (std::size_t i = 0; i < replicas_.size(); ++i) {
+            const auto known = r.origins.find(replicas_[i].id);
+            const auto* h = known ? all.find(*known) : nullptr;
+            rights += ' ' + std::to_string(h == nullptr ? 0 : h->rights);
+        }
+        return rights;
+    }
     std::string text;
     for (const auto* e : crdt::latest_first(std::get<crdt::entries_row>(r.row), r.origins)) {
         text += e->value + ' ';
@@ -231,6 +307,17 @@ bool history::sees(const event& later, const event& earlier) const {
 
 std::string history::demanded(std::size_t replica) const {
     using enum operation::kind;
+    if (type_ == type::bounded) {
+        std::int64_t value = 0;
+        std::vector<std::int64_t> rights(replicas_.size());
+        for (const auto& [birth, g] : generations_of(replicas_[replica].known)) {
+            value += g.value;
+            for (std::size_t i = 0; i < rights.size(); ++i) rights[i] += g.rights[i];
+        }
+        auto text = std::to_string(value);
+        for (const auto r : rights) text += ' ' + std::to_string(r);
+        return text;
+    }
     std::vector<event> events;
     for (const auto t : replicas_[replica].known) {
         for (std::size_t i = 0; i < log_[t].operations.size(); ++i) {

@@ -3,6 +3,7 @@
 
 #include <anabranch/ids.hpp>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <tuple>
@@ -14,15 +15,17 @@
 
 namespace anabranch::test {
 
-enum class type { counter, last_writer, multi_value, add_wins, remove_wins };
+enum class type { counter, last_writer, multi_value, add_wins, remove_wins, bounded };
 
 crdt::row_kind kind_of(type t);
 
 /// One operation. `put`: add an amount, assign, add an element; `take`: reset, clear the register, remove the
-/// element; `clear`: the map above is cleared.
+/// element, spend; `clear`: the map above is cleared.
 struct operation {
     enum class kind { put, take, clear } what{};
     std::int64_t amount = 0;
+    /// Of a bounded counter: how much of which, by the transaction that created it.
+    std::vector<std::pair<std::size_t, std::int64_t>> parts{};
 };
 
 /// A transaction as it travels: numbers of replicas in it mean nothing outside the payload.
@@ -86,6 +89,16 @@ class history {
         operation::kind what;
         std::int64_t amount;
     };
+
+    /// A bounded counter from its creation to its removal.
+    struct generation {
+        bool is_live = false;
+        std::int64_t value = 0;
+        std::vector<std::int64_t> rights;  ///< by replica
+    };
+    using generations = std::map<std::size_t, generation>;
+    generations generations_of(const std::set<std::size_t>& known) const;
+    bool change_rights(site& at, std::size_t who, crdt::edit& e, operation& o, const dot& me);
 
     void apply(site& to, const sent_transaction& t) const;
     dot dot_of(site& at, const sent_transaction& t) const;

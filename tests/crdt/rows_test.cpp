@@ -194,6 +194,18 @@ TEST_CASE("an entry whose dot is known and absent stays away") {
     CHECK(r == row(dots_row{{{ada, 2}}}));
 }
 
+TEST_CASE("what is known and forgotten does not come back with a late fold") {
+    row c = counter({});
+    join(c, {{}, counter({{ada, 0, 3, 10}})}, vector_of({{ada, 3}}));
+    CHECK(is_bottom(c));
+    row e = escrow_row{};
+    const escrow_row late{{{{ada, 1}, {{ada, 2, 2, 5, 0, 0, {}}}, {}}}};
+    join(e, {{}, late}, vector_of({{ada, 2}}));
+    CHECK(is_bottom(e));
+    join(e, {{}, late}, {});
+    CHECK(e == row(late));
+}
+
 TEST_CASE("clearing a prefix takes additions, and no removal") {
     row r = removals_row{{{{ada, 1}, {}}, {{bob, 5}, {}}}, vector_of({{ada, 9}})};
     CHECK(cover(r, vector_of({{ada, 3}, {bob, 4}})));
@@ -225,6 +237,11 @@ TEST_CASE("what is spent is left over, and goes") {
     CHECK(half == counter({{ada, 0, 3, 10}}, {{ada, 2, 7}}));
     CHECK_FALSE(has_leftovers(dots_row{{{ada, 1}}}));
     CHECK_FALSE(has_leftovers(entries_row{{{{ada, 1}, {}, "x"}}}));
+
+    const escrow_row::generation dead{{ada, 1}, {{ada, 2, 2, 5, 0, 0, {}}}, vector_of({{ada, 2}})};
+    const escrow_row::generation live{{bob, 1}, {{bob, 2, 2, 5, 0, 0, {}}}, vector_of({{bob, 1}})};
+    CHECK(pruned(escrow_row{{dead, live}}, all) == row(escrow_row{{live}}));
+    CHECK_FALSE(has_leftovers(escrow_row{{live}}));
 }
 
 TEST_CASE("fingerprints are of what is live") {
@@ -241,6 +258,12 @@ TEST_CASE("fingerprints are of what is live") {
     CHECK(print(counter({{ada, 0, 1, 1}})) != print(counter({{bob, 0, 1, 1}})));  // the same value
     CHECK(print(counter({{ada, 0, 1, 1}})) != print(counter({{ada, 0, 1, 1}}), "l"));
     CHECK(print(counter({{ada, 0, 2, 5}}, {{ada, 1, 4}})) == print(counter({{ada, 1, 2, 1}})));
+    const auto escrow = [](std::int64_t value, version_vector removed) {
+        return escrow_row{{{{ada, 1}, {{ada, 1, 1, value, 0, 0, {}}}, std::move(removed)}}};
+    };
+    CHECK(print(escrow(1, vector_of({{ada, 1}}))) == hash128{});
+    CHECK(print(escrow(1, {})) != print(escrow(2, {})));
+    CHECK(print(escrow(1, {})) == print(escrow(1, vector_of({{bob, 1}}))));
     CHECK(print(removals_row{{{{ada, 2}, vector_of({{bob, 1}})}}, vector_of({{bob, 1}})}) == print(removals_row{{{{ada, 2}, {}}}, {}}));
 
     // The other way of numbering replicas gives the same.
@@ -353,6 +376,17 @@ TEST_CASE("payloads that break a row's form are refused") {
     CHECK(refused(dots_row{{{ada, 1}, {ada, 1}}}));
     CHECK(refused(entries_row{{{{ada, 1}, {}, "a"}, {{ada, 1}, {}, "b"}}}));
     CHECK_FALSE(refused(dots_row{{{bob, 1}, {ada, 1}}}));  // another order of replicas is fine
+    const auto account = [](std::uint64_t touched, std::int64_t wanted, std::vector<escrow_row::transfer> sent) {
+        return escrow_row{{{{bob, 1}, {{ada, 3, touched, 0, 0, wanted, std::move(sent)}}, {}}}};
+    };
+    CHECK_FALSE(refused(account(3, 0, {{bob, 1}})));
+    CHECK(refused(account(4, 0, {})));                      // used later than it says
+    CHECK(refused(account(3, -1, {})));
+    CHECK(refused(account(3, 0, {{bob, 0}})));              // takes rights from another
+    CHECK(refused(account(3, 0, {{ada, 1}})));
+    CHECK(refused(account(3, 0, {{bob, 1}, {bob, 2}})));
+    CHECK(refused(escrow_row{{{{ada, 0}, {}, {}}}}));
+    CHECK(refused(escrow_row{{{{ada, 1}, {}, {}}, {{ada, 1}, {}, {}}}}));
 }
 
 TEST_CASE("a transaction speaks for itself only") {
@@ -368,6 +402,8 @@ TEST_CASE("a transaction speaks for itself only") {
     CHECK_FALSE(own({{}, entries_row{{{{ada, 4}, {}, ""}}}}));
     CHECK(own({{}, removals_row{{{me, vector_of({{bob, 1}})}}, vector_of({me})}}));
     CHECK_FALSE(own({{}, removals_row{{}, vector_of({{bob, 3}})}}));
+    CHECK(own({{}, escrow_row{{{{bob, 1}, {{ada, 3, 3, 1, 0, 0, {}}}, vector_of({{bob, 9}})}}}}));
+    CHECK_FALSE(own({{}, escrow_row{{{{ada, 3}, {{bob, 3, 3, 1, 0, 0, {}}}, {}}}}}));
     CHECK_FALSE(is_own_work({{{"p", vector_of({me})}}, {}, {}}, me));
     CHECK(is_own_work({{{"p", vector_of({{ada, 2}})}}, {}, {}}, me));
 }

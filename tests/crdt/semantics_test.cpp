@@ -13,7 +13,8 @@ constexpr std::pair<type, const char*> types[] = {{type::counter, "counter"},
                                                   {type::last_writer, "last-writer register"},
                                                   {type::multi_value, "multi-value register"},
                                                   {type::add_wins, "add-wins element and enable-wins flag"},
-                                                  {type::remove_wins, "remove-wins element and disable-wins flag"}};
+                                                  {type::remove_wins, "remove-wins element and disable-wins flag"},
+                                                  {type::bounded, "bounded counter"}};
 
 template <class Property>
 void for_every_type(const std::string& what, Property property) {

@@ -58,11 +58,13 @@ TEST_CASE("what a store writes is as in the file") {
             tx.disable_wins_flag("off").enable();
             tx.map("map").add_wins_set("adds").add("x");
             tx.map("map").remove_wins_set("removals").add(std::string_view("zero\0", 5));
+            tx.bounded_counter("stock").add(7);
         }));
         REQUIRE(b.commit([](transaction& tx) {
             tx.map("map").clear();
             tx.counter("count").reset();
             tx.disable_wins_flag("off").disable();
+            CHECK(tx.bounded_counter("stock").spend(2) == 5);
         }));
         REQUIRE(s.accept_until({0x1234}));
     }
@@ -96,6 +98,7 @@ TEST_CASE("what is in the file opens as what was written") {
         CHECK(m.enable_wins_flag("on").value() == true);
         CHECK(m.disable_wins_flag("off").value() == false);
         CHECK_FALSE(m.map("map").exists().value());
+        CHECK(m.bounded_counter("stock").value() == 5);
     }));
     // The rows may be lost: the log has it all.
     const auto digest = b.digest().value();
@@ -112,4 +115,18 @@ TEST_CASE("what is in the file opens as what was written") {
         REQUIRE(other->write(log));
         CHECK(open(other).bucket("shop").value().digest().value() == digest);
     }
+}
+
+TEST_CASE("tokens are as in the file, and are read from it") {
+    const std::shared_ptr<storage::engine> engine = storage::open_memory();
+    auto s = open(engine);
+    auto b = s.create_bucket("shop").value();
+    REQUIRE(b.commit([](transaction& tx) { tx.counter("count").add(1); }));
+    session_token session;
+    session.add({s.id(), 300});
+    test::check_golden("token_session", b.seal(session).value());
+    CHECK(b.unseal(test::golden("token_session")) == session);
+    const auto feed = b.watch().value();
+    test::check_golden("token_feed", feed.token().value());
+    CHECK(b.resume(test::golden("token_feed")));
 }

@@ -89,12 +89,17 @@ crdt::row removals_example() {
     return crdt::removals_row{{{{own, 9}, vector_of({{other, 7}})}}, vector_of({{own, 3}, {other, 7}})};
 }
 
+crdt::row escrow_example() {
+    return crdt::escrow_row{{{{own, 3}, {{own, 9, 8, -5, 2, 4, {{other, 300}}}, {other, 300, 7, 1'000, 0, 0, {}}}, vector_of({{other, 7}})}}};
+}
+
 crdt::changes changes_example() {
     return {{{std::string("map\0\1p", 6), vector_of({{own, 8}, {other, 299}})}},
             {{"counter", {{}, counter_example()}},
              {"entries", {vector_of({{own, 8}}), entries_example()}},
              {"dots", {vector_of({{other, 2}}), dots_example()}},
-             {"removals", {{}, removals_example()}}},
+             {"removals", {{}, removals_example()}},
+             {"escrow", {{}, escrow_example()}}},
             {}};
 }
 
@@ -103,9 +108,10 @@ crdt::roster roster_example() {
     crdt::roster r;
     r.founder = ada;
     r.authority = {2, bob};
-    r.members[ada] = {stage::retiring, 0, 1, {{bob, 300}}};
-    r.members[bob] = {stage::joined, 0, 0, {}};
-    r.members[replica(0x30, 1)] = {stage::retired, 7, 0, {}};
+    r.seal = hash(0x80);
+    r.members[ada] = {stage::retiring, 0, 1, {}, {{bob, {{2, bob}, 300}}}};
+    r.members[bob] = {stage::joined, 0, 0, {}, {}};
+    r.members[replica(0x30, 1)] = {stage::retired, 7, 0, bob, {}};
     return r;
 }
 
@@ -160,6 +166,8 @@ TEST_CASE("errors keep their numbers") {
     CHECK(static_cast<int>(errc::retired) == 23);
     CHECK(static_cast<int>(errc::foreign_bucket) == 24);
     CHECK(static_cast<int>(errc::behind_cut) == 25);
+    CHECK(static_cast<int>(errc::insufficient_rights) == 26);
+    CHECK(static_cast<int>(errc::invalid_token) == 27);
 }
 
 TEST_CASE("a chunk") {
@@ -224,6 +232,7 @@ TEST_CASE("rows of every kind as they are stored") {
     check_row("row_entries", entries_example());
     check_row("row_dots", dots_example());
     check_row("row_removals", removals_example());
+    check_row("row_escrow", escrow_example());
 }
 
 TEST_CASE("fingerprints of rows of every kind") {
@@ -231,7 +240,7 @@ TEST_CASE("fingerprints of rows of every kind") {
     origins.intern(ada);
     origins.intern(bob);
     std::string prints;
-    for (const auto& row : {counter_example(), entries_example(), dots_example(), removals_example()}) {
+    for (const auto& row : {counter_example(), entries_example(), dots_example(), removals_example(), escrow_example()}) {
         const auto print = crdt::fingerprint("path", row, origins);
         prints.append(print.begin(), print.end());
     }

@@ -36,7 +36,7 @@ version_vector vector_of(std::initializer_list<dot> dots) {
 
 void join(membership& m, const replica_id& id, stage at = stage::joined, std::uint64_t laggard = 0) {
     crdt::roster change;
-    change.members[id] = {at, 0, laggard, {}};
+    change.members[id] = {at, 0, laggard, {}, {}};
     m.join(change);
 }
 

@@ -37,7 +37,7 @@ struct shop {
     store edge = memory_store(world);
 
     shop() { share(cloud, {&edge}); }
-    bucket b() const { return cloud.bucket("b").value(); }
+    bucket b() { return cloud.bucket("b").value(); }
 };
 
 }  // namespace

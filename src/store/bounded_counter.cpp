@@ -96,7 +96,8 @@ granted<std::int64_t> bounded_counter_ref::spend(std::int64_t amount) const {
     using answer = granted<std::int64_t>;
     return change_rights<std::int64_t>(*source_, path_, amount, [&](crdt::edit& e, const detail::writer& w, const auto& before) -> answer {
         const bool is_granted = e.spend(w.me, amount, w.heirs);
-        const auto wanted = source_->note_demand(path_, amount, !is_granted);
+        // Of what nobody has nobody can be asked for any.
+        const auto wanted = before.exists ? source_->note_demand(path_, amount, !is_granted) : 0;
         if (!is_granted) return tl::unexpected(refused(*source_, before, amount));
         if (amount > 0) e.want(w.me, wanted);
         return rights_of(before, w.me.writer) - amount;

@@ -108,6 +108,7 @@ TEST_CASE("transactions of others come as they are, after those that they have s
     REQUIRE(count(s.cloud, "a"));
     exchange(s.cloud, s.edge);
     REQUIRE(count(s.edge, "b"));
+    s.world->now_ms += 1;
     REQUIRE(count(s.cloud, "c"));
     exchange(s.cloud, s.edge);
     const auto steps = pull_all(f);

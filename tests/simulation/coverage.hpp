@@ -29,7 +29,8 @@ namespace anabranch::simulation {
     X(folds_of_several_origins) X(laggards_named) X(laggards_caught_up) X(early_cuts) X(sessions_behind_cut)   \
     X(chunks_brought_late) X(laggards_writes_delivered) X(left_behind_cuts) X(concurrent_spends)               \
     X(prefix_conflicts_bounded) X(rights_granted) X(rights_refused) X(rights_sent) X(rights_requested)          \
-    X(rights_inherited) X(counters_of_two_births)
+    X(rights_inherited) X(counters_of_two_births) X(feed_steps) X(feed_catch_ups) X(feeds_resumed)              \
+    X(feeds_behind_cut) X(sessions_caught_up) X(sessions_behind) X(sessions_lost) X(contenders_checked)
 // clang-format on
 
 enum class covered : std::size_t {

@@ -161,6 +161,41 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
     if (touched != 0) check_bounds(b);
 }
 
+/// The conflict view names what stands, whose it is, when it was written, and which of it is shown.
+void world::check_contenders(const map_view& root, std::size_t b, std::size_t leaf, const cut& of) {
+    const auto& l = fields_.leaves[leaf];
+    const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
+    const auto map = find_map(fields_, root, n.parent);
+    const auto found = !is_set(l.type)                          ? map.contenders(n.name, n.type)
+                       : n.type == field_type::add_wins_set ? map.add_wins_set(n.name).contenders(l.element)
+                                                                : map.remove_wins_set(n.name).contenders(l.element);
+    if (!found) violate("no contenders: " + found.error().message);
+    counts_.count(covered::contenders_checked);
+    ++checks_;
+    if (l.type == field_type::counter || l.type == field_type::bounded_counter) {
+        std::int64_t sum = 0;
+        for (const auto& c : *found) sum += c.amount;
+        if (sum != evaluate(histories_[b], leaf, of, {}).sum) violate("a counter's parts are not the whole");
+        return;
+    }
+    std::vector<shown_entry> shown;
+    const bool is_register = l.type == field_type::last_writer || l.type == field_type::multi_value;
+    for (const auto& c : *found) {
+        if (c.why == standing::removal) continue;
+        const auto o = index_of(c.writer.origin);
+        const auto* t = histories_[b].find(o, c.writer.sequence);
+        if (t == nullptr || (c.at && *c.at != t->at) || (is_register && !c.at)) violate("a contender's time is wrong");
+        if (c.is_shown != (l.type != field_type::last_writer || shown.empty())) violate("the wrong contender is shown");
+        shown.push_back({t->at, o, c.writer.sequence, c.value});
+    }
+    auto expected = simulation::standing(histories_[b], leaf, of);
+    if (!is_register) {
+        std::ranges::sort(expected, {}, [](const auto& e) { return std::pair(e.origin, e.sequence); });
+        std::ranges::sort(shown, {}, [](const auto& e) { return std::pair(e.origin, e.sequence); });
+    }
+    if (shown != expected) violate("the contenders of " + fields_.describe(l) + " are others than those that stand");
+}
+
 /// No bounded counter is below its bound, of all that has happened anywhere.
 void world::check_bounds(std::size_t b) {
     // What a replica does that is being retired counts in part, and its heir relies on which part.
@@ -201,6 +236,7 @@ void world::check_values(replica& r, std::size_t b, std::uint64_t leaves) {
         for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
             if ((leaves >> leaf & 1) == 0) continue;
             check_leaf(root, b, leaf, evaluate(histories_[b], leaf, s.has, s.who), r.index, "in the store");
+            if (chance_.one_in(4)) check_contenders(root, b, leaf, s.has);
         }
     });
     // Whatever fails to be written, reads go on.

@@ -78,6 +78,8 @@ void world::end(replica& r, ending how) {
     }
     if (how != ending::clean) r.storage->kill();
     r.snapshots.clear();
+    for (auto& c : r.consumers) c.open.reset();
+    std::erase_if(r.consumers, [](const consumer& c) { return c.token.empty(); });
     for (auto& s : r.shares) s.handle.reset();
     r.open.reset();
     r.storage->kill();

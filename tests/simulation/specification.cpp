@@ -122,6 +122,20 @@ field_value evaluate(const history& h, std::size_t leaf, const cut& of, const he
     return value;
 }
 
+std::vector<shown_entry> standing(const history& h, std::size_t leaf, const cut& of) {
+    const auto type = h.fields().leaves[leaf].type;
+    const auto all = live(type, h.operations_on(leaf, of, nullptr));
+    std::vector<shown_entry> found;
+    for (const auto& p : all) {
+        // An insertion that has seen another one stands for it.
+        if (is(p, action::insert) && !is_unseen(p, all, action::insert)) continue;
+        found.push_back({p.in->at, p.in->origin, p.in->sequence, p.op().value});
+    }
+    std::ranges::sort(found, is_later);
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+}
+
 std::string live_state(const history& h, const cut& of) {
     std::string text;
     for (std::size_t leaf = 0; leaf < h.fields().leaves.size(); ++leaf) {

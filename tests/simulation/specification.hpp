@@ -37,6 +37,9 @@ struct field_value {
 field_value evaluate(const history& h, std::size_t leaf, const cut& of, const heirs& who,
                      const transaction_record* pending = nullptr);
 
+/// What stands in a leaf, bounded counters excepted: writes with their values, additions; latest first where they have times.
+std::vector<shown_entry> standing(const history& h, std::size_t leaf, const cut& of);
+
 /// Equal iff the state is: what is live, with payload and identity.
 std::string live_state(const history& h, const cut& of);
 

@@ -182,6 +182,8 @@ void world::step() {
         {6, &world::retire_someone},     {1, &world::leave_somewhere},
         {1, &world::change_authority},
         {3, &world::accept_future},      {20, &world::let_time_pass},
+        {6, &world::open_feed},          {40, &world::pull_feed},
+        {12, &world::visit},
     };
     static constexpr std::size_t sum = [] {
         std::size_t n = 0;

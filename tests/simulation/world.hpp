@@ -2,6 +2,7 @@
 // seed.
 #pragma once
 
+#include <anabranch/feed.hpp>
 #include <anabranch/store.hpp>
 #include <deque>
 #include <filesystem>
@@ -90,6 +91,19 @@ class world {
         heirs who;
         snapshot view;
     };
+    /// Reads a change feed, now and then.
+    struct consumer {
+        std::size_t bucket = 0;
+        int below = 0;  ///< a node: what it watches
+        cut place{};    ///< it has been told of all of this, and perhaps of more that has nothing to do with what it watches
+        std::optional<feed> open;
+        std::string token;
+        cut token_place{};
+    };
+    struct client {
+        std::string token;
+        cut seen{};
+    };
     struct replica {
         explicit replica(random_source chance) : entropy(chance) {}
 
@@ -104,6 +118,7 @@ class world {
         std::optional<replica_id> id;
         std::array<share, most_buckets> shares;
         std::vector<held_snapshot> snapshots;
+        std::vector<consumer> consumers;
         /// A commit of which nobody knows whether it happened: the process died in it.
         std::optional<std::pair<std::size_t, transaction_record>> unconfirmed;
         std::optional<std::uint64_t> dies_in;  ///< writes and syncs
@@ -148,6 +163,17 @@ class world {
     bool change_authority();
     bool accept_future();
     bool let_time_pass();
+
+    // consumers.cpp: who reads along
+    bool open_feed();
+    bool pull_feed();
+    bool visit();
+    std::vector<field> watched_path(const consumer& c) const;
+    cut durable_cut(const replica& r, std::size_t b) const;
+    bool must_tell(const consumer& c, const transaction_record& t, std::size_t leaf) const;
+    bool is_undisturbed(std::size_t b, const transaction_record& t, std::size_t leaf, const cut& of) const;
+    void skip_to(consumer& c, const cut& end);
+    void check_step(consumer& c, const feed_step& step);
 
     // workload.cpp: transactions
     operation draw_operation(random_source& draw);
@@ -201,6 +227,7 @@ class world {
     void check_scans(const map_view& root, std::size_t b, const cut& of,
                      const transaction_record* pending = nullptr);
     void check_bounds(std::size_t b);
+    void check_contenders(const map_view& root, std::size_t b, std::size_t leaf, const cut& of);
     void check_whole(replica& r);
     void check_snapshot(const held_snapshot& s, std::size_t reader);
     void check_digest(replica& r, std::size_t b);
@@ -238,6 +265,7 @@ class world {
     std::array<history, most_buckets> histories_;
     std::array<std::vector<std::pair<std::string, hash128>>, most_buckets>
         digests_;  // live state and its digest
+    std::array<std::array<client, 3>, most_buckets> clients_;
     std::size_t buckets_ = 1;
     std::size_t largest_transaction_ = 3;
     bool uses_generous_sessions_ = false;

@@ -34,7 +34,9 @@ std::vector<escrow_generation> escrow_generations(const history& h, std::size_t 
             if (op.what == action::move_bound) it->bound += part.amount;
             if (op.what == action::deposit) it->rights[who] += part.amount;
             if (op.what == action::spend || op.what == action::move_bound || op.what == action::transfer) it->rights[who] -= part.amount;
-            if (op.what == action::transfer) it->rights[op.to] += part.amount;
+            if (op.what != action::transfer) continue;
+            it->rights[op.to] += part.amount;
+            it->sent[who][op.to] += part.amount;
         }
     }
     return found;

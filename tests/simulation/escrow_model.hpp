@@ -18,6 +18,7 @@ struct escrow_generation {
     std::int64_t value = 0;
     std::int64_t bound = 0;
     std::array<std::int64_t, most_replicas> rights{};  ///< by who was given them
+    std::array<std::array<std::int64_t, most_replicas>, most_replicas> sent{};  ///< by giver, then receiver
     std::array<std::uint64_t, most_replicas> last{};   ///< the last transaction of each that had to do with it
 
     std::int64_t rights_of(std::size_t owner, const heirs& who) const;

@@ -60,13 +60,10 @@ std::vector<operation> world::moved_rights(const replica& r, std::size_t b, std:
             const birth_dot birth{index_of(local.origins().id(g.birth.writer)), g.birth.sequence};
             moved.push_back({action::request, target, 0, {}, 0, {{birth, 0}}});
             counts_.count(covered::rights_requested);
+            const auto known = std::ranges::find(before, birth, &escrow_generation::birth);
             for (const auto& t : g.accounts.front().sent) {
                 const auto to = index_of(local.origins().id(t.to));
-                auto amount = t.amount;
-                for (const auto& p : histories_[b].operations_on(static_cast<std::size_t>(target), context, nullptr)) {
-                    if (p.in->origin != r.index || p.op().what != action::transfer || p.op().to != to) continue;
-                    for (const auto& part : p.op().parts) amount -= part.of == birth ? part.amount : 0;
-                }
+                const auto amount = t.amount - (known == before.end() ? 0 : known->sent[r.index][to]);
                 if (amount == 0) continue;
                 if (amount < 0) violate("a replica has taken rights back");
                 moved.push_back({action::transfer, target, amount, {}, to, {{birth, amount}}});

@@ -88,13 +88,17 @@ field_value evaluate_escrow(const history& h, std::size_t leaf, const cut& of, c
     return value;
 }
 
-/// What a counter's rows hold follows from who had to do with it last.
+/// What a counter's row holds follows from who had to do with it last, and when: a sequence may be used again after a loss
+/// of power, a time not.
 std::string live_escrow(const history& h, std::size_t leaf, const cut& of) {
     std::string text;
     for (const auto& g : escrow_generations(h, leaf, of, nullptr)) {
         if (!g.is_live) continue;
         text += std::to_string(g.birth.origin) + '.' + std::to_string(g.birth.sequence) + ':';
-        for (const auto last : g.last) text += std::to_string(last) + ',';
+        for (std::size_t o = 0; o < g.last.size(); ++o) {
+            const auto* last = h.find(o, g.last[o]);
+            text += last == nullptr ? "," : std::to_string(last->sequence) + '@' + std::to_string(last->at.value) + ',';
+        }
     }
     return text;
 }

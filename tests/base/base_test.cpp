@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "base/base64.hpp"
 #include "base/hash.hpp"
 #include "support/catch.hpp"
 
@@ -60,4 +61,25 @@ TEST_CASE("the system's environment has time and randomness") {
     const auto env = environment::system();
     CHECK(env.now() > 1'600'000'000'000ms);
     CHECK(env.random() != env.random());
+}
+
+TEST_CASE("base64url comes back, and nothing else is taken for it") {
+    // RFC 4648, section 10, without padding.
+    const std::pair<std::string, std::string> known[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"},
+                                                         {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff", "-_8"}};
+    for (const auto& [bytes, text] : known) {
+        CHECK(to_base64url(bytes) == text);
+        CHECK(from_base64url(text) == bytes);
+    }
+    for (const auto* text : {"Z", "Zg==", "Zh", "Zm8=", "Zm9v ", " Zm9v", "Zm\n9v", "+/8", "Zm9vY", "!!!!", "Zg=", "Zm=v"}) {
+        CHECK_FALSE(from_base64url(text));
+    }
+    CHECK_FALSE(from_base64url(std::string_view("Zm\0v", 4)));
+}
+
+TEST_CASE("HMAC-SHA256 is the standard's") {
+    // RFC 4231, test case 2; and a key that is longer than a block, test case 6.
+    CHECK(to_string(hmac_sha256_128("Jefe", "what do ya want for nothing?")) == "5bdcc146bf60754e6a042426089575c7");
+    CHECK(to_string(hmac_sha256_128(std::string(131, '\xaa'), "Test Using Larger Than Block-Size Key - Hash Key First")) ==
+          "60e431591ee0b67f0d8a26aacbf5b77f");
 }

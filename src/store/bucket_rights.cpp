@@ -14,6 +14,7 @@ result<origin> bucket_state::find_member(const replica_id& id) {
 
 /// The closure of a transaction has asked for rights.
 void bucket_state::note_demands(const std::vector<transaction_access::demand>& demands, bool is_committed) {
+    if (demands.empty()) return;
     const auto now = store_.options().env.now();
     for (const auto& d : demands) {
         if (d.is_refused) {

@@ -90,18 +90,22 @@ void world::check_all_cut(const replica& r, std::size_t b) {
 
 /// What a member says of others on its own account.
 void world::check_duty(const replica& r, std::size_t b, std::uint64_t sequence) {
-    auto& local = *r.open->state();
-    const auto self = *local.origins().find(*r.id);
+    const auto changes = logged_changes(r, b, sequence);
+    if (!changes) return;  // is cut already
     const auto& state = *r.shares[b].handle->state();
-    const auto value = local.engine().get(storage::space::log, store_keys::log_key(state.number(), self, sequence));
-    if (!value || !*value) return;  // is cut already
-    const auto record = oplog::decode_record(detail::body_of(**value));
-    const auto changes = record ? crdt::decode_changes(record->payload, self, {}) : std::nullopt;
-    if (!changes) return;  // mentions replicas, so it is no duty
     for (const auto& [id, m] : changes->members.members) {
         const bool is_for_authority = m.laggard > 0 || m.at == crdt::roster::stage::retired;
         if (is_for_authority && state.roster().authority.holder != *r.id)
             violate("replica " + std::to_string(r.index) + " decides what is the authority's to decide");
+        if (m.at == crdt::roster::stage::retired) {
+            const auto it = retired_by_[b].try_emplace(id, r.index, sequence, logged(r, b, sequence).head).first;
+            const auto& [first, place, head] = it->second;
+            const auto* t = histories_[b].find(first, place);
+            // What that one did may have been lost, or not count.
+            if (first != r.index && t != nullptr && t->head == head && !replicas_[first]->shares[b].is_retired)
+                violate("two authorities have finished one retirement");
+            it->second = {r.index, sequence, logged(r, b, sequence).head};
+        }
         if (m.laggard > 0) counts_.count(m.laggard % 2 == 1 ? covered::laggards_named : covered::laggards_caught_up);
     }
 }

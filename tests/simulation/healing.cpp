@@ -208,7 +208,9 @@ void world::check_convergence() {
                 check_digest(r, b);
             }
             for (const auto& [id, m] : roster.members) {
-                if (m.at == crdt::roster::stage::retired) counts_.count(covered::retirements_done);
+                if (m.at != crdt::roster::stage::retired) continue;
+                counts_.count(covered::retirements_done);
+                if (!m.heir) violate("who was retired has no heir");
             }
         }
     }

@@ -36,18 +36,26 @@ world::logged_record world::logged(const replica& r, std::size_t b, std::uint64_
     return {oplog::record_time(detail::body_of(**value)), detail::head_of(**value)};
 }
 
-/// The rights that a replica moved on its own account, and those that it asked for.
-std::vector<operation> world::moved_rights(const replica& r, std::size_t b, std::uint64_t sequence) {
+/// Nothing where it is cut already.
+std::optional<crdt::changes> world::logged_changes(const replica& r, std::size_t b, std::uint64_t sequence) const {
     auto& local = *r.open->state();
     const auto self = *local.origins().find(*r.id);
     const auto value = local.engine().get(storage::space::log, store_keys::log_key(r.shares[b].handle->state()->number(), self, sequence));
-    if (!value || !*value) return {};
+    if (!value || !*value) return std::nullopt;
     const auto record = oplog::decode_record(detail::body_of(**value));
     if (!record) violate("a record in the log cannot be decoded");
     std::vector<origin> mentioned;
     for (const auto& id : record->mentioned) mentioned.push_back(*local.origins().find(id));
-    const auto changes = crdt::decode_changes(record->payload, self, mentioned);
+    auto changes = crdt::decode_changes(record->payload, self, mentioned);
     if (!changes) violate("the changes of a record in the log cannot be decoded");
+    return changes;
+}
+
+/// The rights that a replica moved on its own account, and those that it asked for.
+std::vector<operation> world::moved_rights(const replica& r, std::size_t b, std::uint64_t sequence) {
+    const auto& origins = r.open->state()->origins();
+    const auto changes = logged_changes(r, b, sequence);
+    if (!changes) return {};
     std::vector<operation> moved;
     for (const auto& row : changes->rows) {
         const auto leaf = std::ranges::find_if(fields_.leaves, [&](const simulation::leaf& l) { return path_of(fields_, l) == row.key; });
@@ -57,12 +65,12 @@ std::vector<operation> world::moved_rights(const replica& r, std::size_t b, std:
         context[r.index] = sequence - 1;
         const auto before = escrow_generations(histories_[b], static_cast<std::size_t>(target), context, nullptr);
         for (const auto& g : std::get<crdt::escrow_row>(row.change.change).generations) {
-            const birth_dot birth{index_of(local.origins().id(g.birth.writer)), g.birth.sequence};
+            const birth_dot birth{index_of(origins.id(g.birth.writer)), g.birth.sequence};
             moved.push_back({action::request, target, 0, {}, 0, {{birth, 0}}});
             counts_.count(covered::rights_requested);
             const auto known = std::ranges::find(before, birth, &escrow_generation::birth);
             for (const auto& t : g.accounts.front().sent) {
-                const auto to = index_of(local.origins().id(t.to));
+                const auto to = index_of(origins.id(t.to));
                 const auto amount = t.amount - (known == before.end() ? 0 : known->sent[r.index][to]);
                 if (amount == 0) continue;
                 if (amount < 0) violate("a replica has taken rights back");

@@ -14,7 +14,7 @@
 #include <string>
 #include <utility>
 
-#include "crdt/roster.hpp"
+#include "crdt/changes.hpp"
 #include "oplog/chunk.hpp"
 #include "simulation/coverage.hpp"
 #include "simulation/disk.hpp"
@@ -215,6 +215,7 @@ class world {
     bool is_anybody_retired() const;
     bool has_anybody_left() const;
     logged_record logged(const replica& r, std::size_t b, std::uint64_t sequence) const;
+    std::optional<crdt::changes> logged_changes(const replica& r, std::size_t b, std::uint64_t sequence) const;
     std::vector<operation> moved_rights(const replica& r, std::size_t b, std::uint64_t sequence);
     void note_duties(replica& r, std::size_t b, std::uint64_t upto);
     heirs read_heirs(const replica& r, std::size_t b) const;
@@ -278,6 +279,8 @@ class world {
     bool retires_often_ = false;
     std::chrono::milliseconds adverts_{0};
     std::array<std::uint64_t, most_buckets> authority_terms_{1, 1};
+    /// Who finished whose retirement: in which of its transactions, and that one's chain head.
+    std::array<std::map<replica_id, std::tuple<std::size_t, std::uint64_t, hash128>>, most_buckets> retired_by_;
     std::array<std::optional<std::size_t>, most_buckets> founders_;
     std::int64_t now_ = 0;
     std::uint64_t values_ = 0;

@@ -76,86 +76,110 @@ class step_writer {
     std::string_view below_;
 };
 
-version_vector vector_of_place(const bucket_state::tails& place) {
-    version_vector v;
-    for (const auto& [writer, last] : place) v.join(dot{writer, last.sequence});
-    return v;
-}
-
 }  // namespace
 
-result<feed_batch> bucket_state::read_feed(tails& place, std::string_view below, std::size_t most_changes) const {
-    const std::shared_lock uncut(cut_mutex_);
-    const auto upto = to_vector(durable());
-    for (const auto& [writer, last] : floor_) {
-        const auto it = place.find(writer);
-        if (it != place.end() && it->second.sequence >= last.sequence) continue;
-        return fail(errc::behind_cut, "the log of bucket \"" + name_ + "\" has been cut up to transaction " + std::to_string(last.sequence) +
-                                          " of replica " + to_string(store_.origins().id(writer)) + ", which the feed has not seen");
+/// One pull: from a place on, as far as it may. Under cut_mutex_.
+class bucket_state::feed_reader {
+  public:
+    feed_reader(const bucket_state& from, tails& place, std::string_view below, std::size_t most_changes)
+        : from_(from), place_(place), below_(below), most_changes_(most_changes), upto_(from.to_vector(from.durable())) {}
+
+    result<feed_batch> read() {
+        if (auto reaches = check_floor(); !reaches) return fail(reaches.error());
+        for (const auto& f : from_.folds_) {
+            const auto covers = f.covers();
+            if (seen().covers(covers)) continue;
+            // In the order of arrival: after one that is not on disk nothing is.
+            if (!upto_.covers(covers)) break;
+            if (auto done = read_records(f.before); !done) return fail(done.error());
+            batch_.more = batch_.more || is_full();
+            if (batch_.more) return std::move(batch_);
+            if (auto done = read_fold(f); !done) return fail(done.error());
+        }
+        if (auto done = read_records(upto_); !done) return fail(done.error());
+        return std::move(batch_);
     }
-    feed_batch batch;
-    std::size_t changes = 0;
-    std::size_t records = 0;
-    const auto& self = store_.self().id;
-    const auto is_full = [&] { return changes >= most_changes || records >= most_records; };
-    const auto keep = [&](feed_step step) {
+
+  private:
+    version_vector seen() const { return from_.to_vector(place_); }
+    const replica_id& id(origin o) const { return from_.store_.origins().id(o); }
+    bool is_full() const { return changes_ >= most_changes_ || records_ >= most_records; }
+
+    result<void> check_floor() const {
+        for (const auto& [writer, last] : from_.floor_) {
+            const auto it = place_.find(writer);
+            if (it != place_.end() && it->second.sequence >= last.sequence) continue;
+            return fail(errc::behind_cut, "the log of bucket \"" + from_.name_ + "\" has been cut up to transaction " +
+                                              std::to_string(last.sequence) + " of replica " + to_string(id(writer)) +
+                                              ", which the feed has not seen");
+        }
+        return {};
+    }
+
+    void keep(feed_step step) {
         if (step.changes.empty()) return;
-        changes += step.changes.size();
-        batch.steps.push_back(std::move(step));
-    };
-    const auto read_records = [&](const version_vector& end) -> result<void> {
-        const auto seen = vector_of_place(place);
+        changes_ += step.changes.size();
+        batch_.steps.push_back(std::move(step));
+    }
+
+    result<void> read_records(const version_vector& end) {
+        const auto begin = seen();
         std::vector<std::unique_ptr<oplog::record_stream>> streams;
-        for (const auto& [writer, sequence] : end.beyond(seen)) {
-            streams.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, store_.origins().id(writer),
-                                                           seen.at(writer) + 1, sequence));
+        for (const auto& [writer, sequence] : end.beyond(begin)) {
+            streams.push_back(std::make_unique<log_stream>(from_.store_.engine(), from_.number_, writer, id(writer), begin.at(writer) + 1, sequence));
         }
         oplog::merged_stream merged(std::move(streams));
         for (auto* top = merged.top(); top != nullptr; top = merged.top()) {
-            if (is_full()) {
-                batch.more = true;
-                return {};
-            }
-            const dot id{*store_.origins().find(top->origin()), top->sequence()};
-            const auto record = open_logged(*top);
+            batch_.more = is_full();
+            if (batch_.more) return {};
+            const dot me{*from_.store_.origins().find(top->origin()), top->sequence()};
+            const auto record = from_.open_logged(*top);
             if (!record) return fail(record.error());
-            const bool is_local = top->origin().value == self.value;
-            feed_step step{is_local ? change_cause::local : change_cause::remote, {top->origin(), id.sequence}, merged.at(), {}, {}};
-            step_writer to(step, below);
-            crdt::changes_input in(record->payload, id.writer, record->mentioned);
+            const bool is_local = top->origin().value == from_.store_.self().id.value;
+            feed_step step{is_local ? change_cause::local : change_cause::remote, {top->origin(), me.sequence}, merged.at(), {}, {}};
+            step_writer to(step, below_);
+            crdt::changes_input in(record->payload, me.writer, record->mentioned);
             for (const auto& removal : in.removals()) to.removal(removal);
             std::string_view path;
-            for (crdt::delta change; in.next(path, change);) to.row(path, change.change, [&](const dot& d) { return d == id; });
-            if (!in.members()) return undecodable(*top);
+            for (crdt::delta change; in.next(path, change);) to.row(path, change.change, [&](const dot& d) { return d == me; });
+            if (!in.members()) return from_.undecodable(*top);
             keep(std::move(step));
-            place[id.writer] = {id.sequence, top->head(), merged.at()};
-            ++records;
+            place_[me.writer] = {me.sequence, top->head(), merged.at()};
+            ++records_;
             merged.next();
         }
         return merged.status();
-    };
-    for (const auto& f : folds_) {
-        const auto covers = f.covers();
-        if (vector_of_place(place).covers(covers)) continue;
-        if (!upto.covers(covers)) break;
-        if (auto done = read_records(f.before); !done) return fail(done.error());
-        if (is_full()) batch.more = true;
-        if (batch.more) return batch;
-        const auto chunk = load_fold(f);
+    }
+
+    result<void> read_fold(const logged_fold& f) {
+        const auto chunk = from_.load_fold(f);
         if (!chunk) return fail(chunk.error());
-        const auto folded = decode_logged(*chunk);
+        const auto folded = from_.decode_logged(*chunk);
         if (!folded) return fail(folded.error());
         const auto& first = f.ranges.front();
-        feed_step step{change_cause::catch_up, {store_.origins().id(first.writer), first.last}, f.greatest, {}, {}};
-        for (const auto& r : f.ranges) step.ranges.push_back({store_.origins().id(r.writer), r.first, r.last});
-        step_writer to(step, below);
+        feed_step step{change_cause::catch_up, {id(first.writer), first.last}, f.greatest, {}, {}};
+        for (const auto& r : f.ranges) step.ranges.push_back({id(r.writer), r.first, r.last});
+        step_writer to(step, below_);
         for (const auto& removal : folded->removals) to.removal(removal);
         for (const auto& r : folded->rows) to.row(r.key, r.change.change, [&](const dot& d) { return crdt::holds(f.ranges, d); });
         keep(std::move(step));
-        for (std::size_t i = 0; i < f.ranges.size(); ++i) place[f.ranges[i].writer] = {f.ranges[i].last, f.heads[i], f.ends[i]};
+        for (std::size_t i = 0; i < f.ranges.size(); ++i) place_[f.ranges[i].writer] = {f.ranges[i].last, f.heads[i], f.ends[i]};
+        return {};
     }
-    if (auto done = read_records(upto); !done) return fail(done.error());
-    return batch;
+
+    const bucket_state& from_;
+    tails& place_;
+    std::string_view below_;
+    std::size_t most_changes_;
+    version_vector upto_;
+    feed_batch batch_;
+    std::size_t changes_ = 0;
+    std::size_t records_ = 0;
+};
+
+result<feed_batch> bucket_state::read_feed(tails& place, std::string_view below, std::size_t most_changes) const {
+    const std::shared_lock uncut(cut_mutex_);
+    return feed_reader(*this, place, below, most_changes).read();
 }
 
 result<std::string> bucket_state::feed_token(const tails& place) const {

@@ -143,6 +143,7 @@ class bucket_state {
     result<const char*> find_wrong_row(std::string_view path, const crdt::delta& change);
     result<examined> examine(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
     result<examined> examine_fold(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
+    class feed_reader;
     // The log, read: bucket_log.cpp. Under cut_mutex_.
     struct stretch;
     result<stretch> survey(const positions& after) const;

@@ -301,10 +301,6 @@ result<bool> shop::remove_tag(const std::string& sku, const std::string& tag, se
     });
 }
 
-result<std::optional<stock_level>> shop::find_stock(const std::string& sku) const {
-    return bucket_.read([&](const map_view& root) { return find_stock_in(root, sku); });
-}
-
 sale<std::optional<stock_level>> shop::add_stock(const std::string& sku, std::int64_t pieces,
                                                  session& client) {
     return sell(client, [&](transaction& tx, shortage& lacking) -> result<std::optional<stock_level>> {

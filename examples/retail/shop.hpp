@@ -161,8 +161,7 @@ class shop {
     result<bool> add_tag(const std::string& sku, const std::string& tag, session& client);
     result<bool> remove_tag(const std::string& sku, const std::string& tag, session& client);
 
-    // Of these four the answer is nothing where there is no such product.
-    result<std::optional<stock_level>> find_stock(const std::string& sku) const;
+    // Of these three the answer is the stock afterwards, or nothing where there is no such product.
     /// Adds pieces, or takes some away where they are below zero.
     sale<std::optional<stock_level>> add_stock(const std::string& sku, std::int64_t pieces, session& client);
     /// Lets another instance sell so many that this one might have sold. Does not wait.

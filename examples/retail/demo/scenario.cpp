@@ -67,8 +67,10 @@ std::vector<std::string> delivery_bodies(const cart& pieces) {
         items.clear();
     };
     for (const auto& [sku, count] : pieces) {
-        items.push_back({{"sku", sku}, {"add", count}});
-        if (items.size() == max_deliveries) finish();
+        for (auto left = count; left > 0; left -= max_quantity) {
+            items.push_back({{"sku", sku}, {"add", std::min(left, max_quantity)}});
+            if (items.size() == max_deliveries) finish();
+        }
     }
     finish();
     return bodies;

@@ -56,7 +56,7 @@ TEST_CASE("an order waits until the others let this instance sell, and lets othe
     stocked s(patient);
     std::atomic<bool> answered = false;
     std::thread connected([&] {
-        while (!answered) (void)s.calling.sync_once("127.0.0.1:" + std::to_string(s.listening.port()));
+        while (!answered) s.sync();
     });
     const auto response = s.edge.call("POST", "/orders", order_of("A", "1", 3));
     answered = true;
@@ -65,11 +65,13 @@ TEST_CASE("an order waits until the others let this instance sell, and lets othe
 
     // Of what nobody has it does not wait, and while one waits another one is served.
     CHECK(s.edge.refuse(409, "POST", "/orders", order_of("B", "1", 11)) == "out_of_stock");
-    std::thread waiting([&] { s.edge.expect(201, "POST", "/orders", order_of("C", "1", 7)); });
+    unsigned status = 0;
+    std::thread waiting([&] { status = s.edge.call("POST", "/orders", order_of("C", "1", 7)).status; });
     s.edge.expect(200, "POST", "/stock", R"({"items":[{"sku":"2","add":1}]})");
     s.edge.expect(201, "POST", "/orders", order_of("D", "2", 1));
     s.edge.expect(200, "POST", "/products/1/stock", R"({"add":7})");
     waiting.join();
+    CHECK(status == 201);
 }
 
 TEST_CASE("two tills, one last item, no connection: one order is refused, and none later") {
@@ -169,7 +171,7 @@ TEST_CASE("a session waits for what it has seen") {
     patient.session_wait = std::chrono::minutes{2};
     stocked s(patient);
     const auto token = s.edge.call("PUT", "/products/2", described("1")).session_token;
-    std::thread meeting([&] { s.meet(); });
+    std::thread meeting([&] { s.sync(); });
     CHECK(s.cloud.call("GET", "/products/2", {}, token).status == 200);
     meeting.join();
 }

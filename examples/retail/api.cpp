@@ -19,12 +19,21 @@ struct api::call {
     std::vector<std::string> path;  ///< what stands in the pattern's {}, decoded; each a valid id
     std::map<std::string, std::string> query;
     std::string_view body;
+    anabranch::session_token& session;  ///< writes add to it
+};
+
+/// What a client has seen, and the token that it is answered with.
+struct api::client_session {
+    anabranch::session_token seen;
+    anabranch::session_token seen_before;
+    std::string token;
 };
 
 struct api::route {
     std::string_view method;
     std::string_view pattern;
     http_response (api::*handler)(const call&);
+    bool is_of_instance = false;  ///< tells about this instance: no session's business
 };
 
 const std::vector<api::route>& api::routes() {
@@ -32,9 +41,13 @@ const std::vector<api::route>& api::routes() {
         {"GET", "/products", &api::list_products},
         {"GET", "/products/{sku}", &api::get_product},
         {"PUT", "/products/{sku}", &api::put_product},
+        {"GET", "/products/{sku}/conflicts", &api::list_conflicts},
         {"POST", "/products/{sku}/stock", &api::post_stock},
+        {"POST", "/products/{sku}/stock/transfer", &api::post_transfer},
+        {"POST", "/products/{sku}/stock/request", &api::post_request},
         {"PUT", "/products/{sku}/tags/{tag}", &api::put_tag},
         {"DELETE", "/products/{sku}/tags/{tag}", &api::delete_tag},
+        {"POST", "/stock", &api::post_deliveries},
         {"GET", "/carts/{customer}", &api::get_cart},
         {"DELETE", "/carts/{customer}", &api::delete_cart},
         {"POST", "/carts/{customer}/items", &api::post_cart_item},
@@ -44,9 +57,10 @@ const std::vector<api::route>& api::routes() {
         {"POST", "/orders", &api::post_order},
         {"GET", "/orders/{id}", &api::get_order},
         {"GET", "/customers/{customer}/orders", &api::list_customer_orders},
-        {"GET", "/status", &api::get_status},
-        {"GET", "/digest", &api::get_digest},
-        {"GET", "/ready", &api::get_ready},
+        {"GET", "/changes", &api::get_changes, true},
+        {"GET", "/status", &api::get_status, true},
+        {"GET", "/digest", &api::get_digest, true},
+        {"GET", "/ready", &api::get_ready, true},
     };
     return table;
 }
@@ -74,6 +88,12 @@ request_error as_request_error(const anabranch::error& failure) {
             return {503, "retired", failure.message};
         case errc::refused:
             return {409, "refused", failure.message};
+        case errc::insufficient_rights:
+            return {409, "out_of_stock", failure.message};
+        case errc::invalid_token:
+            return {400, "invalid_token", failure.message};
+        case errc::behind_cut:
+            return {410, "behind_cut", "read anew: " + failure.message};
         case errc::invalid_argument:
             return {422, "unacceptable", failure.message};
         case errc::limit_exceeded:
@@ -85,9 +105,15 @@ request_error as_request_error(const anabranch::error& failure) {
     }
 }
 
+request_error as_request_error(const shortage& lacking) {
+    auto problem = as_request_error(static_cast<const anabranch::error&>(lacking));
+    if (lacking.code == errc::insufficient_rights) problem.details = to_json(lacking);
+    return problem;
+}
+
 /// The value of a result; an error becomes the answer.
-template <class T>
-T value_of(anabranch::result<T> outcome) {
+template <class T, class Error>
+T value_of(tl::expected<T, Error> outcome) {
     if (!outcome) throw as_request_error(outcome.error());
     if constexpr (!std::is_void_v<T>) return std::move(*outcome);
 }
@@ -148,38 +174,67 @@ http_response page_answer(const char* name, page<T> found) {
     return answer(200, body);
 }
 
-}  // namespace
-
-http_response error_response(unsigned status, const std::string& code, const std::string& message) {
-    return answer(status, {{"error", valid_utf8(message) ? message : code}, {"code", code}});
+http_response stock_answer(const std::string& sku, const std::optional<stock_level>& level) {
+    if (!level) throw not_found("product " + sku);
+    return answer(200, to_json(sku, *level));
 }
 
-api::api(anabranch::store store, anabranch::bucket bucket, anabranch::durability durability,
+}  // namespace
+
+http_response error_response(unsigned status, const std::string& code, const std::string& message,
+                             const json::object& details) {
+    json::object body{{"error", valid_utf8(message) ? message : code}, {"code", code}};
+    body.insert(details.begin(), details.end());
+    return answer(status, body);
+}
+
+api::api(anabranch::store store, anabranch::bucket bucket, api_options options,
          std::function<std::vector<anabranch::peer_status>()> peers)
     : store_(std::move(store)),
       bucket_(bucket),
-      shop_(std::move(bucket), durability),
+      shop_(std::move(bucket), options.shop),
+      session_wait_(options.session_wait),
       peers_(std::move(peers)) {}
 
 http_response api::handle(const http_request& request) {
+    client_session client;
+    http_response response;
     try {
-        return dispatch(request);
+        response = dispatch(request, client);
     } catch (const request_error& failure) {
-        auto response = error_response(failure.status, failure.code, failure.what());
+        response = error_response(failure.status, failure.code, failure.what(), failure.details);
         response.retry_after = failure.retry_after;
-        return response;
     } catch (const std::exception& failure) {
-        return error_response(500, "internal", failure.what());
+        response = error_response(500, "internal", failure.what());
     }
+    // Also beside an error: what a write has found counts, too.
+    if (client.seen != client.seen_before) {
+        if (auto token = bucket_.seal(client.seen)) client.token = std::move(*token);
+    }
+    response.session_token = std::move(client.token);
+    return response;
 }
 
-http_response api::dispatch(const http_request& request) {
+/// Reads the token that came with a request, and waits for what it has seen.
+void api::open_session(const std::string& token, client_session& client) {
+    client.seen = client.seen_before = value_of(bucket_.unseal(token));
+    client.token = token;
+    const auto missing = bucket_.wait_for(client.seen, session_wait_);
+    if (!missing && missing.error().code == errc::retired) {
+        throw request_error(409, "session_lost", missing.error().message);
+    }
+    if (value_of(missing) == 0) return;
+    request_error behind(503, "behind", "this instance has not seen yet what this session has", 1);
+    behind.details["missing"] = *missing;
+    throw behind;
+}
+
+http_response api::dispatch(const http_request& request, client_session& client) {
     const auto target = boost::urls::parse_origin_form(request.target);
     if (!target) throw request_error(400, "bad_target", "the request's target is not a path");
     std::vector<std::string> path;
     for (const auto& segment : target->segments()) path.emplace_back(segment.begin(), segment.end());
 
-    call found;
     std::string allowed;
     for (const auto& candidate : routes()) {
         auto arguments = match(candidate.pattern, path);
@@ -189,11 +244,13 @@ http_response api::dispatch(const http_request& request) {
             continue;
         }
         for (const auto& argument : *arguments) require_id(argument, "a name in the path");
-        found.path = std::move(*arguments);
+        if (!candidate.is_of_instance && !request.session_token.empty()) {
+            open_session(request.session_token, client);
+        }
+        call found{std::move(*arguments), {}, request.body, client.seen};
         for (const auto& parameter : target->params()) {
             found.query.insert_or_assign(std::string(parameter.key), std::string(parameter.value));
         }
-        found.body = request.body;
         return (this->*candidate.handler)(found);
     }
     if (allowed.empty()) throw not_found("such resource");
@@ -213,27 +270,57 @@ http_response api::get_product(const call& c) {
 }
 
 http_response api::put_product(const call& c) {
-    const bool created = value_of(shop_.put_product(c.path[0], parse_product_update(parse_object(c.body))));
+    const auto update = parse_product_update(parse_object(c.body));
+    const bool created = value_of(shop_.put_product(c.path[0], update, c.session));
     auto response = get_product(c);
     response.status = created ? 201 : 200;
     return response;
 }
 
+http_response api::list_conflicts(const call& c) {
+    const auto found = value_of(shop_.list_contenders(c.path[0]));
+    if (!found) throw not_found("product " + c.path[0]);
+    json::array contenders;
+    for (const auto& contender : *found) contenders.push_back(to_json(contender));
+    return answer(200, {{"sku", c.path[0]}, {"contenders", std::move(contenders)}});
+}
+
 http_response api::post_stock(const call& c) {
     const auto body = parse_object(c.body);
-    const auto stock =
-        value_of(shop_.add_stock(c.path[0], members(body).number("add", -max_quantity, max_quantity)));
-    if (!stock) throw not_found("product " + c.path[0]);
-    return answer(200, {{"sku", c.path[0]}, {"stock", *stock}});
+    const auto pieces = members(body).number("add", -max_quantity, max_quantity);
+    return stock_answer(c.path[0], value_of(shop_.add_stock(c.path[0], pieces, c.session)));
+}
+
+http_response api::post_transfer(const call& c) {
+    const auto body = parse_object(c.body);
+    const auto to = members(body).replica("to");
+    const auto pieces = members(body).number("amount", 1, max_quantity);
+    const auto given = shop_.transfer_stock(c.path[0], to, pieces, c.session);
+    if (!given && given.error().code == errc::not_a_member && bucket_.is_member()) {  // the other is none
+        throw request_error(422, "unknown_replica", given.error().message);
+    }
+    return stock_answer(c.path[0], value_of(given));
+}
+
+http_response api::post_request(const call& c) {
+    const auto body = parse_object(c.body);
+    const auto pieces = members(body).number("rights", 0, max_quantity);
+    return stock_answer(c.path[0], value_of(shop_.request_stock(c.path[0], pieces, c.session)));
+}
+
+http_response api::post_deliveries(const call& c) {
+    const auto deliveries = parse_deliveries(parse_object(c.body));
+    value_of(shop_.deliver(deliveries, c.session));
+    return answer(200, {{"items", deliveries.size()}});
 }
 
 http_response api::put_tag(const call& c) {
-    if (!value_of(shop_.add_tag(c.path[0], c.path[1]))) throw not_found("product " + c.path[0]);
+    if (!value_of(shop_.add_tag(c.path[0], c.path[1], c.session))) throw not_found("product " + c.path[0]);
     return get_product(c);
 }
 
 http_response api::delete_tag(const call& c) {
-    if (!value_of(shop_.remove_tag(c.path[0], c.path[1]))) throw not_found("product " + c.path[0]);
+    if (!value_of(shop_.remove_tag(c.path[0], c.path[1], c.session))) throw not_found("product " + c.path[0]);
     return get_product(c);
 }
 
@@ -242,7 +329,7 @@ http_response api::get_cart(const call& c) {
 }
 
 http_response api::delete_cart(const call& c) {
-    value_of(shop_.empty_cart(c.path[0]));
+    value_of(shop_.empty_cart(c.path[0], c.session));
     return get_cart(c);
 }
 
@@ -250,12 +337,12 @@ http_response api::post_cart_item(const call& c) {
     const auto body = parse_object(c.body);
     const auto sku = members(body).id("sku");
     const auto quantity = members(body).number("quantity", 1, max_quantity);
-    if (!value_of(shop_.add_to_cart(c.path[0], sku, quantity))) throw not_found("product " + sku);
+    if (!value_of(shop_.add_to_cart(c.path[0], sku, quantity, c.session))) throw not_found("product " + sku);
     return get_cart(c);
 }
 
 http_response api::delete_cart_item(const call& c) {
-    value_of(shop_.remove_from_cart(c.path[0], c.path[1]));
+    value_of(shop_.remove_from_cart(c.path[0], c.path[1], c.session));
     return get_cart(c);
 }
 
@@ -273,12 +360,12 @@ http_response api::post_checkout(const call& c) {
     const members fields(body);
     const auto id = fields.id("id");
     const order_head head{c.path[0], fields.text("country"), fields.text("date")};
-    return order_response(id, value_of(shop_.check_out(c.path[0], id, head)));
+    return order_response(id, value_of(shop_.check_out(c.path[0], id, head, c.session)));
 }
 
 http_response api::post_order(const call& c) {
     const auto placed = parse_order(parse_object(c.body));
-    return order_response(placed.id, value_of(shop_.place(placed)));
+    return order_response(placed.id, value_of(shop_.place(placed, c.session)));
 }
 
 http_response api::get_order(const call& c) {
@@ -315,6 +402,20 @@ http_response api::get_status(const call&) {
 
 http_response api::get_digest(const call&) {
     return answer(200, {{"digest", anabranch::to_string(value_of(bucket_.digest()))}});
+}
+
+/// Without a token it only makes one, of this moment: who wants the state first reads it after that.
+http_response api::get_changes(const call& c) {
+    const auto range = range_of(c.query);
+    std::vector<anabranch::field> below;
+    if (!range.prefix.empty()) below.push_back({range.prefix, anabranch::field_type::map});
+    auto changes = value_of(range.after ? bucket_.resume(*range.after, below) : bucket_.watch(below));
+    const auto batch = range.after ? value_of(changes.pull(range.limit)) : anabranch::feed_batch{};
+    json::array steps;
+    for (const auto& step : batch.steps) steps.push_back(to_json(step));
+    return answer(200, {{"steps", std::move(steps)},
+                        {"token", value_of(changes.token())},
+                        {"more", batch.more}});
 }
 
 /// For a balancer: reads would do, but writes are refused until this instance has joined the others.

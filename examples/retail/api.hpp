@@ -2,6 +2,8 @@
 #pragma once
 
 #include <anabranch/replica.hpp>
+#include <boost/json/object.hpp>
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -14,23 +16,32 @@ struct http_request {
     std::string method;
     std::string target;  ///< path and query, percent-encoded
     std::string body;
+    std::string session_token{};  ///< the Session-Token header; empty: none
 };
 
 struct http_response {
     unsigned status = 200;
-    std::string body;          ///< JSON
-    std::string allow{};       ///< the Allow header of a 405
-    unsigned retry_after = 0;  ///< seconds, the Retry-After header of a 503; 0: none
+    std::string body;             ///< JSON
+    std::string allow{};          ///< the Allow header of a 405
+    unsigned retry_after = 0;     ///< seconds, the Retry-After header of a 503; 0: none
+    std::string session_token{};  ///< the Session-Token header; empty: none
 };
 
-/// {"error": message, "code": code}
-http_response error_response(unsigned status, const std::string& code, const std::string& message);
+/// {"error": message, "code": code}, and the details.
+http_response error_response(unsigned status, const std::string& code, const std::string& message,
+                             const boost::json::object& details = {});
+
+struct api_options {
+    shop_options shop{};
+    /// What comes with a session token waits so long for this instance to catch up with it.
+    std::chrono::milliseconds session_wait{250};
+};
 
 /// Thread-safe.
 class api {
   public:
     /// `peers` is asked for GET /status.
-    api(anabranch::store store, anabranch::bucket bucket, anabranch::durability durability,
+    api(anabranch::store store, anabranch::bucket bucket, api_options options,
         std::function<std::vector<anabranch::peer_status>()> peers);
 
     /// Never throws: whatever goes wrong becomes an answer.
@@ -38,14 +49,20 @@ class api {
 
   private:
     struct call;
+    struct client_session;
     struct route;
     static const std::vector<route>& routes();
-    http_response dispatch(const http_request& request);
+    http_response dispatch(const http_request& request, client_session& client);
+    void open_session(const std::string& token, client_session& client);
 
     http_response list_products(const call& c);
     http_response get_product(const call& c);
     http_response put_product(const call& c);
+    http_response list_conflicts(const call& c);
     http_response post_stock(const call& c);
+    http_response post_transfer(const call& c);
+    http_response post_request(const call& c);
+    http_response post_deliveries(const call& c);
     http_response put_tag(const call& c);
     http_response delete_tag(const call& c);
     http_response get_cart(const call& c);
@@ -59,6 +76,7 @@ class api {
     http_response list_customer_orders(const call& c);
     http_response get_status(const call& c);
     http_response get_digest(const call& c);
+    http_response get_changes(const call& c);
     http_response get_ready(const call& c);
 
     http_response order_response(const std::string& id, placement outcome);
@@ -66,6 +84,7 @@ class api {
     anabranch::store store_;
     anabranch::bucket bucket_;
     shop shop_;
+    const std::chrono::milliseconds session_wait_;
     std::function<std::vector<anabranch::peer_status>()> peers_;
 };
 

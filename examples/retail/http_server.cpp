@@ -36,6 +36,8 @@ struct connection {
     bool waiting = false;      // for a request to begin
 };
 
+constexpr auto session_header = "Session-Token";
+
 using http_message = http::response<http::string_body>;
 
 http_message to_message(http_response response, unsigned version, bool keep_alive) {
@@ -45,6 +47,7 @@ http_message to_message(http_response response, unsigned version, bool keep_aliv
     if (response.retry_after > 0) {
         message.set(http::field::retry_after, std::to_string(response.retry_after));
     }
+    if (!response.session_token.empty()) message.set(session_header, response.session_token);
     message.keep_alive(keep_alive);
     message.prepare_payload();
     return message;
@@ -156,7 +159,8 @@ class http_server::impl {
                 keep_alive = request.keep_alive() && !stopping_;
                 const bool head = request.method() == http::verb::head;  // a GET whose body stays here
                 const std::string method = head ? "GET" : std::string(request.method_string());
-                auto response = handle_({method, std::string(request.target()), request.body()});
+                auto response = handle_({method, std::string(request.target()), request.body(),
+                                         std::string(request[session_header])});
                 message = to_message(std::move(response), request.version(), keep_alive);
                 if (head) message.body().clear();
             }

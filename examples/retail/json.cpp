@@ -44,6 +44,56 @@ std::string_view name_of(anabranch::session_phase phase) {
     return "unknown";
 }
 
+std::string_view name_of(anabranch::standing why) {
+    switch (why) {
+        case anabranch::standing::only:
+            return "only";
+        case anabranch::standing::latest:
+            return "latest";
+        case anabranch::standing::greater_replica:
+            return "greater_replica";
+        case anabranch::standing::earlier:
+            return "earlier";
+        case anabranch::standing::lesser_replica:
+            return "lesser_replica";
+        case anabranch::standing::together:
+            return "together";
+        case anabranch::standing::summed:
+            return "summed";
+        case anabranch::standing::unremoved:
+            return "unremoved";
+        case anabranch::standing::removal:
+            return "removal";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(anabranch::change_cause cause) {
+    switch (cause) {
+        case anabranch::change_cause::local:
+            return "local";
+        case anabranch::change_cause::remote:
+            return "remote";
+        case anabranch::change_cause::catch_up:
+            return "catch_up";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(anabranch::change_kind what) {
+    switch (what) {
+        case anabranch::change_kind::written:
+            return "written";
+        case anabranch::change_kind::removed:
+            return "removed";
+        case anabranch::change_kind::emptied:
+            return "emptied";
+        case anabranch::change_kind::rights:
+            return "rights";
+    }
+    return "unknown";
+}
+
 }  // namespace
 
 void require_id(const std::string& text, const std::string& what) {
@@ -106,6 +156,12 @@ money members::amount(std::string_view name) const {
     return *amount;
 }
 
+anabranch::replica_id members::replica(std::string_view name) const {
+    const auto id = parse_replica_id(string(name));
+    if (!id) bad_member(path(name), "is not a replica as /status names them");
+    return *id;
+}
+
 const json::array& members::array(std::string_view name) const {
     const json::array* items = at(name).if_array();
     if (!items) bad_member(path(name), "is not an array");
@@ -122,6 +178,23 @@ std::vector<std::string> members::ids(std::string_view name) const {
         require_id(texts.back(), "member \"" + where + "\"");
     }
     return texts;
+}
+
+std::vector<delivery> parse_deliveries(const json::object& object) {
+    const members body(object);
+    std::vector<delivery> parsed;
+    const json::array& items = body.array("items");
+    if (items.empty()) unacceptable("member \"items\"", "is empty");
+    if (items.size() > max_deliveries) {
+        unacceptable("member \"items\"", "has more than " + std::to_string(max_deliveries) + " items");
+    }
+    for (const json::value& item : items) {
+        const std::string where = "items[" + std::to_string(parsed.size()) + "]";
+        if (!item.is_object()) bad_member(where, "is not an object");
+        const members fields(item.as_object(), where + ".");
+        parsed.push_back({fields.id("sku"), fields.number("add", 0, max_quantity)});
+    }
+    return parsed;
 }
 
 order parse_order(const json::object& object) {
@@ -147,18 +220,20 @@ order parse_order(const json::object& object) {
 product_update parse_product_update(const json::object& object) {
     const members body(object);
     product_update update{{body.text("name"), body.amount("price")}, 0, {}};
-    if (body.has("stock")) update.initial_stock = body.number("stock", -max_quantity, max_quantity);
+    if (body.has("stock")) update.initial_stock = body.number("stock", 0, max_quantity);
     if (body.has("tags")) update.tags = body.ids("tags");
     return update;
 }
 
 json::object to_json(const product& p) {
     json::array tags(p.tags.begin(), p.tags.end());
-    json::object object{{"sku", p.sku}, {"name", nullptr}, {"price", nullptr}, {"stock", p.stock}};
+    json::object object{{"sku", p.sku}, {"name", nullptr}, {"price", nullptr}};
     if (p.head) {
         object["name"] = p.head->name;
         object["price"] = to_string(p.head->price);
     }
+    object["stock"] = p.stock;
+    object["available"] = p.available;
     object["tags"] = std::move(tags);
     return object;
 }
@@ -226,6 +301,57 @@ json::object to_json(const anabranch::peer_status& peer) {
                         {"sequence", transaction.id.sequence}});
     }
     object["held"] = std::move(held);
+    return object;
+}
+
+json::object to_json(const std::string& sku, const stock_level& level) {
+    return {{"sku", sku}, {"stock", level.stock}, {"available", level.available}};
+}
+
+json::object to_json(const shortage& lacking) {
+    json::array elsewhere;
+    for (const auto& other : lacking.elsewhere) {
+        elsewhere.push_back({{"replica", to_string(other.replica)}, {"amount", other.amount}});
+    }
+    return {{"sku", lacking.sku},
+            {"asked", lacking.asked},
+            {"here", lacking.here},
+            {"elsewhere", std::move(elsewhere)}};
+}
+
+json::object to_json(const head_contender& contender) {
+    json::object object{{"replica", to_string(contender.writer.origin)},
+                        {"sequence", contender.writer.sequence},
+                        {"time", nullptr},
+                        {"name", contender.head.name},
+                        {"price", to_string(contender.head.price)},
+                        {"shown", contender.is_shown},
+                        {"why", name_of(contender.why)}};
+    if (contender.at) object["time"] = iso_8601(*contender.at);
+    return object;
+}
+
+json::object to_json(const anabranch::feed_step& step) {
+    json::array changes;
+    for (const auto& change : step.changes) {
+        json::array path;
+        for (const auto& field : change.path) path.emplace_back(field.name);
+        json::object object{{"path", std::move(path)}, {"element", nullptr}, {"what", name_of(change.what)}};
+        if (change.element) object["element"] = *change.element;
+        changes.push_back(std::move(object));
+    }
+    json::object object{{"cause", name_of(step.cause)},
+                        {"replica", to_string(step.transaction.origin)},
+                        {"sequence", step.transaction.sequence},
+                        {"time", iso_8601(step.at)},
+                        {"changes", std::move(changes)}};
+    if (step.ranges.empty()) return object;
+    json::array ranges;
+    for (const auto& range : step.ranges) {
+        ranges.push_back(
+            {{"replica", to_string(range.origin)}, {"first", range.first}, {"last", range.last}});
+    }
+    object["ranges"] = std::move(ranges);
     return object;
 }
 

@@ -23,7 +23,8 @@ struct request_error : std::runtime_error {
           retry_after(seconds) {}
     unsigned status;
     std::string code;
-    unsigned retry_after;  ///< seconds until it may go better; 0: unknown
+    unsigned retry_after;           ///< seconds until it may go better; 0: unknown
+    boost::json::object details{};  ///< what stands in the answer beside message and code
 };
 
 boost::json::object to_json(const product& p);
@@ -32,6 +33,11 @@ boost::json::object to_json(const std::string& customer, const cart& items);
 boost::json::array to_json(const anabranch::frontier& frontier);
 boost::json::object to_json(const anabranch::peer_status& peer);
 boost::json::object to_json(const anabranch::member_status& member);
+boost::json::object to_json(const std::string& sku, const stock_level& level);
+boost::json::object to_json(const head_contender& contender);
+boost::json::object to_json(const anabranch::feed_step& step);
+/// Beside an error's message and code.
+boost::json::object to_json(const shortage& lacking);
 
 /// The body's one JSON object. Throws request_error, like everything below.
 boost::json::object parse_object(std::string_view body);
@@ -49,6 +55,7 @@ class members {
     /// A whole number from min to max.
     std::int64_t number(std::string_view name, std::int64_t min, std::int64_t max) const;
     money amount(std::string_view name) const;
+    anabranch::replica_id replica(std::string_view name) const;
     std::vector<std::string> ids(std::string_view name) const;
     const boost::json::array& array(std::string_view name) const;
 
@@ -63,6 +70,7 @@ class members {
 };
 
 order parse_order(const boost::json::object& object);
+std::vector<delivery> parse_deliveries(const boost::json::object& object);
 product_update parse_product_update(const boost::json::object& object);
 
 /// Throws a request_error with status 422 where `text` is no id.

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <anabranch/replica.hpp>
 #include <anabranch/store.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
@@ -11,11 +12,17 @@
 
 namespace {
 
+// A request that waits, for stock or for its session, holds one of them.
+constexpr std::size_t serving_threads = 16;
+constexpr int most_wait_ms = 20'000;
+
 struct service_options {
     std::string data;
     bool creates = false;
     std::string http = "127.0.0.1:8080";
     std::string durability = "os";
+    long stock_wait_ms = 250;
+    long session_wait_ms = 250;
     anabranch::replica_options replica;
     anabranch::tls_credentials tls;
 };
@@ -55,6 +62,16 @@ std::optional<int> parse_command_line(int argc, char** argv, service_options& op
                    "what an answered write survives: os, the death of the process; disk, the loss of power")
         ->check(CLI::IsMember({"os", "disk"}))
         ->capture_default_str();
+    app.add_option("--stock-wait", options.stock_wait_ms,
+                   "milliseconds that an order for stock which only other instances may sell waits for them "
+                   "to let this one; 0: never")
+        ->check(CLI::Range(0, most_wait_ms))
+        ->capture_default_str();
+    app.add_option("--session-wait", options.session_wait_ms,
+                   "milliseconds that a request with a Session-Token waits for this instance to catch up; 0: "
+                   "never")
+        ->check(CLI::Range(0, most_wait_ms))
+        ->capture_default_str();
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& problem) {
@@ -78,8 +95,11 @@ int serve(const service_options& options) {
     anabranch::replica replica(*store, options.replica);
     const auto durability =
         options.durability == "disk" ? anabranch::durability::disk : anabranch::durability::os;
-    retail::api api(*store, *bucket, durability, [&replica] { return replica.peers(); });
-    retail::http_server server(*retail::parse_endpoint(options.http), 2,
+    retail::api api(*store, *bucket,
+                    {.shop = {durability, std::chrono::milliseconds(options.stock_wait_ms)},
+                     .session_wait = std::chrono::milliseconds(options.session_wait_ms)},
+                    [&replica] { return replica.peers(); });
+    retail::http_server server(*retail::parse_endpoint(options.http), serving_threads,
                                [&api](const retail::http_request& request) { return api.handle(request); });
 
     if (auto started = replica.start(); !started) return give_up(started.error());

@@ -3,7 +3,7 @@
 // One bucket holds everything, so that an order and the stock it takes are one atomic transaction:
 //
 //   product / <sku>      head    last-writer register   name and price
-//                        stock   counter                concurrent sales all count
+//                        stock   bounded counter        concurrent sales all count, none of what is not there
 //                        tags    add-wins set
 //   order / <id>         head    last-writer register   customer, country, date
 //                        lines   last-writer register   written once, never changed
@@ -12,6 +12,7 @@
 #pragma once
 
 #include <anabranch/store.hpp>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -42,7 +43,19 @@ struct product {
     std::string sku;
     std::optional<product_head> head;  ///< nothing where orders name a product that nobody has described yet
     std::int64_t stock = 0;
+    std::int64_t available = 0;  ///< of the stock, what this instance may sell now
     std::vector<std::string> tags;
+};
+
+struct stock_level {
+    std::int64_t stock = 0;
+    std::int64_t available = 0;
+};
+
+/// Pieces that come in.
+struct delivery {
+    std::string sku;
+    std::int64_t pieces = 0;
 };
 
 /// What PUT /products/{sku} asks for.
@@ -101,45 +114,93 @@ enum class placement {
     conflict,  ///< another order has this id; nothing changed
 };
 
+/// Why stock was not taken: of one product this instance may not sell so many now. Or another error, and then
+/// there is nothing but its code and message.
+struct shortage : anabranch::refusal {
+    std::string sku;
+};
+template <class T>
+using sale = tl::expected<T, shortage>;
+
+/// One of the descriptions that instances gave a product without having seen each other's.
+struct head_contender {
+    anabranch::transaction_id writer;
+    std::optional<anabranch::timestamp> at;
+    product_head head;
+    bool is_shown = false;
+    anabranch::standing why{};
+};
+
 inline constexpr std::size_t max_order_lines = 2'000;
+inline constexpr std::size_t max_deliveries = 500;
 inline constexpr std::int64_t max_quantity = 1'000'000'000;
 
+struct shop_options {
+    anabranch::durability durability = anabranch::durability::os;
+    /// What takes stock that only others may sell waits so long for them to give it away. 0: never.
+    std::chrono::milliseconds stock_wait{250};
+};
+
 /// Thread-safe. Every write is one atomic transaction; errors are those of the library, except
-/// errc::refused for what the shop's own rules forbid.
+/// errc::refused for what the shop's own rules forbid. A write adds to the client's session what that depends
+/// on from now on: the transaction, or, where there was nothing to write, all that is here.
 class shop {
   public:
-    explicit shop(anabranch::bucket bucket, anabranch::durability durability = anabranch::durability::os)
-        : bucket_(std::move(bucket)), durability_(durability) {}
+    using session = anabranch::session_token;
+
+    explicit shop(anabranch::bucket bucket, shop_options options = {})
+        : bucket_(std::move(bucket)), options_(options) {}
 
     /// True where it described the product for the first time.
-    result<bool> put_product(const std::string& sku, const product_update& update);
+    result<bool> put_product(const std::string& sku, const product_update& update, session& client);
     result<std::optional<product>> find_product(const std::string& sku) const;
     result<page<product>> list_products(const anabranch::scan_range& range) const;
-    /// The stock afterwards; nothing where there is no such product.
-    result<std::optional<std::int64_t>> add_stock(const std::string& sku, std::int64_t pieces);
+    /// Nothing where there is no such product.
+    result<std::optional<std::vector<head_contender>>> list_contenders(const std::string& sku) const;
     /// False where there is no such product.
-    result<bool> add_tag(const std::string& sku, const std::string& tag);
-    result<bool> remove_tag(const std::string& sku, const std::string& tag);
+    result<bool> add_tag(const std::string& sku, const std::string& tag, session& client);
+    result<bool> remove_tag(const std::string& sku, const std::string& tag, session& client);
+
+    // Of these three the answer is the stock afterwards, or nothing where there is no such product.
+    /// Adds pieces, or takes some away where they are below zero.
+    sale<std::optional<stock_level>> add_stock(const std::string& sku, std::int64_t pieces, session& client);
+    /// Lets another instance sell so many that this one might have sold. Does not wait.
+    sale<std::optional<stock_level>> transfer_stock(const std::string& sku,
+                                                    const anabranch::replica_id& to, std::int64_t pieces,
+                                                    session& client);
+    /// Asks the others for as many as are missing here to have `pieces` available.
+    result<std::optional<stock_level>> request_stock(const std::string& sku, std::int64_t pieces,
+                                                     session& client);
+    /// Also of products that nobody has described yet.
+    result<void> deliver(const std::vector<delivery>& deliveries, session& client);
 
     result<cart> read_cart(const std::string& customer) const;
     /// False where there is no such product. The cart afterwards is `read_cart`'s.
-    result<bool> add_to_cart(const std::string& customer, const std::string& sku, std::int64_t quantity);
-    result<void> remove_from_cart(const std::string& customer, const std::string& sku);
-    result<void> empty_cart(const std::string& customer);
+    result<bool> add_to_cart(const std::string& customer, const std::string& sku, std::int64_t quantity,
+                             session& client);
+    result<void> remove_from_cart(const std::string& customer, const std::string& sku, session& client);
+    result<void> empty_cart(const std::string& customer, session& client);
     /// Turns the cart into an order, at today's prices. errc::refused for an empty cart.
     /// Where the customer has that order already, it stands and the cart stays as it is.
-    result<placement> check_out(const std::string& customer, const std::string& id, const order_head& head);
+    sale<placement> check_out(const std::string& customer, const std::string& id, const order_head& head,
+                              session& client);
 
-    /// Writes the order, takes its lines from stock and lists it with the customer.
-    result<placement> place(const order& placed);
+    /// Writes the order, takes its lines from stock and lists it with the customer; or none of it, where one
+    /// product is lacking.
+    sale<placement> place(const order& placed, session& client);
     result<std::optional<order>> find_order(const std::string& id) const;
     result<page<std::string>> list_orders(const anabranch::scan_range& range) const;
     result<page<std::string>> list_orders_of(const std::string& customer,
                                              const anabranch::scan_range& range) const;
 
   private:
+    template <class Function>
+    auto write(session& client, Function fn);
+    template <class Function>
+    auto sell(session& client, Function fn);
+
     anabranch::bucket bucket_;
-    anabranch::durability durability_;
+    shop_options options_;
 };
 
 }  // namespace retail

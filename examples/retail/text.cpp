@@ -1,6 +1,9 @@
 #include "text.hpp"
 
+#include <charconv>
+#include <chrono>
 #include <cstdint>
+#include <cstdio>
 
 namespace retail {
 
@@ -36,6 +39,33 @@ std::string why_not_id(std::string_view text) {
 std::string why_not_text(std::string_view text) {
     if (text.size() > max_text_bytes) return "is longer than " + std::to_string(max_text_bytes) + " bytes";
     return valid_utf8(text) ? "" : "is not UTF-8";
+}
+
+std::optional<anabranch::replica_id> parse_replica_id(std::string_view text) {
+    anabranch::replica_id id;
+    const std::size_t digits = 2 * id.value.size();
+    if (text.size() <= digits) return {};
+    for (std::size_t i = 0; i < id.value.size(); ++i) {
+        std::from_chars(text.data() + 2 * i, text.data() + 2 * i + 2, id.value[i], 16);
+    }
+    std::from_chars(text.data() + digits + 1, text.data() + text.size(), id.incarnation);
+    // Whatever is no digit, too long or spelt otherwise does not come out again as it went in.
+    if (to_string(id) != text) return {};
+    return id;
+}
+
+std::string iso_8601(anabranch::timestamp at) {
+    using namespace std::chrono;
+    const sys_time<milliseconds> time{at.wall()};
+    const auto day = floor<days>(time);
+    const year_month_day date{day};
+    const hh_mm_ss clock{time - day};
+    char text[64];
+    std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", int{date.year()},
+                  unsigned{date.month()}, unsigned{date.day()}, static_cast<int>(clock.hours().count()),
+                  static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
+                  static_cast<int>(clock.subseconds().count()));
+    return text;
 }
 
 }  // namespace retail

@@ -1,7 +1,9 @@
 // What the shop accepts as text.
 #pragma once
 
+#include <anabranch/ids.hpp>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +18,13 @@ bool valid_utf8(std::string_view text);
 
 /// Why `text` cannot be an id; empty where it can: 1 to max_id_bytes of UTF-8 without control characters.
 std::string why_not_id(std::string_view text);
+
+/// Takes what anabranch::to_string() makes of a replica's id, and nothing else: 32 hexadecimal digits in
+/// lower case, a dot, the incarnation without leading zeros.
+std::optional<anabranch::replica_id> parse_replica_id(std::string_view text);
+
+/// "2026-11-24T12:30:05.250Z"
+std::string iso_8601(anabranch::timestamp at);
 
 /// Why `text` cannot be a name or a description; empty where it can.
 std::string why_not_text(std::string_view text);

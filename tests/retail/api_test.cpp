@@ -1,43 +1,22 @@
 // The shop through its REST resources, on a store in memory: no sockets.
 #include "api.hpp"
 
+#include <atomic>
 #include <boost/json.hpp>
 #include <thread>
 
 #include "json.hpp"
+#include "shops.hpp"
 #include "support/catch.hpp"
+#include "text.hpp"
 
 using namespace retail;
 namespace json = boost::json;
 
 namespace {
 
-struct fixture {
-    anabranch::store store = anabranch::store::in_memory().value();
-    anabranch::bucket bucket = store.create_bucket("shop").value();
-    api shop{store, bucket, anabranch::durability::os, [] { return std::vector<anabranch::peer_status>{}; }};
-
-    http_response call(const std::string& method, const std::string& target, const std::string& body = {}) {
-        return shop.handle({method, target, body});
-    }
-    /// The answer's body, of a request that has to be answered with `status`.
-    json::value expect(unsigned status, const std::string& method, const std::string& target,
-                       const std::string& body = {}) {
-        const auto response = call(method, target, body);
-        INFO(method << " " << target << " " << body << " -> " << response.status << " " << response.body);
-        CHECK(response.status == status);
-        return json::parse(response.body);
-    }
-    /// The error's code.
-    std::string refuse(unsigned status, const std::string& method, const std::string& target,
-                       const std::string& body = {}) {
-        const auto answer = expect(status, method, target, body);
-        CHECK_FALSE(answer.at("error").as_string().empty());
-        return std::string(answer.at("code").as_string());
-    }
-    std::int64_t stock(const std::string& sku) {
-        return expect(200, "GET", "/products/" + sku).at("stock").as_int64();
-    }
+struct fixture : test::instance {
+    fixture() : instance(true) {}
 };
 
 const std::string lantern =
@@ -56,12 +35,13 @@ TEST_CASE("products: put, get, list, stock and tags") {
     CHECK(
         f.expect(201, "PUT", "/products/71053", lantern) ==
         json::parse(
-            R"({"sku":"71053","name":"WHITE METAL LANTERN","price":"3.39","stock":100,"tags":["light","metal"]})"));
+            R"({"sku":"71053","name":"WHITE METAL LANTERN","price":"3.39","stock":100,"available":100,"tags":["light","metal"]})"));
     // Putting it again changes name, price and tags; the initial stock was that, initial.
     CHECK(
         f.expect(200, "PUT", "/products/71053",
                  R"({"name":"LANTERN","price":"3.5","stock":7,"tags":["metal","new"]})") ==
-        json::parse(R"({"sku":"71053","name":"LANTERN","price":"3.50","stock":100,"tags":["metal","new"]})"));
+        json::parse(
+            R"({"sku":"71053","name":"LANTERN","price":"3.50","stock":100,"available":100,"tags":["metal","new"]})"));
     CHECK(f.expect(200, "POST", "/products/71053/stock", R"({"add":-30})").at("stock") == 70);
     f.expect(200, "PUT", "/products/71053/tags/old%20stock");
     CHECK(f.expect(200, "DELETE", "/products/71053/tags/new").at("tags") ==
@@ -83,9 +63,10 @@ TEST_CASE("products: put, get, list, stock and tags") {
 TEST_CASE("an order is placed once, and takes all its lines from stock") {
     fixture f;
     f.expect(201, "PUT", "/products/71053", lantern);
+    f.expect(200, "POST", "/stock", R"({"items":[{"sku":"NEW","add":1}]})");
     const auto placed = f.expect(201, "POST", "/orders", small_order);
     CHECK(f.stock("71053") == 92);
-    CHECK(f.stock("NEW") == -1);
+    CHECK(f.stock("NEW") == 0);
     CHECK(f.expect(200, "GET", "/products/NEW").at("price").is_null());
     CHECK(f.expect(200, "GET", "/orders/536365") == placed);
     CHECK(parse_order(placed.as_object()) == parse_order(json::parse(small_order).as_object()));
@@ -100,7 +81,7 @@ TEST_CASE("an order is placed once, and takes all its lines from stock") {
     CHECK(f.stock("71053") == 92);
 
     // A product that orders knew first gets its whole initial stock when it is described.
-    CHECK(f.expect(201, "PUT", "/products/NEW", lantern).at("stock") == 99);
+    CHECK(f.expect(201, "PUT", "/products/NEW", lantern).at("stock") == 100);
 
     // A cancellation comes back.
     other.as_object()["id"] = "C536365";
@@ -215,8 +196,7 @@ TEST_CASE("an instance that has not joined yet is read, and says when to write a
     fixture f;
     auto local = anabranch::store::in_memory().value();
     auto bucket = local.bucket("shop").value();
-    api waiting{local, bucket, anabranch::durability::os,
-                [] { return std::vector<anabranch::peer_status>{}; }};
+    api waiting{local, bucket, {}, [] { return std::vector<anabranch::peer_status>{}; }};
     for (const auto& [method, target] : {std::pair("PUT", "/products/71053"), std::pair("GET", "/ready")}) {
         const auto refusal = waiting.handle({method, target, lantern});
         CHECK(refusal.status == 503);
@@ -230,6 +210,7 @@ TEST_CASE("an instance that has not joined yet is read, and says when to write a
 TEST_CASE("orders from several threads all count") {
     fixture f;
     f.expect(201, "PUT", "/products/71053", lantern);
+    f.expect(200, "POST", "/stock", R"({"items":[{"sku":"71053","add":900},{"sku":"NEW","add":1000}]})");
     constexpr int threads = 4;
     constexpr int each = 50;
     std::vector<std::thread> clients;
@@ -244,6 +225,146 @@ TEST_CASE("orders from several threads all count") {
         });
     }
     for (auto& client : clients) client.join();
-    CHECK(f.stock("71053") == 100 - 8 * each * threads / 2);
+    CHECK(f.stock("71053") == 1000 - 8 * each * threads / 2);
+    CHECK(f.stock("NEW") == 1000 - each * threads / 2);
     CHECK(f.expect(200, "GET", "/orders?limit=1000").at("orders").as_array().size() == each * threads / 2);
+}
+
+TEST_CASE("an order for more than there is is refused, with all its lines") {
+    fixture f;
+    f.expect(201, "PUT", "/products/71053", lantern);
+    f.expect(200, "POST", "/products/71053/stock", R"({"add":-93})");
+    f.expect(200, "POST", "/stock", R"({"items":[{"sku":"NEW","add":1}]})");
+    const auto before = f.bucket.progress();
+    // Two lines of the product, which count together.
+    CHECK(f.refuse(409, "POST", "/orders", small_order) == "out_of_stock");
+    const auto refusal = f.expect(409, "POST", "/orders", small_order);
+    CHECK(refusal.at("sku") == "71053");
+    CHECK(refusal.at("asked") == 8);
+    CHECK(refusal.at("here") == 7);
+    CHECK(refusal.at("elsewhere").as_array().empty());
+    CHECK(f.bucket.progress() == before);
+    CHECK(f.refuse(404, "GET", "/orders/536365") == "not_found");
+    CHECK(f.stock("NEW") == 1);
+    CHECK(f.refuse(409, "POST", "/orders", test::order_of("1", "none", 1)) == "out_of_stock");
+    CHECK(f.refuse(404, "GET", "/products/none") == "not_found");
+
+    f.expect(200, "POST", "/products/71053/stock", R"({"add":1})");
+    f.expect(201, "POST", "/orders", small_order);
+    CHECK(f.stock("71053") == 0);
+    CHECK(f.stock("NEW") == 0);
+    // Placed is placed: the retry does not sell again.
+    f.expect(200, "POST", "/orders", small_order);
+    // What comes back in an order may be sold in it.
+    json::value exchange = json::parse(small_order);
+    exchange.as_object()["id"] = "536366";
+    exchange.at("lines").at(1).as_object()["quantity"] = -6;
+    exchange.at("lines").at(2).as_object()["quantity"] = 0;
+    f.expect(201, "POST", "/orders", json::serialize(exchange));
+    CHECK(f.stock("71053") == 0);
+}
+
+TEST_CASE("a cart for more than there is stays a cart") {
+    fixture f;
+    f.expect(201, "PUT", "/products/71053", lantern);
+    f.expect(200, "POST", "/carts/17850/items", R"({"sku":"71053","quantity":101})");
+    const std::string checkout = R"({"id":"900001","country":"Norway","date":""})";
+    CHECK(f.refuse(409, "POST", "/carts/17850/checkout", checkout) == "out_of_stock");
+    CHECK(f.expect(200, "GET", "/carts/17850").at("items").as_array().size() == 1);
+    f.expect(200, "POST", "/products/71053/stock", R"({"add":1})");
+    f.expect(201, "POST", "/carts/17850/checkout", checkout);
+    CHECK(f.stock("71053") == 0);
+}
+
+TEST_CASE("threads that sell the last pieces sell each once") {
+    fixture f;
+    f.expect(201, "PUT", "/products/71053", lantern);
+    std::atomic<int> sold = 0;
+    std::vector<std::thread> clients;
+    for (int t = 0; t < 4; ++t) {
+        clients.emplace_back([&f, &sold, t] {
+            for (int i = 0; i < 20; ++i) {
+                const auto id = std::to_string(t) + "-" + std::to_string(i);
+                sold += f.call("POST", "/orders", test::order_of(id, "71053", 3)).status == 201;
+            }
+        });
+    }
+    for (auto& client : clients) client.join();
+    CHECK(sold == 33);
+    CHECK(f.stock("71053") == 1);
+}
+
+TEST_CASE("amounts of stock that cannot be are refused") {
+    fixture f;
+    f.expect(201, "PUT", "/products/71053", lantern);
+    const auto before = f.bucket.progress();
+    const auto put = [](const char* stock) {
+        return R"({"name":"A","price":"1","stock":)" + std::string(stock) + "}";
+    };
+    for (const char* stock : {"-1", "1000000001", "18446744073709551616", "-9223372036854775808"}) {
+        const auto response = f.call("PUT", "/products/A", put(stock));
+        CHECK((response.status == 422 || response.status == 400));
+    }
+    CHECK(f.refuse(422, "PUT", "/products/A", put("-1")) == "unacceptable");
+    CHECK(f.refuse(422, "POST", "/products/71053/stock", R"({"add":-1000000001})") == "unacceptable");
+    CHECK(f.refuse(422, "POST", "/products/71053/stock", R"({"add":1000000001})") == "unacceptable");
+    const auto refusal = f.expect(409, "POST", "/products/71053/stock", R"({"add":-101})");
+    CHECK(refusal.at("code") == "out_of_stock");
+    CHECK(refusal.at("asked") == 101);
+    CHECK(refusal.at("here") == 100);
+    CHECK(f.bucket.progress() == before);
+
+    REQUIRE(f.bucket.commit([](anabranch::transaction& tx) {
+        tx.map("product").map("71053").bounded_counter("stock").add(INT64_MAX - 100);
+    }));
+    CHECK(f.refuse(422, "POST", "/products/71053/stock", R"({"add":1})") == "overflow");
+    CHECK(f.refuse(422, "POST", "/orders", test::order_of("C1", "71053", -1)) == "overflow");
+    CHECK(f.stock("71053") == INT64_MAX);
+}
+
+TEST_CASE("deliveries are one transaction, also of products that nobody has described") {
+    fixture f;
+    const auto items = [](int count) {
+        json::array list;
+        for (int i = 0; i < count; ++i) list.push_back({{"sku", "A" + std::to_string(i)}, {"add", i}});
+        return json::serialize(json::object{{"items", list}});
+    };
+    const auto sequence = [&] { return f.bucket.progress().at(0).sequence; };
+    const auto before = sequence();
+    CHECK(f.expect(200, "POST", "/stock", items(500)).at("items") == 500);
+    CHECK(sequence() == before + 1);
+    CHECK(f.stock("A499") == 499);
+    CHECK(f.expect(200, "GET", "/products/A499").at("name").is_null());
+    CHECK(f.refuse(422, "POST", "/stock", items(501)) == "unacceptable");
+    CHECK(f.refuse(422, "POST", "/stock", items(0)) == "unacceptable");
+    CHECK(f.refuse(422, "POST", "/stock", R"({"items":[{"sku":"A1","add":1},{"sku":"A2","add":-1}]})") ==
+          "unacceptable");
+    CHECK(f.refuse(400, "POST", "/stock", R"({"items":[7]})") == "bad_field");
+    CHECK(f.refuse(400, "POST", "/stock", "{}") == "bad_field");
+    CHECK(sequence() == before + 1);
+}
+
+TEST_CASE("replicas are named as they are printed, and not otherwise") {
+    anabranch::replica_id id;
+    for (std::size_t i = 0; i < id.value.size(); ++i) id.value[i] = static_cast<std::uint8_t>(17 * i + 9);
+    id.incarnation = 4'294'967'295;
+    const auto text = to_string(id);
+    CHECK(parse_replica_id(text) == id);
+    for (std::size_t n = 0; n < 34; ++n) CHECK_FALSE(parse_replica_id(text.substr(0, n)));
+    const auto digits = text.substr(0, 32);
+    CHECK(parse_replica_id(digits + ".0"));
+    for (const char* end : {"", ".", "1", ".01", ".+1", ".-1", ". 1", ".1 ", ".x", ".4294967296", ":1", ".1.1"}) {
+        INFO(end);
+        CHECK_FALSE(parse_replica_id(digits + end));
+    }
+    CHECK_FALSE(parse_replica_id("A" + text.substr(1)));
+    CHECK_FALSE(parse_replica_id("-" + text.substr(1)));
+    CHECK_FALSE(parse_replica_id("0" + text));
+}
+
+TEST_CASE("times are printed as ISO 8601 has them") {
+    using anabranch::timestamp;
+    CHECK(iso_8601({}) == "1970-01-01T00:00:00.000Z");
+    CHECK(iso_8601(timestamp::from(std::chrono::milliseconds{1'709'208'005'007}, 9)) ==
+          "2024-02-29T12:00:05.007Z");
 }

@@ -46,9 +46,11 @@ TEST_CASE("an outcome as JSON has exactly the documented members") {
     found.transactions = 5;
     found.bytes = 1234;
     found.seconds_to_converge = 0.25;
+    found.last = {1, 2, 3, 4};
     const auto expected = boost::json::parse(
         R"({"converged":true,"orders":3,"lines":7,"quantity":-2,"skipped":1,"digest_edge":"00ff",)"
-        R"("digest_cloud":"00ff","transactions":5,"bytes":1234,"seconds_to_converge":0.25})");
+        R"("digest_cloud":"00ff","transactions":5,"bytes":1234,"seconds_to_converge":0.25,)"
+        R"("last_item":{"sold":1,"refused":2,"refused_later":3,"stock":4}})");
     CHECK(boost::json::parse(to_json_text(found)) == expected);
     found.seconds_to_converge = -1;
     CHECK(boost::json::parse(to_json_text(found)).at("seconds_to_converge").is_null());

@@ -50,7 +50,7 @@ TEST_CASE("both sides converge, and the result is written") {
     CHECK(ended.out.find('\x1b') == std::string::npos);
 
     const json::object result = json::parse(read_file(directory.path() / "result.json")).as_object();
-    CHECK(result.size() == 10);
+    CHECK(result.size() == 11);
     CHECK(result.at("converged") == true);
     CHECK(result.at("orders") == 60);
     CHECK(result.at("lines") == 120);
@@ -61,6 +61,7 @@ TEST_CASE("both sides converge, and the result is written") {
     CHECK(result.at("transactions") == 40);
     CHECK(result.at("bytes").to_number<int>() > 0);
     CHECK(result.at("seconds_to_converge").to_number<double>() > 0);
+    CHECK(result.at("last_item") == json::parse(R"({"sold":1,"refused":1,"refused_later":0,"stock":0})"));
     CHECK(read_file(directory.path() / "convergence.svg").starts_with("<svg "));
 }
 

@@ -4,8 +4,10 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
+#include <memory>
 #include <thread>
 
+#include "demo/relay.hpp"
 #include "demo/side.hpp"
 #include "programs.hpp"
 #include "support/catch.hpp"
@@ -48,6 +50,38 @@ unsigned get_eventually(const side& from, const std::string& target) {
 }
 
 bool becomes_ready(const side& started) { return get_eventually(started, "/ready") == 200; }
+
+/// A shop's founder, and an instance that reaches it over a link that can be cut.
+struct two_sides {
+    temporary_directory directory;
+    side cloud;
+    std::unique_ptr<relay> link;
+    std::unique_ptr<side> edge;
+
+    explicit two_sides(const std::vector<std::string>& options = {})
+        : cloud("cloud", command({"--create", "--data", directory.path() / "cloud", "--listen", "127.0.0.1:0"},
+                                 options)) {
+        cloud.start();
+        link = std::make_unique<relay>(cloud.sync_port());
+        edge = std::make_unique<side>(
+            "edge", command({"--data", directory.path() / "edge", "--peer",
+                             "127.0.0.1:" + std::to_string(link->port())},
+                            options));
+        edge->start();
+        REQUIRE(becomes_ready(*edge));
+    }
+    static std::vector<std::string> command(std::vector<std::string> own,
+                                            const std::vector<std::string>& more) {
+        own.insert(own.begin(), service);
+        own.insert(own.end(), more.begin(), more.end());
+        return own;
+    }
+};
+
+std::string order_for(const std::string& id, int quantity) {
+    return R"({"id":")" + id + R"(","country":"","date":"","lines":[{"sku":"1","price":"1","quantity":)" +
+           std::to_string(quantity) + "}]}";
+}
 
 std::size_t count(const std::string& text, const std::string& part) {
     std::size_t found = 0;
@@ -135,6 +169,9 @@ TEST_CASE("the service says what stands in its way") {
     fails("--data x --cert a.pem", 2);
     fails("--data x --create --peer 127.0.0.1:1", 2);
     fails("--data x --http 127.0.0.1:0 --listen 127.0.0.1:0 --cert a --key b --ca c", 1);
+    fails("--data x --stock-wait -1", 2);
+    fails("--data x --session-wait 20001", 2);
+    fails("--data x --session-wait soon", 2);
     fails("--data x --http 192.0.2.1:0", 1);
 
     test::write_file(directory.path() / "file", "not a directory");
@@ -199,4 +236,82 @@ TEST_CASE("three services in a chain hold the same") {
     CHECK(get_eventually(third, "/products/1") == 200);
     CHECK(client.get("/products/1").body == http_client(second.http_port()).get("/products/1").body);
     CHECK(client.get("/digest").body == http_client(first.http_port()).get("/digest").body);
+}
+
+TEST_CASE("an order waits for the right to sell to arrive from another process") {
+    two_sides s({"--stock-wait", "20000"});
+    CHECK(http_client(s.cloud.http_port()).request("PUT", "/products/1", product).status == 201);
+    REQUIRE(get_eventually(*s.edge, "/products/1") == 200);
+    http_client client(s.edge->http_port(), std::chrono::seconds(60));
+    CHECK(client.request("POST", "/orders", order_for("A", 3)).status == 201);
+    // What nobody has is refused at once: all five were the cloud's.
+    const auto refusal = client.request("POST", "/orders", order_for("B", 3));
+    CHECK(refusal.status == 409);
+    CHECK(boost::json::parse(refusal.body).at("code") == "out_of_stock");
+}
+
+TEST_CASE("two tills sell the last item once, without a link between them") {
+    two_sides s({"--stock-wait", "50"});
+    const std::string last = R"({"name":"LANTERN","price":"3.39","stock":1})";
+    http_client edge(s.edge->http_port());
+    http_client cloud(s.cloud.http_port());
+    CHECK(edge.request("PUT", "/products/1", last).status == 201);
+    REQUIRE(get_eventually(s.cloud, "/products/1") == 200);
+    s.link->cut();
+    const auto refusal = cloud.request("POST", "/orders", order_for("A", 1));
+    CHECK(refusal.status == 409);
+    const auto body = boost::json::parse(refusal.body);
+    CHECK(body.at("code") == "out_of_stock");
+    CHECK(body.at("here") == 0);
+    REQUIRE(body.at("elsewhere").as_array().size() == 1);
+    CHECK(body.at("elsewhere").at(0).at("amount") == 1);
+    CHECK(edge.request("POST", "/orders", order_for("B", 1)).status == 201);
+    s.link->heal();
+    CHECK(get_eventually(s.cloud, "/orders/B") == 200);
+    for (auto* till : {&edge, &cloud}) {
+        CHECK(boost::json::parse(till->get("/products/1").body).at("stock") == 0);
+        CHECK(till->get("/orders/A").status == 404);
+    }
+}
+
+TEST_CASE("a session that moves to another instance finds what it has done, or is told to wait") {
+    two_sides s({"--session-wait", "20"});
+    http_client edge(s.edge->http_port());
+    http_client cloud(s.cloud.http_port());
+    s.link->cut();
+    const auto written = edge.request("PUT", "/products/1", product);
+    CHECK(written.status == 201);
+    REQUIRE_FALSE(written.session_token.empty());
+    const auto behind = cloud.get("/products/1", written.session_token);
+    CHECK(behind.status == 503);
+    CHECK(behind.retry_after == "1");
+    CHECK(behind.session_token == written.session_token);
+    CHECK(boost::json::parse(behind.body).at("code") == "behind");
+    CHECK(boost::json::parse(behind.body).at("missing") == 1);
+    CHECK(cloud.get("/products/1").status == 404);
+    CHECK(cloud.get("/ready", written.session_token).status == 200);
+    s.link->heal();
+    unsigned status = 503;
+    for (int i = 0; i < 6000 && status == 503; ++i) {
+        status = cloud.get("/products/1", written.session_token).status;
+    }
+    CHECK(status == 200);
+    CHECK(cloud.get("/products/1", written.session_token).session_token == written.session_token);
+    CHECK(cloud.get("/products/1", written.session_token + "x").status == 400);
+}
+
+TEST_CASE("an answered change is in the list of changes, also after a kill") {
+    const temporary_directory directory;
+    side shop("shop", {service, "--create", "--data", directory.path() / "data"});
+    shop.start();
+    const auto begin = boost::json::parse(http_client(shop.http_port()).get("/changes").body);
+    CHECK(http_client(shop.http_port()).request("PUT", "/products/1", product).status == 201);
+    const auto target =
+        "/changes?prefix=product&after=" + boost::json::value_to<std::string>(begin.at("token"));
+    const auto before = http_client(shop.http_port()).get(target);
+    CHECK(before.status == 200);
+    shop.kill();
+    shop.start();
+    CHECK(http_client(shop.http_port()).get(target).body == before.body);
+    CHECK(boost::json::parse(before.body).at("steps").as_array().size() == 1);
 }

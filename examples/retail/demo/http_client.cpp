@@ -16,18 +16,24 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
+namespace {
+constexpr auto session_header = "Session-Token";
+}
+
 class http_client::impl {
   public:
     impl(std::uint16_t port, std::chrono::milliseconds timeout)
         : address_(asio::ip::address_v4::loopback(), port), timeout_(timeout) {}
 
-    http_answer request(std::string_view method, std::string_view target, std::string body) {
+    http_answer request(std::string_view method, std::string_view target, std::string body,
+                        const std::string& session_token) {
         http::request<http::string_body> message{http::string_to_verb({method.data(), method.size()}),
                                                  {target.data(), target.size()},
                                                  11,
                                                  std::move(body)};
         message.set(http::field::host, "127.0.0.1");
         message.set(http::field::content_type, "application/json");
+        if (!session_token.empty()) message.set(session_header, session_token);
         message.prepare_payload();
         try {
             if (!stream_) connect();
@@ -37,7 +43,8 @@ class http_client::impl {
             wait([&](auto&& done) { http::async_read(*stream_, buffer_, parser, done); });
             auto response = parser.release();
             if (!response.keep_alive()) stream_.reset();
-            return {response.result_int(), std::move(response.body())};
+            return {response.result_int(), std::move(response.body()), std::string(response[session_header]),
+                    std::string(response[http::field::retry_after])};
         } catch (const boost::system::system_error& failure) {
             stream_.reset();
             throw no_answer(failure.code().message());
@@ -75,8 +82,9 @@ http_client::http_client(std::uint16_t port, std::chrono::milliseconds timeout)
 http_client::~http_client() = default;
 http_client::http_client(http_client&&) noexcept = default;
 http_client& http_client::operator=(http_client&&) noexcept = default;
-http_answer http_client::request(std::string_view method, std::string_view target, std::string body) {
-    return impl_->request(method, target, std::move(body));
+http_answer http_client::request(std::string_view method, std::string_view target, std::string body,
+                                 const std::string& session_token) {
+    return impl_->request(method, target, std::move(body), session_token);
 }
 
 std::string percent_encoded(std::string_view text) {

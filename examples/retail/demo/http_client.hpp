@@ -18,6 +18,8 @@ struct no_answer : std::runtime_error {
 struct http_answer {
     unsigned status = 0;
     std::string body;
+    std::string session_token{};  ///< empty: none
+    std::string retry_after{};
 };
 
 /// One request at a time. Connects when it needs to; after a failure the next request connects anew.
@@ -30,8 +32,11 @@ class http_client {
     http_client& operator=(http_client&&) noexcept;
 
     /// Throws no_answer.
-    http_answer request(std::string_view method, std::string_view target, std::string body = {});
-    http_answer get(std::string_view target) { return request("GET", target); }
+    http_answer request(std::string_view method, std::string_view target, std::string body = {},
+                        const std::string& session_token = {});
+    http_answer get(std::string_view target, const std::string& session_token = {}) {
+        return request("GET", target, {}, session_token);
+    }
 
   private:
     class impl;

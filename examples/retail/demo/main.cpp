@@ -41,7 +41,7 @@ std::optional<int> parse_command_line(int argc, char** argv, demo_options& optio
         "kills "
         "one with SIGKILL and starts it again, heals the link, and checks that both hold the same state and "
         "exactly "
-        "what was ordered. Exits with 0 where they do."};
+        "what was ordered, and that the last piece of a product is sold once. Exits with 0 where they do."};
     app.add_option("--orders", options.orders,
                    "CSV of order lines: "
                    "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country "

@@ -37,6 +37,8 @@ std::string to_table(const outcome& found) {
          count(found.transactions) + " after the heal, " + count(found.transactions_in_all) + " in all"},
         {"bytes crossed", count(found.bytes) + " after the heal, " + count(found.bytes_in_all) + " in all"},
         {"seconds to converge", equal ? decimals(found.seconds_to_converge, 3) : "did not"},
+        {"last item", count(found.last.sold) + " sold, " + count(found.last.refused) + " refused at once, " +
+                          count(found.last.refused_later) + " refused later"},
         {"digest edge", found.digest_edge},
         {"digest cloud", found.digest_cloud},
         {"verdict",
@@ -61,7 +63,12 @@ std::string to_json_text(const outcome& found) {
                                {"digest_cloud", found.digest_cloud},
                                {"transactions", found.transactions},
                                {"bytes", found.bytes},
-                               {"seconds_to_converge", nullptr}};
+                               {"seconds_to_converge", nullptr},
+                               {"last_item",
+                                {{"sold", found.last.sold},
+                                 {"refused", found.last.refused},
+                                 {"refused_later", found.last.refused_later},
+                                 {"stock", found.last.stock}}}};
     if (found.seconds_to_converge >= 0) object["seconds_to_converge"] = found.seconds_to_converge;
     return boost::json::serialize(object) + "\n";
 }

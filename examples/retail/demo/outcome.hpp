@@ -7,6 +7,16 @@
 
 namespace retail {
 
+/// A product of one piece, sold at two tills that do not reach each other.
+struct last_item {
+    std::size_t sold = 0;
+    std::size_t refused = 0;        ///< at the till, at once
+    std::size_t refused_later = 0;  ///< sold, and gone when the two had met
+    std::int64_t stock = -1;        ///< in the end, at both; -1: not known, or not the same
+
+    bool operator==(const last_item&) const = default;
+};
+
 struct outcome {
     bool converged = false;  ///< both sides hold the same, and exactly what was sent
     std::size_t orders = 0;
@@ -26,13 +36,14 @@ struct outcome {
     double requests_per_second = 0;  ///< while nothing held them back
     std::size_t unanswered = 0;      ///< requests in flight when edge was killed
     std::size_t found_done = 0;      ///< of these, those that had been committed
+    last_item last;
     std::vector<std::string> differences;
 };
 
 std::string to_table(const outcome& found);
 
 /// One object: converged, orders, lines, quantity, skipped, digest_edge, digest_cloud, transactions, bytes
-/// (the two of these after the link was healed) and seconds_to_converge (null where they did not).
+/// (the two of these after the link was healed), seconds_to_converge (null where they did not) and last_item.
 std::string to_json_text(const outcome& found);
 
 }  // namespace retail

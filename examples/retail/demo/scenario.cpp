@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
+#include <optional>
 
 #include "demo/relay.hpp"
 #include "demo/terminal.hpp"
@@ -30,20 +31,49 @@ std::string behind_text(const behind_sample& sample) {
     return "edge " + one(sample.edge) + ", cloud " + one(sample.cloud) + " transactions behind";
 }
 
-/// Every product with the name and price of its first order line, and a stock of its own.
+/// Every product with the name and price of its first order line.
 std::vector<client_request> seed_requests(const order_set& input, expectation& expected) {
     std::vector<client_request> requests;
     for (const auto& placed : input.orders) {
         for (const auto& line : placed.lines) {
-            const auto initial = static_cast<std::int64_t>(1'000 + expected.stock.size());
-            if (!expected.stock.emplace(line.sku, initial).second) continue;
-            const boost::json::object body{
-                {"name", line.description}, {"price", to_string(line.price)}, {"stock", initial}};
+            if (!expected.stock.emplace(line.sku, 0).second) continue;
+            const boost::json::object body{{"name", line.description}, {"price", to_string(line.price)}};
             requests.push_back(
                 {"PUT", "/products/" + percent_encoded(line.sku), boost::json::serialize(body)});
         }
     }
     return requests;
+}
+
+/// For edge and cloud, of each product twice what that side is going to sell. So what it has left is never less
+/// than what it has sold lately: it asks the other side for nothing, and has enough when the link is cut.
+std::array<cart, 2> supplies(const order_set& input) {
+    std::array<cart, 2> pieces;
+    for (std::size_t i = 0; i < input.orders.size(); ++i) {
+        for (const auto& line : input.orders[i].lines) {
+            if (line.quantity > 0) pieces[i % 2][line.sku] += 2 * line.quantity;
+        }
+    }
+    return pieces;
+}
+
+/// A few products a request, each of which is one transaction.
+std::vector<std::string> delivery_bodies(const cart& pieces) {
+    std::vector<std::string> bodies;
+    boost::json::array items;
+    const auto finish = [&] {
+        if (items.empty()) return;
+        bodies.push_back(boost::json::serialize(boost::json::object{{"items", items}}));
+        items.clear();
+    };
+    for (const auto& [sku, count] : pieces) {
+        for (auto left = count; left > 0; left -= max_quantity) {
+            items.push_back({{"sku", sku}, {"add", std::min(left, max_quantity)}});
+            if (items.size() == max_deliveries) finish();
+        }
+    }
+    finish();
+    return bodies;
 }
 
 void expect_orders(const order_set& input, expectation& expected) {
@@ -96,10 +126,13 @@ class story {
         feed_cut(order_requests(input_, count * 2 / 3, count));
         heal();
         compare();
+        history_ = watcher_->history();
+        sell_last_item();
         if (!edge_->stop() || !cloud_.stop()) found_.differences.push_back("a service did not end in order");
     }
 
-    watch_history history() const { return watcher_->history(); }
+    /// Of the orders; the last item is another story.
+    watch_history history() const { return history_ ? *history_ : watcher_->history(); }
 
   private:
     using requests_sent = std::unique_ptr<traffic>;
@@ -136,7 +169,7 @@ class story {
                    " after it was started");
     }
 
-    /// All products at the cloud; edge gets them over the link.
+    /// All products at the cloud; edge gets them over the link. Each side brings in what it is going to sell.
     void seed() {
         progress_bar bar("seed");
         request_lists requests{{{}, seed_requests(input_, expected_)}};
@@ -146,10 +179,29 @@ class story {
         const auto sent = send(std::move(requests));
         watch(*sent, bar);
         count_rate(sent->total(), watcher_->now() - begin);
+        const auto pieces = supplies(input_);
+        bring_in(*edge_, pieces[0]);
+        bring_in(cloud_, pieces[1]);
         wait_until_equal(bar);
         bar.finish(grouped(static_cast<std::int64_t>(found_.products)) +
                    " products described at cloud, and at edge " + text_of(seconds(watcher_->now() - begin)) +
                    " after the first");
+    }
+
+    /// Each request once: one that is sent again would count again.
+    void bring_in(const side& to, const cart& pieces) {
+        http_client client(to.http_port());
+        for (const auto& body : delivery_bodies(pieces)) {
+            if (stop_.stop_requested()) throw interrupted();
+            expect(client.request("POST", "/stock", body), 200, to.name() + " was brought stock");
+        }
+        for (const auto& [sku, count] : pieces) expected_.stock[sku] += count;
+    }
+
+    static void expect(const http_answer& answer, unsigned status, const std::string& what) {
+        if (answer.status == status) return;
+        throw std::runtime_error(what + ", and answered " + std::to_string(answer.status) + ": " +
+                                 answer.body);
     }
 
     void feed_connected(request_lists requests) {
@@ -224,6 +276,54 @@ class story {
         bar.finish("every order, every customer's orders and every product's stock at both sides");
     }
 
+    /// One piece, which edge may sell, no link, and a customer at both tills.
+    void sell_last_item() {
+        progress_bar bar("last item");
+        http_client edge(edge_->http_port());
+        http_client cloud(cloud_.http_port());
+        const std::string product = "/products/LAST%20ITEM";
+        expect(edge.request("PUT", product, R"({"name":"THE LAST ONE","price":"9.99","stock":1})"), 201,
+               "edge was given the last item");
+        wait_until_equal(bar);
+        link_->cut();
+        const std::array<http_client*, 2> tills{&cloud, &edge};
+        std::vector<std::string> sold;
+        for (auto* till : tills) {
+            const std::string id = till == &edge ? "LAST-EDGE" : "LAST-CLOUD";
+            const auto answer = till->request(
+                "POST", "/orders",
+                R"({"id":")" + id +
+                    R"(","country":"","date":"","lines":[{"sku":"LAST ITEM","quantity":1,"price":"9.99"}]})");
+            if (answer.status == 201) sold.push_back(id);
+            if (answer.status == 409) ++found_.last.refused;
+        }
+        found_.last.sold = sold.size();
+        link_->heal();
+        wait_until_equal(bar);
+        for (const auto& id : sold) {
+            const bool stands = std::all_of(tills.begin(), tills.end(), [&](http_client* till) {
+                return till->get("/orders/" + id).status == 200;
+            });
+            if (!stands) ++found_.last.refused_later;
+        }
+        found_.last.stock = equal_stock(edge.get(product), cloud.get(product));
+        if (found_.last != last_item{1, 1, 0, 0}) {
+            found_.differences.push_back("the last item was not sold once and refused once");
+        }
+        bar.finish("one piece, no link, two tills: sold by " + std::to_string(found_.last.sold) +
+                   ", refused at once by " + std::to_string(found_.last.refused) + ", and later by " +
+                   std::to_string(found_.last.refused_later));
+    }
+
+    /// -1 where they differ, or one is not known.
+    static std::int64_t equal_stock(const http_answer& one, const http_answer& other) {
+        if (one.status != 200 || other.status != 200) return -1;
+        const auto stock = [](const http_answer& answer) {
+            return boost::json::parse(answer.body).at("stock").as_int64();
+        };
+        return stock(one) == stock(other) ? stock(one) : -1;
+    }
+
     /// Waits until neither side lacks anything; returns when that was seen.
     double wait_until_equal(progress_bar& bar) {
         const double begin = watcher_->now();
@@ -269,6 +369,7 @@ class story {
     std::unique_ptr<relay> link_;
     std::unique_ptr<side> edge_;
     std::unique_ptr<watcher> watcher_;
+    std::optional<watch_history> history_;
 };
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace retail {
 
 struct expectation {
     std::map<std::string, order> orders;
-    std::map<std::string, std::int64_t> stock;  ///< of each product: initial - sum of quantities
+    std::map<std::string, std::int64_t> stock;  ///< of each product: brought in - sum of quantities
     std::map<std::string, std::vector<std::string>> customers;  ///< ids of each one's orders, sorted
 };
 

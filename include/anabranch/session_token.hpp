@@ -14,7 +14,8 @@ namespace anabranch {
 /// A value; not thread-safe.
 class session_token {
   public:
-    /// A transaction that the session caused, or whose effect it was shown (transaction::id(), candidate::writer).
+    /// A transaction that the session caused, or whose effect it was shown (transaction::id(), candidate::writer). One that
+    /// has changed nothing does not exist: there, add bucket::progress().
     void add(const transaction_id& seen) { add(seen.origin, seen.sequence); }
     /// All that an instance has (bucket::progress()): for sessions that must never see any part of the state go back, what
     /// others removed included. The more is in a token, the longer it takes elsewhere until all of that is there.

@@ -160,9 +160,11 @@ class bucket {
 
     // The change feed (feed.hpp).
     /// What happens below that path from now on. `wake` is called once there may be something to pull, and again only after
-    /// a pull: from any thread that commits, applies or syncs, so it must be quick and must not call the store.
+    /// a pull: from any thread that commits, applies or syncs, a thread in pull() among them, so it must be quick, must not
+    /// throw, and must not call the store.
     result<feed> watch(const std::vector<field>& below = {}, std::function<void()> wake = {}) const;
-    /// What has happened since a feed was there, whatever that one watched. errc::invalid_token: not made by this replica and
+    /// What has happened since a feed was there, whatever that one watched: pull first, `wake` is for what comes then.
+    /// errc::invalid_token: not made by this replica and
     /// incarnation for this bucket, or it has seen what is here no more. errc::behind_cut as with feed::pull().
     result<feed> resume(std::string_view token, const std::vector<field>& below = {}, std::function<void()> wake = {}) const;
 

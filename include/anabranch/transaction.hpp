@@ -43,8 +43,9 @@ class bounded_counter_ref : public bounded_counter_view {
     granted<> set_bound(std::int64_t bound) const;
     /// Gives rights away. The transaction fails with errc::not_a_member where the other is none, as far as is known here.
     granted<> transfer(const replica_id& to, std::int64_t amount) const;
-    /// Asks the others for as many rights as are missing here to have so many; whoever can spare some sends them when it
-    /// hears of it. 0 takes the request back. Where there is no counter it does nothing.
+    /// Reserves so many rights: asks the others for what is missing here, and whoever can spare some sends it when it hears
+    /// of it; and gives none of them away to others. What is sold is taken off the reserve; 0 ends it, and so does the end
+    /// of the process. Where there is no counter it does nothing.
     void request(std::int64_t rights) const;
 };
 
@@ -128,7 +129,7 @@ class transaction : public map_ref {
     transaction(const transaction&) = delete;
     transaction& operator=(const transaction&) = delete;
 
-    /// The dot it gets if it commits with at least one change.
+    /// The dot it gets if it commits with at least one change; otherwise there is no such transaction, or another one gets it.
     const transaction_id& id() const { return id_; }
     timestamp at() const { return at_; }
 

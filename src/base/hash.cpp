@@ -1,5 +1,6 @@
 #include "base/hash.hpp"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -44,6 +45,10 @@ hash128 hmac_sha256_128(std::string_view key, std::string_view message) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(message.data());
     if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, message.size(), full.data(), nullptr) == nullptr) std::abort();
     return first_half(full);
+}
+
+bool is_equal_in_constant_time(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 }  // namespace anabranch

@@ -96,7 +96,7 @@ std::optional<changes> decode_changes(std::string_view payload, origin own, std:
 }
 
 bool is_own_work(const delta& change, const dot& transaction) {
-    return adds_only(change.change, [&](const dot& d) { return d == transaction; }) && !change.covers.covers(transaction);
+    return is_well_formed(change) && adds_only(change.change, [&](const dot& d) { return d == transaction; }) && !change.covers.covers(transaction);
 }
 
 bool is_own_work(const prefix_removal& removal, const dot& transaction) { return !removal.covered.covers(transaction); }

@@ -195,6 +195,10 @@ void edit::want(const dot& me, std::int64_t rights) {
     const auto before = now();
     const auto* live = first_live(std::get<escrow_row>(before));
     if (live == nullptr) return;
+    // Its latest word counts, of whatever accounts that stands in.
+    for (auto& g : as<escrow_row>(change_.change).generations) {
+        for (auto& a : g.accounts) a.wanted = 0;
+    }
     account(live->birth, me).wanted = rights;
 }
 

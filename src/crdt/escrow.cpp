@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <set>
 
 namespace anabranch::crdt {
 namespace {
@@ -15,15 +17,23 @@ std::int64_t clamp(wide v) {
 }  // namespace
 
 succession::succession(const roster& members, const origin_table& origins) {
-    for (const auto& [id, m] : members.members) {
-        const auto first = origins.find(id);
-        const auto* last = &m;
-        std::optional<origin> heir;
-        // A line is no longer than there are members, unless somebody has made up a circle.
-        for (std::size_t steps = members.members.size(); last != nullptr && last->heir && steps > 0; --steps) {
-            heir = origins.find(*last->heir);
-            last = members.find(*last->heir);
+    std::map<replica_id, replica_id> ends;  // of the lines that have been followed
+    for (const auto& entry : members.members) {
+        std::set<replica_id> line;
+        auto last = entry.first;
+        while (line.insert(last).second) {
+            const auto* m = members.find(last);
+            const auto known = ends.find(last);
+            if (known != ends.end()) {
+                last = known->second;
+            } else if (m != nullptr && m->heir) {
+                last = *m->heir;
+            }
         }
+        // A circle, which somebody has made up, ends somewhere in it.
+        for (const auto& id : line) ends.emplace(id, last);
+        const auto first = origins.find(entry.first);
+        const auto heir = origins.find(last);
         if (first && heir && heir != first) heirs_.emplace(*first, *heir);
     }
 }
@@ -38,6 +48,7 @@ escrow_totals totals(const escrow_row& r, const succession& heirs) {
     struct sums {
         wide rights = 0;
         wide wanted = 0;
+        std::uint64_t said = 0;  // in which transaction
     };
     boost::container::flat_map<origin, sums> by_owner;
     for (const auto& g : r.generations) {
@@ -48,7 +59,13 @@ escrow_totals totals(const escrow_row& r, const succession& heirs) {
             all.value += a.value;
             all.bound += a.bound;
             by_owner[owner].rights += static_cast<wide>(a.value) - a.bound;
-            if (owner == a.writer) by_owner[owner].wanted += a.wanted;
+            if (owner == a.writer) {
+                // Its latest word, which may stand in accounts of several generations.
+                auto& mine = by_owner[owner];
+                if (a.sequence > mine.said) mine.wanted = 0;
+                if (a.sequence >= mine.said) mine.wanted += a.wanted;
+                mine.said = std::max(mine.said, a.sequence);
+            }
             for (const auto& t : a.sent) {
                 by_owner[owner].rights -= t.amount;
                 by_owner[heirs.owner(t.to)].rights += t.amount;
@@ -59,7 +76,7 @@ escrow_totals totals(const escrow_row& r, const succession& heirs) {
     return all;
 }
 
-std::int64_t share_to_give(const escrow_totals& all, origin giver, origin asker, std::int64_t needs, const origin_table& origins) {
+std::int64_t share_to_give(const escrow_totals& all, origin giver, origin asker, const own_use& own, const origin_table& origins) {
     const auto* asks = all.find(asker);
     const auto* has = all.find(giver);
     if (asks == nullptr || has == nullptr || giver == asker || has->rights <= 0) return 0;
@@ -80,9 +97,10 @@ std::int64_t share_to_give(const escrow_totals& all, origin giver, origin asker,
     const auto part_up_to = [&](wide end) { return std::min(lacks, everywhere) * end / everywhere; };
     const auto asked = part_up_to(before + mine) - part_up_to(before);
     // Rounded up: the last one stays.
-    const wide wishes = static_cast<wide>(needs) + asks->wanted;
-    const auto fair = ((there + mine) * needs + wishes - 1) / wishes;
-    return clamp(std::min(asked, mine - std::min({wide{needs}, fair, mine})));
+    const wide wishes = static_cast<wide>(own.needs) + asks->wanted;
+    const auto fair = ((there + mine) * own.needs + wishes - 1) / wishes;
+    const auto kept = std::max(std::min<wide>(own.needs, fair), wide{own.reserve});
+    return clamp(std::min(asked, mine - std::min(kept, mine)));
 }
 
 }  // namespace anabranch::crdt

@@ -52,8 +52,12 @@ struct escrow_totals {
 escrow_totals totals(const escrow_row& r, const succession& heirs);
 
 /// How many rights `giver` hands to `asker`, who would like to have more of them than it has. All holders together give it
-/// what it lacks, each in proportion to what it has; but none gives what it needs itself, `needs` being what it was asked
-/// for lately: where there is not enough for both, the two share by what they want.
-std::int64_t share_to_give(const escrow_totals& all, origin giver, origin asker, std::int64_t needs, const origin_table& origins);
+/// what it lacks, each in proportion to what it has; but none gives what it has reserved, or needs itself, `needs` being
+/// what it was asked for lately: where there is not enough for both, the two share by what they want.
+struct own_use {
+    std::int64_t needs = 0;
+    std::int64_t reserve = 0;
+};
+std::int64_t share_to_give(const escrow_totals& all, origin giver, origin asker, const own_use& own, const origin_table& origins);
 
 }  // namespace anabranch::crdt

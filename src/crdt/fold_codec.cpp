@@ -462,6 +462,7 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
         std::visit([&](auto& alternative) { rows(alternative); }, r.change.change);
         if (!rows.ok() || !normalise(r.change.change) || !is_within(r.change.change)) return std::nullopt;
         for (const auto* range : in_range) r.change.covers.join(dot{range->writer, end_of_coverage(r.change.change, *range)});
+        if (!is_well_formed(r.change)) return std::nullopt;
         c.rows.push_back(std::move(r));
     }
     std::optional<dot> last;

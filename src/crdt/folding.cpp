@@ -17,6 +17,14 @@ std::size_t size_of(const delta& d) {
     if (const auto* entries = std::get_if<entries_row>(&d.change)) {
         for (const auto& e : entries->entries) bytes += e.value.size();
     }
+    if (const auto* escrow = std::get_if<escrow_row>(&d.change)) {
+        constexpr std::size_t account = 24;
+        constexpr std::size_t entry = 8;
+        for (const auto& g : escrow->generations) {
+            bytes += account + g.removed.size() * entry;
+            for (const auto& a : g.accounts) bytes += account + a.sent.size() * entry;
+        }
+    }
     return bytes;
 }
 
@@ -87,7 +95,15 @@ struct folding::state {
 
     void add(std::string_view key, delta&& change) {
         const auto it = by_key.find(key);
-        if (it != by_key.end()) return join((*it)->change, std::move(change));
+        if (it != by_key.end()) {
+            auto& known = (*it)->change;
+            // Others hardly grow, as what is later takes the place of what is earlier.
+            const bool may_grow = std::holds_alternative<escrow_row>(known.change);
+            const auto before = may_grow ? size_of(known) : 0;
+            join(known, std::move(change));
+            if (may_grow) bytes += size_of(known) - before;
+            return;
+        }
         bytes += key.size() + size_of(change);
         by_key.insert(&rows.emplace_back(row_change{std::string(key), std::move(change)}));
     }

@@ -41,7 +41,8 @@ void roster::join(const roster& other) {
 
 bool is_sound(const roster& r) {
     return std::ranges::all_of(r.members, [](const auto& entry) {
-        return entry.second.at >= roster::stage::joined && entry.second.at <= roster::stage::retired;
+        const auto& m = entry.second;
+        return m.at >= roster::stage::joined && m.at <= roster::stage::retired && (!m.heir || m.at >= roster::stage::left);
     });
 }
 

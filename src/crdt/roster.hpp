@@ -78,7 +78,7 @@ struct roster {
     }
 };
 
-/// No stage or other number that this version does not know.
+/// No stage or other number that this version does not know; heirs only of who is gone.
 bool is_sound(const roster& r);
 
 }  // namespace anabranch::crdt

@@ -249,6 +249,11 @@ bool adds_only(const row& r, const std::function<bool(const dot&)>& predicate) {
     return std::visit(visitor{predicate}, r);
 }
 
+bool is_born(const row& r, const std::function<bool(const dot&)>& predicate) {
+    const auto* escrow = std::get_if<escrow_row>(&r);
+    return escrow == nullptr || std::ranges::all_of(escrow->generations, predicate, &escrow_row::generation::birth);
+}
+
 bool join(row& state, const delta& d, const version_vector& have) {
     if (state.index() != d.change.index()) return false;
     std::visit([&](auto& alternative) { join_into(alternative, d, have); }, state);

@@ -211,12 +211,18 @@ struct delta {
     bool operator==(const delta&) const = default;
 };
 
+/// Coverage takes nothing from escrow rows, so there is none for them.
+inline bool is_well_formed(const delta& d) { return d.covers.empty() || !std::holds_alternative<escrow_row>(d.change); }
+
 /// Rows off the wire may stand in another order of replicas; here it is by number. False where the row is none: two
 /// items of one replica, an empty total.
 bool normalise(row& r);
 
 /// Every dot in whose name the row adds something satisfies the predicate. Resets and coverage add nothing.
 bool adds_only(const row& r, const std::function<bool(const dot&)>& predicate);
+
+/// Whatever the row names by the transaction that began it, that transaction satisfies the predicate.
+bool is_born(const row& r, const std::function<bool(const dot&)>& predicate);
 
 /// Joins a delta into a row. Entries whose dots `have` covers are not added: a replica that knows a
 /// transaction and does not hold its entry has seen it removed. Commutative for concurrent deltas, idempotent.

@@ -95,12 +95,15 @@ void bounded_counter_ref::add(std::int64_t amount) const {
 granted<std::int64_t> bounded_counter_ref::spend(std::int64_t amount) const {
     using answer = granted<std::int64_t>;
     return change_rights<std::int64_t>(*source_, path_, amount, [&](crdt::edit& e, const detail::writer& w, const auto& before) -> answer {
-        const bool is_granted = e.spend(w.me, amount, w.heirs);
-        // Of what nobody has nobody can be asked for any.
-        const auto wanted = before.exists ? source_->note_demand(path_, amount, !is_granted) : 0;
-        if (!is_granted) return tl::unexpected(refused(*source_, before, amount));
-        if (amount > 0) e.want(w.me, wanted);
-        return rights_of(before, w.me.writer) - amount;
+        const auto here = rights_of(before, w.me.writer);
+        if (e.spend(w.me, amount, w.heirs)) {
+            if (amount > 0) e.want(w.me, source_->note_spending(path_, amount));
+            return here - amount;
+        }
+        auto no = refused(*source_, before, amount);
+        // Of what nobody has nobody is asked for any: an order that cannot be filled would take the others what they have.
+        if (no.is_elsewhere()) source_->note_refusal(path_, amount);
+        return tl::unexpected(std::move(no));
     });
 }
 
@@ -129,6 +132,7 @@ granted<> bounded_counter_ref::transfer(const replica_id& to, std::int64_t amoun
 void bounded_counter_ref::request(std::int64_t rights) const {
     (void)change_rights<void>(*source_, path_, rights, [&](crdt::edit& e, const detail::writer& w, const auto&) -> granted<> {
         e.want(w.me, rights);
+        source_->note_request(path_, rights);
         return {};
     });
 }

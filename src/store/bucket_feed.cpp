@@ -11,8 +11,9 @@
 namespace anabranch::detail {
 namespace {
 
-// What a pull looks at, at most, where hardly anything is below the watched path.
-constexpr std::size_t most_records = 65'536;
+// Of the log under one lock, for which cuts wait; and in one pull, where hardly anything is below the watched path.
+constexpr std::size_t piece_bytes = 256 * 1024;
+constexpr std::size_t most_pieces = 64;
 
 /// A feed's place, as a token's content.
 struct feed_place_content {
@@ -103,7 +104,7 @@ class bucket_state::feed_reader {
   private:
     version_vector seen() const { return from_.to_vector(place_); }
     const replica_id& id(origin o) const { return from_.store_.origins().id(o); }
-    bool is_full() const { return changes_ >= most_changes_ || records_ >= most_records; }
+    bool is_full() const { return changes_ >= most_changes_ || bytes_ >= piece_bytes; }
 
     result<void> check_floor() const {
         for (const auto& [writer, last] : from_.floor_) {
@@ -145,7 +146,7 @@ class bucket_state::feed_reader {
             if (!in.members()) return from_.undecodable(*top);
             keep(std::move(step));
             place_[me.writer] = {me.sequence, top->head(), merged.at()};
-            ++records_;
+            bytes_ += top->body().size();
             merged.next();
         }
         return merged.status();
@@ -164,6 +165,7 @@ class bucket_state::feed_reader {
         for (const auto& r : folded->rows) to.row(r.key, r.change.change, [&](const dot& d) { return crdt::holds(f.ranges, d); });
         keep(std::move(step));
         for (std::size_t i = 0; i < f.ranges.size(); ++i) place_[f.ranges[i].writer] = {f.ranges[i].last, f.heads[i], f.ends[i]};
+        bytes_ += chunk->folded->body.size();
         return {};
     }
 
@@ -174,7 +176,7 @@ class bucket_state::feed_reader {
     version_vector upto_;
     feed_batch batch_;
     std::size_t changes_ = 0;
-    std::size_t records_ = 0;
+    std::size_t bytes_ = 0;
 };
 
 result<feed_batch> bucket_state::read_feed(tails& place, std::string_view below, std::size_t most_changes) const {
@@ -211,9 +213,18 @@ result<bucket_state::tails> bucket_state::feed_place(std::string_view token) con
             return refuse("has seen transaction " + std::to_string(seen.sequence) + " of replica " + to_string(seen.origin) +
                           ", which is not here any more");
         }
+        if (is_inside_fold({*writer, seen.sequence})) return refuse("ends inside of what is here as a whole");
         place[*writer] = {seen.sequence, seen.head, {}};
     }
     return place;
+}
+
+bool bucket_state::is_inside_fold(const dot& d) const {
+    const std::shared_lock uncut(cut_mutex_);
+    return std::ranges::any_of(folds_, [&](const logged_fold& f) {
+        const auto* range = f.find(d.writer);
+        return range != nullptr && range->holds(d.sequence) && d.sequence < range->last;
+    });
 }
 
 // --- one consumer ------------------------------------------------------------------------------------------
@@ -221,7 +232,7 @@ result<bucket_state::tails> bucket_state::feed_place(std::string_view token) con
 feed_state::feed_state(std::shared_ptr<bucket_state> bucket, std::string below, std::function<void()> wake)
     : bucket_(std::move(bucket)), below_(std::move(below)), wake_(std::move(wake)), seen_(bucket_->revision()) {
     if (!wake_) return;
-    subscription_ = bucket_->store().subscribe([this] {
+    subscription_ = bucket_->store().subscribe([this]() noexcept {
         if (bucket_->revision() != seen_ && is_armed_.exchange(false)) wake_();
     });
 }
@@ -249,13 +260,26 @@ result<feed_batch> feed_state::pull(std::size_t most_changes) {
     is_armed_ = true;
     auto& store = bucket_->store();
     const auto synced = store.has_undurable() ? store.sync() : result<void>{};
-    auto place = place_;
-    auto batch = bucket_->read_feed(place, below_, std::max<std::size_t>(most_changes, 1));
-    if (!batch) return batch;
-    // What is on disk goes on where nothing more can be put there.
-    if (!synced && batch->steps.empty()) return fail(synced.error());
-    place_ = std::move(place);
-    return batch;
+    // What is on disk goes on where nothing more can be put there; then it wakes when something can.
+    if (!synced) seen_ = no_revision;
+    feed_batch all;
+    std::size_t changes = 0;
+    for (std::size_t piece = 0; piece < most_pieces && changes < std::max<std::size_t>(most_changes, 1); ++piece) {
+        auto place = place_;
+        auto more = bucket_->read_feed(place, below_, std::max<std::size_t>(most_changes, 1) - changes);
+        // What has been read is not lost; the error comes again.
+        if (!more && all.steps.empty()) return more;
+        all.more = !more || more->more;
+        if (!more) break;
+        place_ = std::move(place);
+        for (auto& step : more->steps) {
+            changes += step.changes.size();
+            all.steps.push_back(std::move(step));
+        }
+        if (!all.more) break;
+    }
+    if (!synced && all.steps.empty()) return fail(synced.error());
+    return all;
 }
 
 }  // namespace anabranch::detail

@@ -268,11 +268,16 @@ result<bucket_state::examined> bucket_state::examine_fold(const oplog::chunk& ch
     if (!changes) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" cannot be decoded");
     auto members = members_.roster();
     members.join(changes->members);
+    if (auto bounded = check_size(members); !bounded) return fail(bounded.error());
     for (std::size_t i = 0; i < ranges.size(); ++i) {
         if (!is_new(i)) continue;
         if (auto allowed = check_writer(members, {chunk.ranges[i].origin, ranges[i].last}, source); !allowed) return fail(allowed.error());
     }
     for (const auto& [path, change] : changes->rows) {
+        const auto is_known = [&](const dot& birth) { return have_.covers(birth) || crdt::holds(ranges, birth); };
+        if (!crdt::is_born(change.change, is_known)) {
+            return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" goes on with what nobody has begun");
+        }
         const auto wrong = find_wrong_row(path, change);
         if (!wrong) return fail(wrong.error());
         if (*wrong != nullptr) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" " + *wrong);

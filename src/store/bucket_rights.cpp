@@ -13,15 +13,13 @@ result<origin> bucket_state::find_member(const replica_id& id) {
 }
 
 /// The closure of a transaction has asked for rights.
-void bucket_state::note_demands(const std::vector<transaction_access::demand>& demands, bool is_committed) {
+void bucket_state::note_demands(const transaction_access::demands_by_path& demands, bool is_committed) {
     if (demands.empty()) return;
     const auto now = store_.options().env.now();
-    for (const auto& d : demands) {
-        if (d.is_refused) {
-            rebalancing_.refused(d.path, d.amount, now);
-        } else if (is_committed) {
-            rebalancing_.spent(d.path, d.amount, now);
-        }
+    for (const auto& [path, d] : demands) {
+        if (is_committed && d.reserved) rebalancing_.reserved(path, *d.reserved, now);
+        if (is_committed && d.spent > 0) rebalancing_.spent(path, d.spent, now);
+        if (d.refused > 0) rebalancing_.refused(path, d.refused, now);
     }
     if (rebalancing_.has_errands()) has_duties_ = true;
 }
@@ -47,19 +45,21 @@ result<std::vector<crdt::row_change>> bucket_state::move_rights(const dot& me) {
         if (!row) return fail(row.error());
         if (!*row || crdt::kind_of(**row) != crdt::row_kind::escrow) continue;
         crdt::edit e(std::move(**row));
-        const auto demand = rebalancing_.demand(path, now);
         const auto all = [&] { return crdt::totals(std::get<crdt::escrow_row>(e.now()), heirs_); };
+        const auto mine = [&] {
+            const auto sums = all();
+            const auto* h = sums.find(me.writer);
+            return h == nullptr ? 0 : h->rights;
+        };
+        const crdt::own_use own{std::max(rebalancing_.lately(path, now), errand.asks_for), rebalancing_.reserve(path)};
         for (const auto asker : errand.asked_by) {
             const auto* m = members_.roster().find(store_.origins().id(asker));
             if (m == nullptr || m->at != crdt::roster::stage::joined) continue;
-            const auto gift = crdt::share_to_give(all(), me.writer, asker, demand, store_.origins());
+            const auto gift = crdt::share_to_give(all(), me.writer, asker, own, store_.origins());
             if (gift > 0) (void)e.transfer(me, asker, gift, heirs_);
         }
-        if (errand.asks) {
-            const auto sums = all();
-            const auto* mine = sums.find(me.writer);
-            if (demand > (mine == nullptr ? 0 : mine->rights)) e.want(me, demand);
-        }
+        const auto wanted = std::max(own.needs, own.reserve);
+        if (errand.asks_for > 0 && wanted > mine()) e.want(me, wanted);
         if (!e.change().empty()) changes.push_back({path, e.take_change()});
     }
     return changes;

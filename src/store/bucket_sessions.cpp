@@ -1,5 +1,6 @@
 // Session tokens: what a client has seen, and whether that is here.
 #include <anabranch/limits.hpp>
+#include <algorithm>
 #include <condition_variable>
 
 #include "base/hash.hpp"
@@ -67,7 +68,9 @@ result<std::uint64_t> bucket_state::missing(const session_token& token) const {
         if (it != seen.end()) it->second -= std::min(it->second, last.sequence);
     }
     std::uint64_t all = 0;
-    for (const auto& [origin, sequence] : seen) all += sequence;
+    for (const auto& [origin, sequence] : seen) {
+        if (__builtin_add_overflow(all, sequence, &all)) all = UINT64_MAX;
+    }
     if (all == 0) return 0;
     const std::shared_lock lock(mutex_);
     for (const auto& [id, m] : members_.roster().members) {
@@ -87,12 +90,16 @@ result<std::uint64_t> bucket_state::wait_for(const session_token& token, std::ch
         std::uint64_t changes = 0;
     } waiter;
     constexpr std::chrono::milliseconds year = std::chrono::hours{24 * 365};
-    const auto until = std::chrono::steady_clock::now() + std::min(most, year);
-    const auto subscription = store_.subscribe([&] {
-        const std::lock_guard lock(waiter.mutex);
-        ++waiter.changes;
-        waiter.changed.notify_one();
-    });
+    const auto until = std::chrono::steady_clock::now() + std::clamp(most, std::chrono::milliseconds{0}, year);
+    const struct subscribed {
+        store_state& to;
+        std::uint64_t number;
+        ~subscribed() { to.unsubscribe(number); }
+    } subscription{store_, store_.subscribe([&] {
+                       const std::lock_guard lock(waiter.mutex);
+                       ++waiter.changes;
+                       waiter.changed.notify_one();
+                   })};
     auto left = missing(token);
     std::unique_lock lock(waiter.mutex);
     for (std::uint64_t looked = 0; left && *left > 0;) {
@@ -102,8 +109,8 @@ result<std::uint64_t> bucket_state::wait_for(const session_token& token, std::ch
         left = missing(token);
         lock.lock();
     }
+    // Whoever wakes it holds the subscription and waits for the mutex.
     lock.unlock();
-    store_.unsubscribe(subscription);
     return left;
 }
 

@@ -143,8 +143,9 @@ result<std::size_t> bucket_state::append(const tail& last, const dot& me, timest
 void bucket_state::logged(std::size_t bytes) {
     lag_bytes_ += bytes;
     extent_.grow(bytes, have_, store_.options().env.now);
-    revision_.fetch_add(1);
     store_.wrote();
+    // Last: whoever knows this revision finds what is to be synced for it.
+    revision_.fetch_add(1);
 }
 
 result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp horizon, const replica_id& source) {
@@ -172,13 +173,15 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
             have_.join(r.id);
             store_.clock().observe(r.at);
         }
-        advance(found->tails);
+        if (!found->fold) advance(found->tails);
         if (found->fold) {
             if (auto joined = join_fold(found->folded, found->fold->covers()); !joined) broken_ = joined.error();
             have_.join(found->fold->covers());
             store_.clock().observe(found->fold->greatest);
             const std::unique_lock uncut(cut_mutex_);
             folds_.push_back(std::move(*found->fold));
+            // Not before: who reads the log looks for single records of what it does not know to be in a fold.
+            advance(found->tails);
             if (unfinished_folds_ > 0) --unfinished_folds_;
         }
         outcome.transactions = found->transactions;
@@ -203,6 +206,7 @@ result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, 
     auto begun = lanes_of(chunk);
     if (!begun) return fail(begun.error());
     auto& lanes = *begun;
+    auto seen = have_;
     for (const auto& entry : chunk.entries) {
         auto& l = lanes[entry.range];
         const auto sequence = l.next_sequence++;
@@ -214,12 +218,14 @@ result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, 
             break;
         }
         crdt::roster change;
-        auto record = examine_record(id, l.writer, l.last.at, entry.body, *members, change);
+        seen.join(dot{l.writer, sequence});
+        auto record = examine_record(id, l.writer, l.last.at, entry.body, seen, *members, change);
         if (!record) return fail(record.error());
         // Its founder's first transaction makes a bucket; everybody else has been let in by a member before.
         if (!members->founder) join_members(change);
         if (auto allowed = check_writer(*members, id, source); !allowed) return fail(allowed.error());
         join_members(change);
+        if (auto bounded = check_size(*members); !bounded) return fail(bounded.error());
         l.last = {sequence, oplog::chain_next(l.last.head, entry.body), at};
         found.is_own_past = found.is_own_past || l.writer == store_.self().number;
         found.log.put(space::log, store_keys::log_key(number_, l.writer, sequence), log_value(l.last.head, entry.body));
@@ -257,7 +263,8 @@ result<void> bucket_state::check_head(const oplog::chunk::range& range, const ta
 }
 
 result<bucket_state::examined::record> bucket_state::examine_record(const transaction_id& id, origin writer, timestamp previous,
-                                                                    std::string_view body, const crdt::roster& known, crdt::roster& members) {
+                                                                    std::string_view body, const version_vector& seen,
+                                                                    const crdt::roster& known, crdt::roster& members) {
     const auto malformed = [&](const char* what) {
         return fail(errc::malformed, "record " + std::to_string(id.sequence) + " of replica " + to_string(id.origin) +
                                          " in bucket \"" + name_ + "\" " + what);
@@ -280,6 +287,7 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     std::string_view path;
     for (crdt::delta change; in.next(path, change);) {
         if (!crdt::is_own_work(change, me)) return malformed("holds changes that cannot be its own");
+        if (!crdt::is_born(change.change, [&](const dot& birth) { return seen.covers(birth); })) return malformed("goes on with what nobody has begun");
         const auto wrong = find_wrong_row(path, change);
         if (!wrong) return fail(wrong.error());
         if (*wrong != nullptr) return malformed(*wrong);
@@ -300,6 +308,11 @@ result<const char*> bucket_state::find_wrong_row(std::string_view path, const cr
     const auto there_kind = crdt::encoded_kind((*there)->encoded());
     if (there_kind && *there_kind != crdt::kind_of(change.change)) return "changes a row of another kind";
     return nullptr;
+}
+
+result<void> bucket_state::check_size(const crdt::roster& members) const {
+    if (members.members.size() <= limits::origins) return {};
+    return fail(errc::limit_exceeded, "bucket \"" + name_ + "\" would have more than " + std::to_string(limits::origins) + " members");
 }
 
 result<void> bucket_state::check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const {

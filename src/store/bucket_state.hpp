@@ -100,6 +100,7 @@ class bucket_state {
     tails durable() const;
     /// Moves `place` on past what it returns.
     result<feed_batch> read_feed(tails& place, std::string_view below, std::size_t most_changes) const;
+    bool is_inside_fold(const dot& d) const;
     result<std::string> feed_token(const tails& place) const;
     result<tails> feed_place(std::string_view token) const;
 
@@ -161,7 +162,8 @@ class bucket_state {
     result<void> find_folds();
     /// Also says what the record does to the roster.
     result<examined::record> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body,
-                                            const crdt::roster& known, crdt::roster& members);
+                                            const version_vector& seen, const crdt::roster& known, crdt::roster& members);
+    result<void> check_size(const crdt::roster& members) const;
     result<void> check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const;
     result<void> check_member() const;
     result<bool> run(const std::function<result<void>(transaction&)>& fn);
@@ -175,7 +177,7 @@ class bucket_state {
 
     // Bounded counters: bucket_rights.cpp.
     result<origin> find_member(const replica_id& id);
-    void note_demands(const std::vector<transaction_access::demand>& demands, bool is_committed);
+    void note_demands(const transaction_access::demands_by_path& demands, bool is_committed);
     void heard_of(std::string_view path, const crdt::row& change, origin self);
     result<std::vector<crdt::row_change>> move_rights(const dot& me);
 

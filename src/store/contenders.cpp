@@ -1,6 +1,7 @@
 // The conflict view: what stands in a field, and which of it is shown.
 #include <anabranch/views.hpp>
 #include <algorithm>
+#include <map>
 
 #include "store/access.hpp"
 #include "store/field_kind.hpp"
@@ -23,10 +24,17 @@ class lister {
         explain(standing::summed);
     }
     void operator()(const crdt::escrow_row& r) {
+        std::map<origin, std::pair<std::uint64_t, std::int64_t>> parts;
         for (const auto& g : r.generations) {
             if (!g.is_live()) continue;
-            for (const auto& a : g.accounts) add({a.writer, a.sequence}).amount = a.value;
+            for (const auto& a : g.accounts) {
+                if (a.touched == 0) continue;  // it has only moved rights, or asked for some
+                auto& [touched, sum] = parts[a.writer];
+                touched = std::max(touched, a.touched);
+                sum += a.value;
+            }
         }
+        for (const auto& [writer, part] : parts) add({writer, part.first}).amount = part.second;
         explain(standing::summed);
     }
     void operator()(const crdt::entries_row& r) {

@@ -25,6 +25,8 @@ class feed_state {
     result<std::string> token() const { return bucket_->feed_token(place_); }
 
   private:
+    static constexpr std::uint64_t no_revision = UINT64_MAX;
+
     std::shared_ptr<bucket_state> bucket_;
     const std::string below_;  // a path
     const std::function<void()> wake_;

@@ -23,7 +23,12 @@ void rebalancing::roll(record& r, std::chrono::milliseconds now) const {
     r.begin = now;
 }
 
-std::int64_t rebalancing::demand(std::string_view path, std::chrono::milliseconds now) const {
+bool rebalancing::is_old(const record& r, std::chrono::milliseconds now) const {
+    const auto age = now - r.begin;
+    return r.reserve == 0 && (age < std::chrono::milliseconds{0} || age / 2 >= window_);
+}
+
+std::int64_t rebalancing::lately(std::string_view path, std::chrono::milliseconds now) const {
     const auto it = records_.find(path);
     if (it == records_.end()) return 0;
     auto r = it->second;
@@ -31,12 +36,20 @@ std::int64_t rebalancing::demand(std::string_view path, std::chrono::millisecond
     return saturated_sum(saturated_sum(r.present.spent, r.previous.spent), std::max(r.present.refused, r.previous.refused));
 }
 
+std::int64_t rebalancing::reserve(std::string_view path) const {
+    const auto it = records_.find(path);
+    return it == records_.end() ? 0 : it->second.reserve;
+}
+
 rebalancing::record* rebalancing::find_or_make(std::string_view path, std::chrono::milliseconds now) {
     if (window_.count() == 0) return nullptr;
     auto it = records_.find(path);
     if (it == records_.end()) {
-        if (records_.size() >= most_counters) {
-            std::erase_if(records_, [&](const auto& entry) { return now - entry.second.begin >= 2 * window_; });
+        // Not with each of the many that come when it is full.
+        const bool is_due = now - swept_ >= window_ || now < swept_;
+        if (records_.size() >= most_counters && is_due) {
+            std::erase_if(records_, [&](const auto& entry) { return is_old(entry.second, now); });
+            swept_ = now;
         }
         if (records_.size() >= most_counters) return nullptr;
         it = records_.try_emplace(std::string(path)).first;
@@ -46,24 +59,35 @@ rebalancing::record* rebalancing::find_or_make(std::string_view path, std::chron
     return &it->second;
 }
 
+rebalancing::errand* rebalancing::find_or_make_errand(std::string_view path) {
+    if (window_.count() == 0 || (errands_.size() >= most_counters && !errands_.contains(path))) return nullptr;
+    return &errands_[std::string(path)];
+}
+
 void rebalancing::spent(std::string_view path, std::int64_t amount, std::chrono::milliseconds now) {
-    if (auto* r = find_or_make(path, now)) r->present.spent = saturated_sum(r->present.spent, amount);
+    auto* r = find_or_make(path, now);
+    if (r == nullptr) return;
+    r->present.spent = saturated_sum(r->present.spent, amount);
+    r->reserve -= std::min(r->reserve, amount);
 }
 
 void rebalancing::refused(std::string_view path, std::int64_t amount, std::chrono::milliseconds now) {
-    auto* r = find_or_make(path, now);
-    if (r == nullptr) return;
-    // Whoever tries again and again does not ask for more by that, nor more often than now and then.
-    const bool is_new = amount > r->present.refused;
-    r->present.refused = std::max(r->present.refused, amount);
-    if (!is_new && now - r->asked >= std::chrono::milliseconds{0} && now - r->asked < window_ / 20) return;
-    r->asked = now;
-    if (errands_.size() < most_counters || errands_.contains(path)) errands_[std::string(path)].asks = true;
+    if (auto* r = find_or_make(path, now)) {
+        // Whoever tries again and again does not ask for more by that, nor more often than now and then.
+        const bool is_new = amount > r->present.refused;
+        r->present.refused = std::max(r->present.refused, amount);
+        if (!is_new && now - r->asked >= std::chrono::milliseconds{0} && now - r->asked < window_ / 20) return;
+        r->asked = now;
+    }
+    if (auto* e = find_or_make_errand(path)) e->asks_for = std::max(e->asks_for, amount);
+}
+
+void rebalancing::reserved(std::string_view path, std::int64_t rights, std::chrono::milliseconds now) {
+    if (auto* r = find_or_make(path, now)) r->reserve = rights;
 }
 
 void rebalancing::heard(std::string_view path, origin from) {
-    if (window_.count() == 0) return;
-    if (errands_.size() < most_counters || errands_.contains(path)) errands_[std::string(path)].asked_by.insert(from);
+    if (auto* e = find_or_make_errand(path)) e->asked_by.insert(from);
 }
 
 }  // namespace anabranch::detail

@@ -20,17 +20,20 @@ class rebalancing {
     /// `window`: how long ago counts as recent, about. 0: nothing does.
     explicit rebalancing(std::chrono::milliseconds window) : window_(window) {}
 
-    /// So many rights were wanted here lately, `now` being the wall clock.
-    std::int64_t demand(std::string_view path, std::chrono::milliseconds now) const;
+    /// So many rights were wanted here lately; `now` is the wall clock.
+    std::int64_t lately(std::string_view path, std::chrono::milliseconds now) const;
+    /// So many were asked for by call, and not spent since.
+    std::int64_t reserve(std::string_view path) const;
     void spent(std::string_view path, std::int64_t amount, std::chrono::milliseconds now);
-    /// Then this replica is to ask for more.
+    /// Others have enough: then this replica is to ask for some.
     void refused(std::string_view path, std::int64_t amount, std::chrono::milliseconds now);
+    void reserved(std::string_view path, std::int64_t rights, std::chrono::milliseconds now);
     /// The replica has written something to the counter, which may be that it wants rights.
     void heard(std::string_view path, origin from);
 
     /// By the counter's path: what is to be done about it. Afterwards it is not any more.
     struct errand {
-        bool asks = false;
+        std::int64_t asks_for = 0;
         boost::container::flat_set<origin> asked_by;
     };
     std::map<std::string, errand, std::less<>> take_errands() { return std::exchange(errands_, {}); }
@@ -47,13 +50,17 @@ class rebalancing {
         std::chrono::milliseconds begin{0};  ///< of the present window
         amounts present;
         amounts previous;
+        std::int64_t reserve = 0;
         std::chrono::milliseconds asked{0};
     };
+    bool is_old(const record& r, std::chrono::milliseconds now) const;
     void roll(record& r, std::chrono::milliseconds now) const;
+    errand* find_or_make_errand(std::string_view path);
     record* find_or_make(std::string_view path, std::chrono::milliseconds now);
 
     std::chrono::milliseconds window_;
     std::map<std::string, record, std::less<>> records_;
+    std::chrono::milliseconds swept_{0};
     std::map<std::string, errand, std::less<>> errands_;
 };
 

@@ -28,7 +28,7 @@ result<std::string> token_seal::open(token_kind kind, std::string_view token) co
     auto bytes = from_base64url(token);
     if (!bytes || bytes->size() < 1 + tag_size) return refuse("is damaged or cut short");
     const auto content = std::string_view(*bytes).substr(0, bytes->size() - tag_size);
-    if (tag(key, content) != bytes->substr(content.size())) return refuse("was not made by a replica of this bucket, or is damaged");
+    if (!is_equal_in_constant_time(tag(key, content), std::string_view(*bytes).substr(content.size()))) return refuse("was not made by a replica of this bucket, or is damaged");
     if (content.front() != static_cast<char>(kind)) return refuse("is one of another kind");
     return std::string(content.substr(1));
 }

@@ -14,19 +14,34 @@ const result<void>& access::status() const {
     return good;
 }
 result<origin> access::find_member(const replica_id&) const { return fail(errc::closed, "no transaction"); }
-std::int64_t access::note_demand(std::string_view, std::int64_t, bool) { return 0; }
+std::int64_t access::note_spending(std::string_view, std::int64_t) { return 0; }
+void access::note_refusal(std::string_view, std::int64_t) {}
+void access::note_request(std::string_view, std::int64_t) {}
 
 void transaction_access::reject(error reason) {
     if (status_) status_ = fail(std::move(reason));
 }
 
-std::int64_t transaction_access::note_demand(std::string_view path, std::int64_t amount, bool is_refused) {
-    demands_.push_back({std::string(path), amount, is_refused});
-    auto wanted = in_.demands.demand(path, in_.now());
-    for (const auto& d : demands_) {
-        if (d.path == path && !d.is_refused && __builtin_add_overflow(wanted, d.amount, &wanted)) return INT64_MAX;
-    }
-    return wanted;
+std::int64_t transaction_access::note_spending(std::string_view path, std::int64_t amount) {
+    auto& d = demand_of(path);
+    if (__builtin_add_overflow(d.spent, amount, &d.spent)) d.spent = INT64_MAX;
+    std::int64_t lately = 0;
+    if (__builtin_add_overflow(in_.demands.lately(path, in_.now()), d.spent, &lately)) lately = INT64_MAX;
+    // As it will be once this is committed.
+    const auto reserve = d.reserved.value_or(in_.demands.reserve(path));
+    return std::max(lately, reserve - std::min(reserve, d.spent));
+}
+
+void transaction_access::note_refusal(std::string_view path, std::int64_t amount) {
+    auto& d = demand_of(path);
+    d.refused = std::max(d.refused, amount);
+}
+
+void transaction_access::note_request(std::string_view path, std::int64_t rights) { demand_of(path).reserved = rights; }
+
+transaction_access::demand& transaction_access::demand_of(std::string_view path) {
+    const auto it = demands_.find(path);
+    return it != demands_.end() ? it->second : demands_.try_emplace(std::string(path)).first->second;
 }
 
 void transaction_access::cover(std::string_view path, crdt::row& row) const {

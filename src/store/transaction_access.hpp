@@ -40,15 +40,18 @@ class transaction_access final : public access {
     void reject(error reason) override;
     const result<void>& status() const override { return status_; }
     result<origin> find_member(const replica_id& id) const override { return in_.find_member(id); }
-    std::int64_t note_demand(std::string_view path, std::int64_t amount, bool is_refused) override;
+    std::int64_t note_spending(std::string_view path, std::int64_t amount) override;
+    void note_refusal(std::string_view path, std::int64_t amount) override;
+    void note_request(std::string_view path, std::int64_t rights) override;
 
-    /// Rights that the closure asked for.
+    /// Rights of a counter that the closure wanted.
     struct demand {
-        std::string path;
-        std::int64_t amount = 0;
-        bool is_refused = false;
+        std::int64_t spent = 0;
+        std::int64_t refused = 0;  ///< at most at once
+        std::optional<std::int64_t> reserved;
     };
-    const std::vector<demand>& demands() const { return demands_; }
+    using demands_by_path = std::map<std::string, demand, std::less<>>;
+    const demands_by_path& demands() const { return demands_; }
     /// After the last call of the above: lets go of what the transaction undid itself. Whether anything is left.
     bool settle();
     std::string encode(std::vector<origin>& mentioned) const;
@@ -70,11 +73,12 @@ class transaction_access final : public access {
     template <class Apply>
     result<void> change(std::string_view path, crdt::row_kind kind, const Apply& apply);
     result<void> clear_below(std::string_view prefix);
+    demand& demand_of(std::string_view path);
 
     surroundings in_;
     dot me_;
     timestamp at_;
-    std::vector<demand> demands_;
+    demands_by_path demands_;
     edits edits_;
     std::vector<crdt::prefix_removal> removals_;
     result<void> status_;

@@ -104,10 +104,10 @@ TEST_CASE("an operation that would leave int64 is refused and changes nothing") 
 
 TEST_CASE("who asks for more gets what it lacks, and nobody gives what it needs") {
     const replicas all;
-    const auto share = [&](std::vector<holding> holdings, std::int64_t needs) {
+    const auto share = [&](std::vector<holding> holdings, std::int64_t needs, std::int64_t reserve = 0) {
         escrow_totals t;
         t.holdings = std::move(holdings);
-        return share_to_give(t, ada, bob, needs, all.table);
+        return share_to_give(t, ada, bob, {needs, reserve}, all.table);
     };
     CHECK(share({{ada, 10, 0}, {bob, 1, 4}}, 0) == 3);
     CHECK(share({{ada, 10, 0}, {bob, 4, 4}}, 0) == 0);
@@ -116,6 +116,8 @@ TEST_CASE("who asks for more gets what it lacks, and nobody gives what it needs"
     CHECK(share({{ada, 2, 0}, {bob, 0, 4}}, 4) == 1);     // not enough for both: half each
     CHECK(share({{ada, 1, 0}, {bob, 0, 1}}, 1) == 0);     // the last one stays
     CHECK(share({{ada, 1, 0}, {bob, 0, 1}}, 0) == 1);
+    CHECK(share({{ada, 10, 0}, {bob, 0, 100}}, 0, 7) == 3);  // what is reserved is not shared
+    CHECK(share({{ada, 10, 0}, {bob, 0, 100}}, 0, 70) == 0);
     CHECK(share({{ada, 0, 0}, {bob, 0, 1}}, 0) == 0);
     CHECK(share({{ada, 9, 0}}, 0) == 0);
     CHECK(share({{bob, 0, 4}}, 0) == 0);
@@ -134,7 +136,7 @@ TEST_CASE("all holders together give what is lacking, and none more than it has"
         }
         std::int64_t given = 0;
         for (const auto& h : t.holdings) {
-            const auto gift = share_to_give(t, h.owner, origin{0}, 0, table.table);
+            const auto gift = share_to_give(t, h.owner, origin{0}, {}, table.table);
             RC_ASSERT(gift >= 0);
             RC_ASSERT(gift <= h.rights || h.owner == origin{0});
             given += gift;

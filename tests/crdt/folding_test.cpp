@@ -56,6 +56,7 @@ changes any_changes() {
             if (below(2) > 0) r->adds.push_back({d, vector_of({eve, 1 + below(9)})});
             if (below(2) > 0) r->removals.join(any_dot());
         } else if (auto* g = std::get_if<escrow_row>(&change.change)) {
+            change.covers = {};
             g->generations.push_back({{eve, 1 + below(9)}, {}, vector_of({ada, 1 + below(99)})});
             const auto amount = [&] { return static_cast<std::int64_t>(below(1000)) - 500; };
             const auto to = d.writer == ada ? bob : ada;
@@ -138,6 +139,20 @@ TEST_CASE("folding joins in any order, and keeps of what the ranges do not hold 
     REQUIRE(kept.rows.size() == 1);
     CHECK(kept.rows[0].change.covers == vector_of({ada, 100}));
     CHECK(is_bottom(kept.rows[0].change.change));
+}
+
+TEST_CASE("a fold knows how long escrow rows are, also when they grow") {
+    folding all;
+    escrow_row r{{{{ada, 100}, {{ada, 100, 100, 1, 0, 0, {}}}, {}}}};
+    all.add({{}, {{"key", {{}, r}}}, {}});
+    const auto one = all.bytes();
+    r.generations[0].accounts[0].sequence = 101;
+    all.add({{}, {{"key", {{}, r}}}, {}});
+    CHECK(all.bytes() == one);
+    r.generations[0].accounts[0].sequence = 102;
+    for (std::uint32_t to = 1; to <= 100; ++to) r.generations[0].accounts[0].sent.push_back({origin{to}, 1});
+    all.add({{}, {{"key", {{}, r}}}, {}});
+    CHECK(all.bytes() > one + 500);
 }
 
 TEST_CASE("folding takes from additions what a removal of their prefix has seen") {

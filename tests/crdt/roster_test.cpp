@@ -109,6 +109,8 @@ TEST_CASE("who counts, and who lags") {
     CHECK_FALSE(is_sound(r));
     r.members[replica(5)].at = stage{5};
     CHECK_FALSE(is_sound(r));
+    r.members[replica(5)] = {stage::joined, 0, 0, replica(1), {}};  // nobody has the rights of who is there
+    CHECK_FALSE(is_sound(r));
 }
 
 TEST_CASE("reports have served once their member is gone") {

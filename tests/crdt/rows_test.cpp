@@ -102,7 +102,7 @@ class builder {
         for (auto n = up_to(3); n > 0; --n) {
             auto& m = r.members[any_replica()];
             m = {static_cast<roster::stage>(1 + up_to(3)), up_to(5), up_to(3), {}, {}};
-            if (up_to(1) == 0) m.heir = any_replica();
+            if (m.at >= roster::stage::left && up_to(1) == 0) m.heir = any_replica();
             for (auto k = up_to(2); k > 0; --k) m.reports[any_replica()] = {{up_to(2), any_replica()}, up_to(5)};
         }
         return r;
@@ -404,6 +404,7 @@ TEST_CASE("a transaction speaks for itself only") {
     CHECK_FALSE(own({{}, removals_row{{}, vector_of({{bob, 3}})}}));
     CHECK(own({{}, escrow_row{{{{bob, 1}, {{ada, 3, 3, 1, 0, 0, {}}}, vector_of({{bob, 9}})}}}}));
     CHECK_FALSE(own({{}, escrow_row{{{{ada, 3}, {{bob, 3, 3, 1, 0, 0, {}}}, {}}}}}));
+    CHECK_FALSE(own({vector_of({{bob, 1}}), escrow_row{{{{bob, 1}, {{ada, 3, 3, 1, 0, 0, {}}}, {}}}}}));  // it would count in folds only
     CHECK_FALSE(is_own_work({{{"p", vector_of({me})}}, {}, {}}, me));
     CHECK(is_own_work({{{"p", vector_of({{ada, 2}})}}, {}, {}}, me));
 }

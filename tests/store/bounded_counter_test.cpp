@@ -294,6 +294,47 @@ TEST_CASE("a request by call, and its withdrawal") {
     CHECK_FALSE(s.edge.bucket("b")->read([](const map_view& m) { return m.fields(); })->size() > 1);
 }
 
+TEST_CASE("a request survives a sale") {
+    shop s;
+    REQUIRE(add(s.cloud, 1000) == errc{});
+    REQUIRE(give(s.cloud, s.edge, 5) == errc{});
+    s.everybody_meets();
+    CHECK(change(s.edge, [](const auto& c) { c.request(100); }) == errc{});
+    CHECK(spend(s.edge, 1) == errc{});
+    s.everybody_meets();
+    CHECK(look(s.edge).available == 99);
+    // What is reserved is not given away, whoever wants it.
+    CHECK(spend(s.other, 950) == errc::insufficient_rights);
+    s.everybody_meets();
+    CHECK(look(s.edge).available == 99);
+    CHECK(look(s.other).available == 855);  // the cloud's part of it
+}
+
+TEST_CASE("of counters with several births the latest word counts") {
+    shop s;
+    REQUIRE(add(s.other, 100) == errc{});
+    exchange(s.other, s.edge);
+    CHECK(change(s.edge, [](const auto& c) { c.request(50); }) == errc{});
+    REQUIRE(add(s.cloud, 100) == errc{});
+    REQUIRE(s.cloud.sync());
+    REQUIRE(test::transfer(s.cloud.bucket("b").value(), s.edge.bucket("b").value()));
+    CHECK(change(s.edge, [](const auto& c) { c.request(0); }) == errc{});
+    exchange(s.edge, s.cloud);
+    CHECK(change(s.edge, [](const auto& c) { c.request(1); }) == errc{});
+    s.everybody_meets();
+    CHECK(look(s.edge).available == 1);
+}
+
+TEST_CASE("an order that nobody can fill takes nobody anything, and nobody asks for what is sold out") {
+    shop s;
+    REQUIRE(add(s.cloud, 10) == errc{});
+    s.everybody_meets();
+    CHECK(spend(s.edge, 11) == errc::insufficient_rights);
+    CHECK_FALSE(s.edge.state()->has_duties());
+    s.everybody_meets();
+    CHECK(look(s.cloud).available == 10);
+}
+
 TEST_CASE("without a window rights move by call only") {
     const auto world = std::make_shared<test::world>();
     auto o = test::options(world);

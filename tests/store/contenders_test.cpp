@@ -100,6 +100,10 @@ TEST_CASE("of a counter every replica's part counts") {
     both(s, [](transaction& tx, const std::string& who) { tx.bounded_counter("f").add(who == "edge" ? 5 : 2); });
     REQUIRE(look(s.cloud, field_type::bounded_counter).size() == 2);
     CHECK(look(s.cloud, field_type::bounded_counter)[0].why == standing::summed);
+    // The two counters that they created are one, and who has only asked for rights has no part in it.
+    REQUIRE(s.cloud.bucket("b")->commit([](transaction& tx) { CHECK(tx.bounded_counter("f").spend(2)); }));
+    exchange(s.cloud, s.edge);
+    REQUIRE(look(s.edge, field_type::bounded_counter).size() == 2);
 }
 
 TEST_CASE("of a flag the enablings stand, and the disabling that does away with them") {

@@ -202,6 +202,22 @@ TEST_CASE("commits are later than everything that was taken") {
     }));
 }
 
+TEST_CASE("nobody goes on with a bounded counter that nobody has begun") {
+    auto s = test::memory_store();
+    auto b = s.bucket("b").value();
+    REQUIRE(apply(b, letting_in({{founder, stranger()}})) == errc{});
+    const auto record = [](const dot& birth) {
+        const crdt::escrow_row row{{{birth, {{origin{0}, 1, 1, 10, 0, 0, {}}}, {}}}};
+        std::vector<origin> mentioned;
+        const auto payload = crdt::encode_changes({{}, {{{"s\0\1b", 4}, {{}, row}}}, {}}, origin{0}, mentioned);
+        return oplog::encode_record({{500}, mentioned.empty() ? std::vector<replica_id>{} : std::vector{founder}, payload});
+    };
+    CHECK(apply(b, chunk_of(stranger(), {record({origin{1}, 50})})) == errc::malformed);
+    CHECK(apply(b, chunk_of(stranger(), {record({origin{0}, 2})})) == errc::malformed);
+    CHECK(apply(b, chunk_of(stranger(), {record({origin{1}, 1})})) == errc{});
+    CHECK(b.read([](const map_view& m) { return m.bounded_counter("s").value(); }) == 0);  // it was begun, and not here
+}
+
 TEST_CASE("a replica that gets its own past back commits as a new incarnation") {
     auto w = std::make_shared<test::world>();
     auto s = test::memory_store(w);

@@ -1,5 +1,6 @@
 // The change feed: order, causes, what a step says, tokens, slow consumers, wakes.
 #include <anabranch/feed.hpp>
+#include <thread>
 
 #include "store/bucket_state.hpp"
 #include "store/store_state.hpp"
@@ -314,4 +315,67 @@ TEST_CASE("a feed shows nothing that a loss of power could take back") {
     CHECK(f.pull().error().code == errc::storage_full);
     use->is_full = false;
     CHECK(pull_all(f).size() == 1);
+}
+
+TEST_CASE("who could not be told for want of room on the disk is woken when there is some") {
+    const auto use = std::make_shared<test::engine_use>();
+    auto s = store::on(test::watched_engine(use), test::options(std::make_shared<test::world>())).value();
+    REQUIRE(s.create_bucket("b"));
+    int wakes = 0;
+    auto f = s.bucket("b")->watch({}, [&] { ++wakes; }).value();
+    REQUIRE(count(s));
+    CHECK(wakes == 1);
+    use->is_full = true;
+    CHECK_FALSE(f.pull());
+    use->is_full = false;
+    REQUIRE(s.sync());
+    CHECK(wakes == 2);
+    CHECK(pull_all(f).size() == 1);
+}
+
+TEST_CASE("who reads while a fold is being applied finds all of it or nothing") {
+    shop s;
+    const auto use = std::make_shared<test::engine_use>();
+    auto reader = store::on(test::watched_engine(use), test::options(s.world)).value();
+    share(s.cloud, {&reader}, "c");
+    auto c = reader.bucket("c").value();
+    REQUIRE(reader.create_bucket("other"));
+    auto f = c.watch().value();
+    for (int i = 0; i < 3; ++i) REQUIRE(count(s.cloud, "x", "c"));
+    REQUIRE(s.cloud.bucket("c")->commit([](transaction& tx) { tx.clear(); }));
+    REQUIRE(s.cloud.sync());
+    detail::positions after;
+    for (const auto& entry : c.progress()) after[entry.origin] = entry.sequence;
+    const auto fold = s.cloud.bucket("c")->state()->read_log(after, {UINT64_MAX}, {.fold_above = 1});
+    REQUIRE(fold);
+    // Between the log and the rows the removal of a prefix looks through the engine's rows.
+    std::optional<feed_batch> meanwhile;
+    use->on_scan = [&] {
+        use->on_scan = nullptr;
+        std::thread other([&] {
+            if (!reader.sync()) return;
+            auto batch = f.pull();
+            if (batch) meanwhile = std::move(*batch);
+        });
+        other.join();
+    };
+    REQUIRE(c.state()->apply(*fold, {UINT64_MAX}, s.cloud.id()));
+    REQUIRE(meanwhile);
+    CHECK(meanwhile->steps.size() + pull_all(f).size() == 1);
+}
+
+TEST_CASE("a token that ends inside of a fold is refused") {
+    shop s;
+    for (int i = 0; i < 4; ++i) REQUIRE(count(s.edge));
+    for (auto* each : {&s.cloud, &s.edge}) REQUIRE(each->sync());
+    detail::positions after;
+    for (const auto& entry : s.b().progress()) after[entry.origin] = entry.sequence;
+    const auto fold = s.edge.bucket("b")->state()->read_log(after, {UINT64_MAX}, {.fold_above = 1});
+    REQUIRE(s.b().state()->apply(*fold, {UINT64_MAX}, s.edge.id()));
+    REQUIRE(s.cloud.sync());
+    auto place = s.b().state()->durable();
+    place[*s.cloud.state()->origins().find(s.edge.id())].sequence = 2;
+    const auto resumed = s.b().resume(s.b().state()->feed_token(place).value());
+    REQUIRE_FALSE(resumed);
+    CHECK(resumed.error().code == errc::invalid_token);
 }

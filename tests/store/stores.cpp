@@ -45,6 +45,7 @@ class watched final : public storage::engine {
     }
     std::unique_ptr<storage::cursor> scan(space where, std::string_view from, const storage::snapshot* at) const override {
         ++use_->scans;
+        if (const auto called = use_->on_scan) called();
         return std::make_unique<watched_cursor>(use_, inner_->scan(where, from, at));
     }
     result<std::optional<std::pair<std::string, std::string>>> last(space where, std::string_view key) const override {

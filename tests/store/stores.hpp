@@ -5,6 +5,7 @@
 #include <anabranch/store.hpp>
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -76,6 +77,7 @@ struct engine_use {
     std::atomic<std::size_t> changes = 0;
     std::atomic<std::size_t> log_bytes = 0;
     std::atomic<std::size_t> syncs = 0;
+    std::function<void()> on_scan;  ///< before each
     std::atomic<bool> is_full = false;  ///< writes and syncs fail
     std::atomic<std::size_t> writes_left = SIZE_MAX;  ///< after so many writes fail
 

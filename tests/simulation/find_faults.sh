@@ -11,7 +11,7 @@ source_dir="$(realpath "$1")"
 build_dir="$(realpath "$2")"
 jobs="${JOBS:-2}"
 only="${3:-}"
-seeds="${SEEDS:-10000}"
+seeds="${SEEDS:-3000}"
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 cd "$build_dir"

@@ -166,7 +166,7 @@ struct escrow_row {
     /// used the counter without having seen it, none.
     struct generation {
         dot birth;  ///< the transaction that began it
-        boost::container::small_vector<account, 2> accounts;  ///< sorted by writer, one each
+        std::vector<account> accounts;  ///< sorted by writer, one each
         /// What removals have seen of each writer, up to `touched`.
         version_vector removed;
 
@@ -180,8 +180,9 @@ struct escrow_row {
         }
     };
 
-    /// Sorted by birth. More than one where replicas that did not see each other created the counter.
-    boost::container::small_vector<generation, 1> generations;
+    /// Sorted by birth. More than one where replicas that did not see each other created the counter. Not in the row itself:
+    /// a fold holds a great many rows of all kinds, each as large as the largest.
+    std::vector<generation> generations;
 
     bool operator==(const escrow_row&) const = default;
     template <class Archive>
@@ -192,6 +193,7 @@ struct escrow_row {
 
 /// The alternatives stand in the order of their kinds.
 using row = std::variant<counter_row, entries_row, dots_row, removals_row, escrow_row>;
+static_assert(sizeof(row) <= 128);
 
 row_kind kind_of(const row& r);
 bool is_known(row_kind kind);

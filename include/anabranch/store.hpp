@@ -78,7 +78,7 @@ struct store_options {
     std::uint64_t log_limit_bytes = 1024 * 1024 * 1024;
     std::chrono::milliseconds log_limit_age{0};
     /// Of bounded counters a replica asks the others for as many rights as its customers wanted in about this time, and
-    /// gives away none that it needs for as long itself. 0: rights move by call only.
+    /// gives away none that it needs for as long itself. 0: this one neither asks nor gives by itself.
     std::chrono::milliseconds rights_window{10'000};
 };
 

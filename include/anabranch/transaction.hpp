@@ -20,8 +20,8 @@ class counter_ref : public counter_view {
 /// `return fail(refused.error())`.
 struct refusal : error {
     std::int64_t asked = 0;
-    std::int64_t here = 0;                  ///< what could have been taken
-    std::vector<replica_rights> elsewhere;  ///< as far as is known here; the most first
+    std::int64_t here = 0;                    ///< what could have been taken
+    std::vector<replica_rights> elsewhere{};  ///< as far as is known here; the most first
     /// There is enough, with what others have.
     bool is_elsewhere() const;
 };

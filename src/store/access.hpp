@@ -52,9 +52,9 @@ class access {
     virtual const result<void>& status() const;
     /// The number of another member. errc::not_a_member.
     virtual result<origin> find_member(const replica_id& id) const;
-    /// Rights of a counter were spent. Returns how many the replica wants to have, to say so to the others. The other two:
-    /// refused though others have enough; asked for by call.
-    virtual std::int64_t note_spending(std::string_view path, std::int64_t amount);
+    /// Rights of a counter were spent. Returns how many the replica wants to have, to say so to the others; nothing where it
+    /// does not ask by itself. The other two: refused though others have enough; asked for by call.
+    virtual std::optional<std::int64_t> note_spending(std::string_view path, std::int64_t amount);
     virtual void note_refusal(std::string_view path, std::int64_t amount);
     virtual void note_request(std::string_view path, std::int64_t rights);
 };

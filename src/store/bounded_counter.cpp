@@ -97,7 +97,8 @@ granted<std::int64_t> bounded_counter_ref::spend(std::int64_t amount) const {
     return change_rights<std::int64_t>(*source_, path_, amount, [&](crdt::edit& e, const detail::writer& w, const auto& before) -> answer {
         const auto here = rights_of(before, w.me.writer);
         if (e.spend(w.me, amount, w.heirs)) {
-            if (amount > 0) e.want(w.me, source_->note_spending(path_, amount));
+            const auto wanted = source_->note_spending(path_, amount);
+            if (amount > 0 && wanted) e.want(w.me, *wanted);
             return here - amount;
         }
         auto no = refused(*source_, before, amount);
@@ -130,7 +131,8 @@ granted<> bounded_counter_ref::transfer(const replica_id& to, std::int64_t amoun
 }
 
 void bounded_counter_ref::request(std::int64_t rights) const {
-    (void)change_rights<void>(*source_, path_, rights, [&](crdt::edit& e, const detail::writer& w, const auto&) -> granted<> {
+    (void)change_rights<void>(*source_, path_, rights, [&](crdt::edit& e, const detail::writer& w, const auto& before) -> granted<> {
+        if (!before.exists) return {};
         e.want(w.me, rights);
         source_->note_request(path_, rights);
         return {};

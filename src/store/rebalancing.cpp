@@ -42,7 +42,7 @@ std::int64_t rebalancing::reserve(std::string_view path) const {
 }
 
 rebalancing::record* rebalancing::find_or_make(std::string_view path, std::chrono::milliseconds now) {
-    if (window_.count() == 0) return nullptr;
+    if (!is_automatic()) return nullptr;
     auto it = records_.find(path);
     if (it == records_.end()) {
         // Not with each of the many that come when it is full.
@@ -60,7 +60,7 @@ rebalancing::record* rebalancing::find_or_make(std::string_view path, std::chron
 }
 
 rebalancing::errand* rebalancing::find_or_make_errand(std::string_view path) {
-    if (window_.count() == 0 || (errands_.size() >= most_counters && !errands_.contains(path))) return nullptr;
+    if (!is_automatic() || (errands_.size() >= most_counters && !errands_.contains(path))) return nullptr;
     return &errands_[std::string(path)];
 }
 

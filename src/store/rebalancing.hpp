@@ -20,6 +20,7 @@ class rebalancing {
     /// `window`: how long ago counts as recent, about. 0: nothing does.
     explicit rebalancing(std::chrono::milliseconds window) : window_(window) {}
 
+    bool is_automatic() const { return window_.count() > 0; }
     /// So many rights were wanted here lately; `now` is the wall clock.
     std::int64_t lately(std::string_view path, std::chrono::milliseconds now) const;
     /// So many were asked for by call, and not spent since.

@@ -14,7 +14,7 @@ const result<void>& access::status() const {
     return good;
 }
 result<origin> access::find_member(const replica_id&) const { return fail(errc::closed, "no transaction"); }
-std::int64_t access::note_spending(std::string_view, std::int64_t) { return 0; }
+std::optional<std::int64_t> access::note_spending(std::string_view, std::int64_t) { return std::nullopt; }
 void access::note_refusal(std::string_view, std::int64_t) {}
 void access::note_request(std::string_view, std::int64_t) {}
 
@@ -22,7 +22,8 @@ void transaction_access::reject(error reason) {
     if (status_) status_ = fail(std::move(reason));
 }
 
-std::int64_t transaction_access::note_spending(std::string_view path, std::int64_t amount) {
+std::optional<std::int64_t> transaction_access::note_spending(std::string_view path, std::int64_t amount) {
+    if (!in_.demands.is_automatic()) return std::nullopt;
     auto& d = demand_of(path);
     if (__builtin_add_overflow(d.spent, amount, &d.spent)) d.spent = INT64_MAX;
     std::int64_t lately = 0;

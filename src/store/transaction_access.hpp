@@ -40,7 +40,7 @@ class transaction_access final : public access {
     void reject(error reason) override;
     const result<void>& status() const override { return status_; }
     result<origin> find_member(const replica_id& id) const override { return in_.find_member(id); }
-    std::int64_t note_spending(std::string_view path, std::int64_t amount) override;
+    std::optional<std::int64_t> note_spending(std::string_view path, std::int64_t amount) override;
     void note_refusal(std::string_view path, std::int64_t amount) override;
     void note_request(std::string_view path, std::int64_t rights) override;
 

@@ -350,6 +350,19 @@ TEST_CASE("without a window rights move by call only") {
     CHECK(give(a, b, 1) == errc{});
     meet({&a, &b});
     CHECK(spend(b, 1) == errc{});
+    // It says nothing of what it would like to have to others, either, who may be of another mind.
+    auto c = store::in_memory(test::options(world)).value();
+    REQUIRE(c.bucket("b"));
+    REQUIRE(a.bucket("b")->state()->sponsor(c.id()));
+    meet({&a, &b, &c});
+    REQUIRE(give(a, c, 5) == errc{});
+    meet({&a, &b, &c});
+    REQUIRE(give(c, b, 1) == errc{});
+    meet({&a, &b, &c});
+    CHECK(spend(b, 1) == errc{});
+    meet({&a, &b, &c});
+    CHECK(look(b).available == 0);
+    CHECK(look(c).available == 4);
 }
 
 TEST_CASE("several holders together give what is lacking, and not more") {

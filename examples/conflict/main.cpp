@@ -1,12 +1,12 @@
 // Two replicas set a price apart: who wrote what and when, which one is shown and why, and how it is settled.
 #include <anabranch/cereal.hpp>
-#include <anabranch/replica.hpp>
-#include <anabranch/store.hpp>
 #include <cereal/types/string.hpp>
 #include <iostream>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "../two_replicas.hpp"
 
 using anabranch::bucket;
 using anabranch::contender;
@@ -60,15 +60,12 @@ int give_up(const char* what) {
 }  // namespace
 
 int main() {
-    auto cloud = anabranch::store::in_memory().value();
-    auto edge = anabranch::store::in_memory().value();
-    auto at_cloud = cloud.create_bucket("shop").value();
-    auto at_edge = edge.bucket("shop").value();
-    anabranch::replica listening(cloud, {.listen = "127.0.0.1:0"});
-    anabranch::replica calling(edge, {});
-    if (!listening.start() || !calling.start()) return give_up("no network");
-    const auto meet = [&] { calling.sync_once("127.0.0.1:" + std::to_string(listening.port())).value(); };
-    while (!at_edge.is_member()) meet();
+    two_replicas both_sides;
+    if (!both_sides.start()) return give_up("no network");
+    auto& edge = both_sides.edge;
+    auto& at_cloud = both_sides.at_cloud;
+    auto& at_edge = both_sides.at_edge;
+    const auto meet = [&] { both_sides.meet(); };
 
     if (!set_price(at_cloud, "4.50")) return give_up("cloud set no price");
     std::this_thread::sleep_for(std::chrono::milliseconds(5));  // so that edge's is later, if clocks go on

@@ -1,8 +1,8 @@
 // A client that moves to another instance is not answered from before what it has done.
-#include <anabranch/replica.hpp>
-#include <anabranch/store.hpp>
 #include <iostream>
 #include <string>
+
+#include "../two_replicas.hpp"
 
 using anabranch::bucket;
 using anabranch::session_token;
@@ -34,15 +34,11 @@ int give_up(const char* what) {
 }  // namespace
 
 int main() {
-    auto cloud = anabranch::store::in_memory().value();
-    auto edge = anabranch::store::in_memory().value();
-    auto at_cloud = cloud.create_bucket("shop").value();
-    auto at_edge = edge.bucket("shop").value();
-    anabranch::replica listening(cloud, {.listen = "127.0.0.1:0"});
-    anabranch::replica calling(edge, {});
-    if (!listening.start() || !calling.start()) return give_up("no network");
-    const auto meet = [&] { calling.sync_once("127.0.0.1:" + std::to_string(listening.port())).value(); };
-    while (!at_edge.is_member()) meet();
+    two_replicas both_sides;
+    if (!both_sides.start()) return give_up("no network");
+    auto& at_cloud = both_sides.at_cloud;
+    auto& at_edge = both_sides.at_edge;
+    const auto meet = [&] { both_sides.meet(); };
 
     std::string token;
     for (const char* product : {"tea", "milk", "sugar"}) {

@@ -1,9 +1,9 @@
 // A consumer of the change feed: what happens here, what comes from elsewhere, and what it has missed.
-#include <anabranch/replica.hpp>
-#include <anabranch/store.hpp>
 #include <atomic>
 #include <iostream>
 #include <vector>
+
+#include "../two_replicas.hpp"
 
 using anabranch::change_cause;
 using anabranch::feed_step;
@@ -46,15 +46,12 @@ int give_up(const char* what) {
 }  // namespace
 
 int main() {
-    auto cloud = anabranch::store::in_memory().value();
-    auto edge = anabranch::store::in_memory().value();
-    auto at_cloud = cloud.create_bucket("shop").value();
-    auto at_edge = edge.bucket("shop").value();
-    anabranch::replica listening(cloud, {.listen = "127.0.0.1:0"});
-    anabranch::replica calling(edge, {});
-    if (!listening.start() || !calling.start()) return give_up("no network");
-    const auto meet = [&] { calling.sync_once("127.0.0.1:" + std::to_string(listening.port())).value(); };
-    while (!at_edge.is_member()) meet();
+    two_replicas both_sides;
+    if (!both_sides.start()) return give_up("no network");
+    auto& edge = both_sides.edge;
+    auto& at_cloud = both_sides.at_cloud;
+    auto& at_edge = both_sides.at_edge;
+    const auto meet = [&] { both_sides.meet(); };
 
     const std::vector<anabranch::field> products{{"product", anabranch::field_type::map}};
     std::string token;

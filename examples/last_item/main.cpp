@@ -1,7 +1,7 @@
 // Two tills, one last item, no connection: one sells it, the other one knows at once that it may not.
-#include <anabranch/replica.hpp>
-#include <anabranch/store.hpp>
 #include <iostream>
+
+#include "../two_replicas.hpp"
 
 using anabranch::bucket;
 using anabranch::transaction;
@@ -38,18 +38,13 @@ int give_up(const char* what) {
 }  // namespace
 
 int main() {
-    auto cloud = anabranch::store::in_memory().value();
-    auto edge = anabranch::store::in_memory().value();
-    auto at_cloud = cloud.create_bucket("shop").value();
-    auto at_edge = edge.bucket("shop").value();
-    anabranch::replica listening(cloud, {.listen = "127.0.0.1:0"});
-    anabranch::replica calling(edge, {});
-    if (!listening.start() || !calling.start()) return give_up("no network");
+    two_replicas both_sides;
+    if (!both_sides.start()) return give_up("no network");
+    auto& at_cloud = both_sides.at_cloud;
+    auto& at_edge = both_sides.at_edge;
     const auto meet = [&] {  // more than once: what one asks for, the other one sends the next time
-        for (int i = 0; i < 3; ++i)
-            calling.sync_once("127.0.0.1:" + std::to_string(listening.port())).value();
+        for (int i = 0; i < 3; ++i) both_sides.meet();
     };
-    while (!at_edge.is_member()) meet();
 
     // Who adds to the stock has the right to sell it.
     if (!deliver(at_edge, 1)) return give_up("the lamp did not come in");

@@ -164,8 +164,8 @@ class bucket {
     /// throw, and must not call the store.
     result<feed> watch(const std::vector<field>& below = {}, std::function<void()> wake = {}) const;
     /// What has happened since a feed was there, whatever that one watched: pull first, `wake` is for what comes then.
-    /// errc::invalid_token: not made by this replica and
-    /// incarnation for this bucket, or it has seen what is here no more. errc::behind_cut as with feed::pull().
+    /// errc::invalid_token: not made by this replica and incarnation for this bucket, or it has seen what is here no more.
+    /// errc::behind_cut as with feed::pull().
     result<feed> resume(std::string_view token, const std::vector<field>& below = {}, std::function<void()> wake = {}) const;
 
     // Session tokens (session_token.hpp). errc::not_a_member while this replica has not met the bucket.

@@ -148,10 +148,9 @@ bool edit::take(const dot& me, std::int64_t amount, const succession& heirs,
     for (const auto& g : std::get<escrow_row>(before).generations) {
         escrow_row alone;
         alone.generations.push_back(g);
-        const auto sums = totals(alone, heirs);
-        const auto* mine = sums.find(me.writer);
-        if (mine == nullptr || mine->rights <= 0 || missing == 0) continue;
-        parts.push_back({g.birth, std::min(mine->rights, missing)});
+        const auto mine = totals(alone, heirs).rights_of(me.writer);
+        if (mine == 0 || missing == 0) continue;
+        parts.push_back({g.birth, std::min(mine, missing)});
         missing -= parts.back().rights;
     }
     if (missing > 0) return false;

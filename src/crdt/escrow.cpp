@@ -43,6 +43,11 @@ const holding* escrow_totals::find(origin owner) const {
     return it != holdings.end() && it->owner == owner ? &*it : nullptr;
 }
 
+std::int64_t escrow_totals::rights_of(origin owner) const {
+    const auto* h = find(owner);
+    return h == nullptr ? 0 : std::max<std::int64_t>(h->rights, 0);
+}
+
 escrow_totals totals(const escrow_row& r, const succession& heirs) {
     escrow_totals all;
     struct sums {

@@ -48,6 +48,8 @@ struct escrow_totals {
     std::vector<holding> holdings;  ///< sorted by owner, one each; rights at most INT64_MAX
 
     const holding* find(origin owner) const;
+    /// What that one may spend.
+    std::int64_t rights_of(origin owner) const;
 };
 escrow_totals totals(const escrow_row& r, const succession& heirs);
 

@@ -26,11 +26,6 @@ std::vector<replica_rights> rights_in(const crdt::escrow_totals& all, const orig
     return rights;
 }
 
-std::int64_t rights_of(const crdt::escrow_totals& all, origin owner) {
-    const auto* h = all.find(owner);
-    return h == nullptr ? 0 : std::max<std::int64_t>(h->rights, 0);
-}
-
 result<std::int64_t> narrow(crdt::wide sum, const char* what) {
     if (sum < INT64_MIN || sum > INT64_MAX) {
         return fail(errc::overflow, std::string("the ") + what + " of a bounded counter, of all replicas, is more than 64 bits hold");
@@ -39,7 +34,7 @@ result<std::int64_t> narrow(crdt::wide sum, const char* what) {
 }
 
 refusal refused(const access& source, const crdt::escrow_totals& all, std::int64_t asked) {
-    refusal r{{errc::insufficient_rights, {}}, asked, rights_of(all, source.self()), rights_in(all, source.origins())};
+    refusal r{{errc::insufficient_rights, {}}, asked, all.rights_of(source.self()), rights_in(all, source.origins())};
     std::erase_if(r.elsewhere, [&](const auto& other) { return other.replica == source.origins().id(source.self()); });
     r.message = std::to_string(asked) + " asked for, " + std::to_string(r.here) + " may be spent here";
     for (const auto& other : r.elsewhere) r.message += ", " + std::to_string(other.amount) + " by replica " + to_string(other.replica);
@@ -77,7 +72,7 @@ result<std::int64_t> bounded_counter_view::bound() const {
     return read_totals(*source_, path_).and_then([](const auto& all) { return narrow(all.bound, "bound"); });
 }
 result<std::int64_t> bounded_counter_view::available() const {
-    return read_totals(*source_, path_).map([&](const auto& all) { return rights_of(all, source_->self()); });
+    return read_totals(*source_, path_).map([&](const auto& all) { return all.rights_of(source_->self()); });
 }
 result<std::vector<replica_rights>> bounded_counter_view::rights() const {
     return read_totals(*source_, path_).map([&](const auto& all) { return rights_in(all, source_->origins()); });
@@ -95,7 +90,7 @@ void bounded_counter_ref::add(std::int64_t amount) const {
 granted<std::int64_t> bounded_counter_ref::spend(std::int64_t amount) const {
     using answer = granted<std::int64_t>;
     return change_rights<std::int64_t>(*source_, path_, amount, [&](crdt::edit& e, const detail::writer& w, const auto& before) -> answer {
-        const auto here = rights_of(before, w.me.writer);
+        const auto here = before.rights_of(w.me.writer);
         if (e.spend(w.me, amount, w.heirs)) {
             const auto wanted = source_->note_spending(path_, amount);
             if (amount > 0 && wanted) e.want(w.me, *wanted);

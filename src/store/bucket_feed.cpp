@@ -205,6 +205,7 @@ result<bucket_state::tails> bucket_state::feed_place(std::string_view token) con
     }
     if (auto same = compare(decoded->seen); !same) return refuse("has seen another history: " + same.error().message);
     const auto here = durable();
+    const std::shared_lock uncut(cut_mutex_);
     tails place;
     for (const auto& seen : decoded->seen) {
         const auto writer = store_.origins().find(seen.origin);
@@ -217,14 +218,6 @@ result<bucket_state::tails> bucket_state::feed_place(std::string_view token) con
         place[*writer] = {seen.sequence, seen.head, {}};
     }
     return place;
-}
-
-bool bucket_state::is_inside_fold(const dot& d) const {
-    const std::shared_lock uncut(cut_mutex_);
-    return std::ranges::any_of(folds_, [&](const logged_fold& f) {
-        const auto* range = f.find(d.writer);
-        return range != nullptr && range->holds(d.sequence) && d.sequence < range->last;
-    });
 }
 
 // --- one consumer ------------------------------------------------------------------------------------------

@@ -188,16 +188,32 @@ result<oplog::chunk> bucket_state::load_fold(const logged_fold& f) const {
     return std::move(decoded->chunk);
 }
 
+const logged_fold* bucket_state::fold_with(const dot& d) const {
+    const auto it = std::ranges::find_if(folds_, [&](const logged_fold& f) {
+        const auto* range = f.find(d.writer);
+        return range != nullptr && range->holds(d.sequence);
+    });
+    return it == folds_.end() ? nullptr : &*it;
+}
+
+bool bucket_state::is_inside_fold(const dot& d) const {
+    const auto* f = fold_with(d);
+    return f != nullptr && d.sequence < f->find(d.writer)->last;
+}
+
+std::optional<timestamp> bucket_state::logged_time(const dot& d) const {
+    const auto record = store_.engine().get(space::log, store_keys::log_key(number_, d.writer, d.sequence));
+    if (!record || !*record || (*record)->size() < head_size) return std::nullopt;
+    return oplog::record_time(body_of(**record));
+}
+
 /// The chain's head there; nothing where that is cut away or inside a fold.
 result<std::optional<hash128>> bucket_state::head_at(origin writer, std::uint64_t sequence) const {
     if (const auto floor = floor_.find(writer); floor != floor_.end() && sequence <= floor->second.sequence) {
         if (sequence == floor->second.sequence) return std::optional(floor->second.head);
         return std::nullopt;
     }
-    for (const auto& f : folds_) {
-        const auto* range = f.find(writer);
-        if (range != nullptr && range->holds(sequence) && sequence != range->last) return std::nullopt;
-    }
+    if (is_inside_fold({writer, sequence})) return std::nullopt;
     const auto end = tail_at(writer, sequence);
     if (!end) return fail(end.error());
     return std::optional(end->head);

@@ -195,26 +195,18 @@ std::vector<member_status> bucket_state::members() const {
 std::optional<timestamp> bucket_state::time_after(origin writer, std::uint64_t sequence) const {
     const auto floor = floor_.find(writer);
     if (floor != floor_.end() && sequence < floor->second.sequence) return floor->second.at;
-    for (const auto& f : folds_) {
-        const auto* range = f.find(writer);
-        if (range != nullptr && range->holds(sequence + 1)) return f.least;
-    }
-    const auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, writer, sequence + 1));
-    if (!record || !*record || (*record)->size() < head_size) return std::nullopt;
-    return oplog::record_time(body_of(**record));
+    const dot next{writer, sequence + 1};
+    if (const auto* f = fold_with(next)) return f->least;
+    return logged_time(next);
 }
 
 std::optional<timestamp> bucket_state::time_of(const dot& d) const {
     const std::shared_lock uncut(cut_mutex_);
-    for (const auto& f : folds_) {
-        for (std::size_t i = 0; i < f.ranges.size(); ++i) {
-            if (f.ranges[i].writer != d.writer || !f.ranges[i].holds(d.sequence)) continue;
-            return f.ranges[i].last == d.sequence ? std::optional(f.ends[i]) : std::nullopt;
-        }
-    }
-    const auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, d.writer, d.sequence));
-    if (!record || !*record || (*record)->size() < head_size) return std::nullopt;
-    return oplog::record_time(body_of(**record));
+    const auto* f = fold_with(d);
+    if (f == nullptr) return logged_time(d);
+    const auto* range = f->find(d.writer);
+    if (d.sequence < range->last) return std::nullopt;
+    return f->ends[static_cast<std::size_t>(range - f->ranges.data())];
 }
 
 // --- adverts ---------------------------------------------------------------------------------------------
@@ -337,12 +329,8 @@ const version_vector* bucket_state::too_long_ago() const {
 version_vector bucket_state::before_folds(const version_vector& target) const {
     version_vector before;
     for (const auto& [writer, sequence] : target) {
-        auto last = sequence;
-        for (const auto& f : folds_) {
-            const auto* range = f.find(writer);
-            if (range != nullptr && range->holds(sequence) && sequence < range->last) last = range->first - 1;
-        }
-        before.join(dot{writer, last});
+        const dot last{writer, sequence};
+        before.join(is_inside_fold(last) ? dot{writer, fold_with(last)->find(writer)->first - 1} : last);
     }
     return before;
 }

@@ -46,11 +46,6 @@ result<std::vector<crdt::row_change>> bucket_state::move_rights(const dot& me) {
         if (!*row || crdt::kind_of(**row) != crdt::row_kind::escrow) continue;
         crdt::edit e(std::move(**row));
         const auto all = [&] { return crdt::totals(std::get<crdt::escrow_row>(e.now()), heirs_); };
-        const auto mine = [&] {
-            const auto sums = all();
-            const auto* h = sums.find(me.writer);
-            return h == nullptr ? 0 : h->rights;
-        };
         const crdt::own_use own{std::max(rebalancing_.lately(path, now), errand.asks_for), rebalancing_.reserve(path)};
         for (const auto asker : errand.asked_by) {
             const auto* m = members_.roster().find(store_.origins().id(asker));
@@ -59,7 +54,7 @@ result<std::vector<crdt::row_change>> bucket_state::move_rights(const dot& me) {
             if (gift > 0) (void)e.transfer(me, asker, gift, heirs_);
         }
         const auto wanted = std::max(own.needs, own.reserve);
-        if (errand.asks_for > 0 && wanted > mine()) e.want(me, wanted);
+        if (errand.asks_for > 0 && wanted > all().rights_of(me.writer)) e.want(me, wanted);
         if (!e.change().empty()) changes.push_back({path, e.take_change()});
     }
     return changes;

@@ -11,11 +11,8 @@
 namespace anabranch {
 
 std::uint64_t session_token::short_name(const replica_id& id) {
-    std::uint64_t name = 0;
-    for (std::size_t i = 0; const auto byte : sha256_128({codec::encode(id)})) {
-        if (i++ < sizeof name) name = name << 8 | byte;
-    }
-    return name;
+    const auto hash = sha256_128({codec::encode(id)});
+    return store_keys::read_big_endian(as_bytes(hash).substr(0, sizeof(std::uint64_t)));
 }
 
 namespace detail {
@@ -37,7 +34,7 @@ result<std::string> bucket_state::seal(const session_token& token) const {
         codec::output out(content);
         out.varint(token.seen().size());
         for (const auto& [origin, sequence] : token.seen()) {
-            for (int shift = 56; shift >= 0; shift -= 8) content += static_cast<char>(origin >> shift);
+            out.raw(store_keys::big_endian64(origin));
             out.varint(sequence);
         }
         return seal.close(token_kind::session, content);
@@ -52,8 +49,7 @@ result<session_token> bucket_state::unseal(std::string_view text) const {
     codec::input in(*content);
     session_token token;
     for (auto n = in.count(9); n > 0 && in.ok(); --n) {
-        std::uint64_t origin = 0;
-        for (const char byte : in.raw(8)) origin = origin << 8 | static_cast<unsigned char>(byte);
+        const auto origin = store_keys::read_big_endian(in.raw(sizeof(std::uint64_t)));
         token.raise(origin, in.varint());
     }
     if (!in.complete()) return fail(errc::invalid_token, "the session token is of another version of the library (bucket \"" + name_ + "\")");

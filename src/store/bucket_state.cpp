@@ -273,11 +273,14 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     if (!record || body.size() > limits::transaction) return malformed("cannot be decoded");
     if (record->at <= previous) return malformed("is not later than the one before");
     // It can only have seen transactions that come before it, here and in the chunk. A member may not have written any.
-    for (const auto& mention : record->mentioned) {
-        if (known.find(mention) == nullptr) continue;
-        if (const auto met = meet(mention); !met) return fail(met.error());
-    }
     auto mentioned = find_mentioned(record->mentioned);
+    if (!mentioned) {
+        for (const auto& mention : record->mentioned) {
+            if (known.find(mention) == nullptr) continue;
+            if (const auto met = meet(mention); !met) return fail(met.error());
+        }
+        mentioned = find_mentioned(record->mentioned);
+    }
     if (!mentioned) return malformed("mentions replicas that it cannot have met");
     const dot me{writer, id.sequence};
     crdt::changes_input in(record->payload, writer, *mentioned);

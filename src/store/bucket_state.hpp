@@ -100,7 +100,6 @@ class bucket_state {
     tails durable() const;
     /// Moves `place` on past what it returns.
     result<feed_batch> read_feed(tails& place, std::string_view below, std::size_t most_changes) const;
-    bool is_inside_fold(const dot& d) const;
     result<std::string> feed_token(const tails& place) const;
     result<tails> feed_place(std::string_view token) const;
 
@@ -160,6 +159,11 @@ class bucket_state {
     tl::unexpected<error> undecodable(const oplog::record_stream& at) const;
     result<oplog::chunk> load_fold(const logged_fold& f) const;
     result<void> find_folds();
+    /// The logged fold that the transaction is in.
+    const logged_fold* fold_with(const dot& d) const;
+    /// It is in one, and not the end of its range: so the log has no head or time for it.
+    bool is_inside_fold(const dot& d) const;
+    std::optional<timestamp> logged_time(const dot& d) const;
     /// Also says what the record does to the roster.
     result<examined::record> examine_record(const transaction_id& id, origin writer, timestamp previous, std::string_view body,
                                             const version_vector& seen, const crdt::roster& known, crdt::roster& members);

@@ -35,12 +35,6 @@ std::optional<segment_extent> find_segment(std::string_view path) {
     return std::nullopt;
 }
 
-std::uint64_t read_big_endian(std::string_view bytes) {
-    std::uint64_t v = 0;
-    for (const char byte : bytes) v = v << 8 | static_cast<unsigned char>(byte);
-    return v;
-}
-
 void append_big_endian(std::string& out, std::uint64_t v, int bytes) {
     for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) out += static_cast<char>(v >> shift);
 }
@@ -107,6 +101,18 @@ std::string big_endian32(std::uint32_t v) {
     std::string out;
     append_big_endian(out, v, 4);
     return out;
+}
+
+std::string big_endian64(std::uint64_t v) {
+    std::string out;
+    append_big_endian(out, v, 8);
+    return out;
+}
+
+std::uint64_t read_big_endian(std::string_view bytes) {
+    std::uint64_t v = 0;
+    for (const char byte : bytes) v = v << 8 | static_cast<unsigned char>(byte);
+    return v;
 }
 
 std::string row_key(bucket_number bucket, std::string_view path) {

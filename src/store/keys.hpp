@@ -38,6 +38,8 @@ std::string prefix_end(std::string_view prefix);
 enum class bucket_number : std::uint32_t {};
 
 std::string big_endian32(std::uint32_t v);
+std::string big_endian64(std::uint64_t v);
+std::uint64_t read_big_endian(std::string_view bytes);
 std::string row_key(bucket_number bucket, std::string_view path);
 inline constexpr std::size_t row_key_prefix = 4;
 /// Names a row that holds something that goes once it is stable. Beside the rows, outside every bucket's.

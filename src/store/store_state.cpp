@@ -21,9 +21,7 @@ std::string bucket_entry(store_keys::bucket_number number, participation as) {
 
 std::optional<std::uint32_t> parse_number(std::string_view bytes) {
     if (bytes.size() != 4) return std::nullopt;
-    std::uint32_t v = 0;
-    for (const char byte : bytes) v = v << 8 | static_cast<unsigned char>(byte);
-    return v;
+    return static_cast<std::uint32_t>(store_keys::read_big_endian(bytes));
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ void join_counter(benchmark::State& state) {
     for (std::int64_t i = 0; i < replicas; ++i) have.join(dot{static_cast<origin>(i), 1});
     std::uint64_t sequence = 1;
     for (auto _ : state) {
-        crdt::counter_row::total next{origin{0}, 0, ++sequence, static_cast<std::int64_t>(sequence)};
+        crdt::counter_row::total next{origin{0}, 0, 0, ++sequence, static_cast<std::int64_t>(sequence)};
         const crdt::delta arriving{{}, crdt::counter_row{{next}, {}}};
         benchmark::DoNotOptimize(crdt::join(counter, arriving, have));
     }

@@ -36,6 +36,10 @@ enum class errc {
     behind_cut,            ///< who was away has missed more than the log still holds
     insufficient_rights,   ///< of a bounded counter this replica may not spend so much
     invalid_token,         ///< damaged, forged, or not of this bucket or replica
+    request_too_old,       ///< issued before this replica's fence: ask what became of it, then issue a new key
+    request_from_future,   ///< its issue time is further ahead of this clock than store_options::request_max_lead
+    request_conflict,      ///< the key has been used for a request with other content
+    too_many_requests,     ///< as many identities wait to be forgotten as store_options::request_capacity allows
 };
 
 std::error_code make_error_code(errc code) noexcept;

@@ -4,6 +4,7 @@
 #include <anabranch/environment.hpp>
 #include <anabranch/feed.hpp>
 #include <anabranch/ids.hpp>
+#include <anabranch/request.hpp>
 #include <anabranch/result.hpp>
 #include <anabranch/session_token.hpp>
 #include <anabranch/transaction.hpp>
@@ -80,6 +81,14 @@ struct store_options {
     /// Of bounded counters a replica asks the others for as many rights as its customers wanted in about this time, and
     /// gives away none that it needs for as long itself. 0: this one neither asks nor gives by itself.
     std::chrono::milliseconds rights_window{10'000};
+    /// How long after it was issued a request is certainly remembered, and an execution of it that was late still counts as
+    /// the same. Longer: more identities are kept (docs/requests.md).
+    std::chrono::milliseconds request_window{30 * 60'000};
+    /// A request whose issue time is further ahead of this clock is refused.
+    std::chrono::milliseconds request_max_lead{60'000};
+    /// Identities, per bucket, that may wait to be forgotten. Beyond it new requests are refused, rather than old ones
+    /// forgotten too early.
+    std::size_t request_capacity = 16'000'000;
 };
 
 /// A consistent state of one bucket that stays as it is. Movable; reads from any one thread at a time.
@@ -138,6 +147,19 @@ class bucket {
         if (!committed) value = fail(std::move(committed.error()));
         return value;
     }
+
+    // Requests of clients (request.hpp, docs/requests.md).
+    /// The same for a client's request, which counts once, wherever else the mesh runs it. `fn(transaction&)` returns what is
+    /// to be answered, as result<std::string>: it is stored, and whoever brings the request again gets it without `fn` being
+    /// run (receipt::is_repeat). transaction::refuse() makes it a refusal. An error from `fn` commits and remembers nothing.
+    /// errc::request_too_old, request_from_future, request_conflict, too_many_requests; invalid_argument without a key;
+    /// limit_exceeded where the answer is longer than limits::request_result.
+    result<receipt> commit(const request& identity, const std::function<result<std::string>(transaction&)>& fn,
+                           durability wait_for = durability::os);
+    /// What became of a request; nothing where it is not known here, or has been forgotten.
+    result<std::optional<receipt>> find(const request& identity) const;
+    /// Executions that count and that no primary copy has confirmed; oldest first, at most so many.
+    result<std::vector<unconfirmed_request>> unconfirmed(std::size_t most = 1000) const;
 
     /// Runs `fn(const map_view&)` on the latest state, which does not change meanwhile. Cheaper than a
     /// snapshot for a few reads; keeps writers of this bucket waiting.

@@ -133,6 +133,10 @@ class transaction : public map_ref {
     const transaction_id& id() const { return id_; }
     timestamp at() const { return at_; }
 
+    /// Makes it a refusal: nothing that the closure does is kept, and `answer` is remembered as what became of the request.
+    /// `return tx.refuse("out of stock")`. errc::invalid_argument, and nothing refused, where the transaction has no request.
+    result<std::string> refuse(std::string answer);
+
   private:
     transaction_id id_;
     timestamp at_;

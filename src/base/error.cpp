@@ -35,6 +35,10 @@ class category final : public std::error_category {
             case errc::behind_cut: return "behind the log's cut";
             case errc::insufficient_rights: return "insufficient rights";
             case errc::invalid_token: return "invalid token";
+            case errc::request_too_old: return "request too old";
+            case errc::request_from_future: return "request issued in the future";
+            case errc::request_conflict: return "key already used for another request";
+            case errc::too_many_requests: return "too many requests to remember";
         }
         return "unknown error";
     }

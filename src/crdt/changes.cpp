@@ -59,6 +59,7 @@ std::vector<prefix_removal> changes_input::removals() {
 bool changes_input::next(std::string_view& key, delta& change) {
     while (rows_ > 0 && in_.ok()) {
         --rows_;
+        place_ = next_place_++;
         row_kind kind{};
         std::string_view nested;
         in_(key, kind, nested);
@@ -81,6 +82,33 @@ std::optional<roster> changes_input::members() {
     }
     if (!in_.complete() || rows_ > 0) return std::nullopt;
     return r;
+}
+
+std::vector<tally> executed::tallies_of(std::size_t place) const {
+    std::vector<tally> found;
+    std::ranges::copy_if(request.tallies, std::back_inserter(found), [&](const tally& t) { return t.row == places[place]; });
+    return found;
+}
+
+void encode_execution(std::string& out, const execution& request, origin own, std::vector<origin>& mentioned) {
+    payload_output(out, own, mentioned)(request);
+}
+
+std::optional<executed> decode_execution(std::string_view payload, origin own, std::span<const origin> mentioned) {
+    payload_input head(payload, own, mentioned);
+    executed x;
+    head(x.request);
+    if (!head.ok()) return std::nullopt;
+    changes_input in(payload.substr(payload.size() - head.remaining()), own, mentioned);
+    x.changed.removals = in.removals();
+    std::string_view key;
+    for (delta change; in.next(key, change);) {
+        x.changed.rows.push_back({std::string(key), std::move(change)});
+        x.places.push_back(in.place());
+    }
+    const auto members = in.members();
+    if (!members || !members->empty()) return std::nullopt;
+    return x;
 }
 
 std::optional<changes> decode_changes(std::string_view payload, origin own, std::span<const origin> mentioned) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codec/archive.hpp"
+#include "crdt/requests.hpp"
 #include "crdt/roster.hpp"
 #include "crdt/row.hpp"
 
@@ -99,13 +100,29 @@ class changes_input {
     std::vector<prefix_removal> removals();
     /// False where there is no more, or the bytes are malformed. `key` is a part of the payload.
     bool next(std::string_view& key, delta& change);
+    /// Of the row that next() has returned, among all in the payload.
+    std::uint32_t place() const { return place_; }
     /// Nothing where any of the payload is malformed.
     std::optional<roster> members();
 
   private:
     payload_input in_;
     std::size_t rows_ = 0;
+    std::uint32_t place_ = 0;
+    std::uint32_t next_place_ = 0;
 };
+
+/// The payload of a record that is an execution: what makes it one, then its changes, which say nothing about members.
+struct executed {
+    execution request;
+    changes changed;
+    std::vector<std::uint32_t> places;  ///< of the changed rows, as tallies name them
+
+    /// What it has added to the totals of the row at that place of `changed.rows`.
+    std::vector<tally> tallies_of(std::size_t place) const;
+};
+void encode_execution(std::string& out, const execution& request, origin own, std::vector<origin>& mentioned);
+std::optional<executed> decode_execution(std::string_view payload, origin own, std::span<const origin> mentioned);
 
 /// All of it. Nothing where the bytes are malformed.
 std::optional<changes> decode_changes(std::string_view payload, origin own, std::span<const origin> mentioned);

@@ -5,15 +5,10 @@
 #include <limits>
 #include <tuple>
 
+#include "crdt/requests.hpp"
+
 namespace anabranch::crdt {
 namespace {
-
-template <class Items, class Projection>
-version_vector dots_of(const Items& items, Projection id) {
-    version_vector dots;
-    for (const auto& item : items) dots.join(std::invoke(id, item));
-    return dots;
-}
 
 template <class Items>
 auto* find_writer(Items& items, origin writer) {
@@ -22,7 +17,7 @@ auto* find_writer(Items& items, origin writer) {
 }
 
 const escrow_row::generation* first_live(const escrow_row& r) {
-    const auto it = std::ranges::find_if(r.generations, &escrow_row::generation::is_live);
+    const auto it = std::ranges::find_if(r.generations, [&](const auto& g) { return is_live(r, g); });
     return it == r.generations.end() ? nullptr : &*it;
 }
 
@@ -40,12 +35,19 @@ bool edit::add(const dot& me, std::int64_t amount, std::uint64_t forgotten) {
     const auto* current = find_writer(mine.totals, me.writer);
     const auto* old = find_writer(before.totals, me.writer);
     const bool is_reset = find_writer(mine.resets, me.writer) != nullptr;
-    counter_row::total next{me.writer, me.sequence - 1, me.sequence, 0};
+    counter_row::total next{me.writer, is_request_ ? 1U : 0U, me.sequence - 1, me.sequence, 0};
     if (current != nullptr) {
         next = *current;
-    } else if (old != nullptr && taken(before, *old) && !is_reset) {
+    } else if (old != nullptr && taken(before, *old) && (!is_reset || is_request_)) {
+        // A request's reset is no end for good, so it is no beginning either.
         next.start = old->start;
         next.sum = old->sum;
+        if (old->adds > 0) {
+            next.adds = old->adds + 1;
+        } else if (is_request_) {
+            const auto* reset = find_writer(before.resets, me.writer);
+            next.adds = reset != nullptr && reset->sequence > old->start ? 3 : 2;
+        }
     } else if (old == nullptr && !is_reset && find_writer(before.resets, me.writer) == nullptr) {
         // Where nothing of the writer is here, one number for all counters: it costs nothing in a fold.
         next.start = std::min(forgotten, next.start);
@@ -61,37 +63,37 @@ void edit::reset() {
     const auto& before = as<counter_row>(before_);
     mine = {};
     for (const auto& total : before.totals) {
-        if (taken(before, total)) mine.resets.push_back({total.writer, total.sequence, total.sum});
+        if (taken(before, total)) mine.resets.push_back({total.writer, total.adds, total.sequence, total.sum});
     }
 }
 
 void edit::assign(const dot& me, timestamp at, std::string value) {
-    change_.covers = dots_of(as<entries_row>(before_).entries, &entries_row::entry::id);
+    change_.covers = seen_in(as<entries_row>(before_));
     auto& entries = as<entries_row>(change_.change).entries;
     entries.clear();
     entries.push_back({me, at, std::move(value)});
 }
 
 void edit::erase() {
-    change_.covers = dots_of(as<entries_row>(before_).entries, &entries_row::entry::id);
+    change_.covers = seen_in(as<entries_row>(before_));
     as<entries_row>(change_.change).entries.clear();
 }
 
 void edit::insert(const dot& me) {
     // The addition covers those that it has seen: a removal that saw it has seen them, too.
-    change_.covers = dots_of(as<dots_row>(before_).adds, std::identity{});
+    change_.covers = seen_in(as<dots_row>(before_));
     as<dots_row>(change_.change).adds.assign(1, me);
 }
 
 void edit::remove() {
-    change_.covers = dots_of(as<dots_row>(before_).adds, std::identity{});
+    change_.covers = seen_in(as<dots_row>(before_));
     as<dots_row>(change_.change).adds.clear();
 }
 
 void edit::insert_seeing_removals(const dot& me, const version_vector& have) {
     const auto& before = as<removals_row>(before_);
     auto& mine = as<removals_row>(change_.change);
-    change_.covers = dots_of(before.adds, &removals_row::add::id);
+    change_.covers = seen_in(before);
     removals_row::add add{me, have};
     add.seen.join(mine.removals);
     mine.adds.assign(1, add);
@@ -129,8 +131,14 @@ bool edit::credit(const dot& me, std::int64_t value, std::int64_t bound) {
     auto& mine = account(live == nullptr ? me : live->birth, me);
     mine.value = next.value;
     mine.bound = next.bound;
-    mine.touched = me.sequence;
+    touch(mine, me);
     return true;
+}
+
+/// It has been used: a removal has to have seen that.
+void edit::touch(escrow_row::account& mine, const dot& me) {
+    if (mine.touched != me.sequence) ++mine.uses;
+    mine.touched = me.sequence;
 }
 
 bool edit::deposit(const dot& me, std::int64_t amount) { return credit(me, amount, 0); }
@@ -139,24 +147,21 @@ bool edit::deposit(const dot& me, std::int64_t amount) { return credit(me, amoun
 bool edit::take(const dot& me, std::int64_t amount, const succession& heirs,
                 const std::function<bool(escrow_row::account&, std::int64_t)>& from) {
     const auto before = now();
-    struct part {
-        dot birth;
-        std::int64_t rights;
-    };
-    std::vector<part> parts;
+    std::vector<std::pair<dot, std::int64_t>> parts;  // of a generation's rights
     auto missing = amount;
     for (const auto& g : std::get<escrow_row>(before).generations) {
         escrow_row alone;
         alone.generations.push_back(g);
+        alone.doubt = std::get<escrow_row>(before).doubt;
         const auto mine = totals(alone, heirs).rights_of(me.writer);
         if (mine == 0 || missing == 0) continue;
-        parts.push_back({g.birth, std::min(mine, missing)});
-        missing -= parts.back().rights;
+        parts.emplace_back(g.birth, std::min(mine, missing));
+        missing -= parts.back().second;
     }
     if (missing > 0) return false;
     const auto so_far = change_;
-    for (const auto& p : parts) {
-        if (from(account(p.birth, me), p.rights)) continue;
+    for (const auto& [birth, rights] : parts) {
+        if (from(account(birth, me), rights)) continue;
         change_ = so_far;
         return false;
     }
@@ -165,7 +170,7 @@ bool edit::take(const dot& me, std::int64_t amount, const succession& heirs,
 
 bool edit::spend(const dot& me, std::int64_t amount, const succession& heirs) {
     return take(me, amount, heirs, [&](escrow_row::account& mine, std::int64_t rights) {
-        mine.touched = me.sequence;
+        touch(mine, me);
         return !__builtin_sub_overflow(mine.value, rights, &mine.value);
     });
 }
@@ -183,7 +188,7 @@ bool edit::transfer(const dot& me, origin to, std::int64_t amount, const success
 bool edit::move_bound(const dot& me, std::int64_t by, const succession& heirs) {
     if (by > 0) {
         return take(me, by, heirs, [&](escrow_row::account& mine, std::int64_t rights) {
-            mine.touched = me.sequence;
+            touch(mine, me);
             return !__builtin_add_overflow(mine.bound, rights, &mine.bound);
         });
     }
@@ -208,10 +213,17 @@ void edit::clear(const version_vector& covered) {
         auto& mine = as<escrow_row>(change_.change).generations;
         const auto is_older = [&](const auto& g) { return covered.covers(g.birth); };
         mine.erase(std::stable_partition(mine.begin(), mine.end(), is_older), mine.end());
-        for (auto& g : mine) {
-            for (const auto& a : g.accounts) g.removed.join(dot{a.writer, a.touched});
+        const auto seen = now();
+        const auto& all = std::get<escrow_row>(seen);
+        for (const auto& g : all.generations) {
+            if (!is_live(all, g)) continue;
+            auto it = std::ranges::lower_bound(mine, g.birth, {}, &escrow_row::generation::birth);
+            if (it == mine.end() || it->birth != g.birth) it = mine.insert(it, escrow_row::generation{g.birth, {}, {}});
+            it->removed.clear();
+            for (const auto& a : g.accounts) {
+                if (a.touched > 0) it->removed.push_back({a.writer, a.uses, a.touched});
+            }
         }
-        cover(before_, covered);
         return;
     }
     cover(before_, covered);
@@ -228,15 +240,14 @@ std::optional<std::int64_t> counter_value(const counter_row& r) {
     // Wide enough for any number of replicas: whether the sum overflows must not depend on their order.
     __extension__ __int128 sum = 0;
     for (const auto& total : r.totals) {
-        if (const auto gone = taken(r, total)) sum += static_cast<decltype(sum)>(total.sum) - *gone;
+        if (const auto counts = counting(r, total)) sum += *counts;
     }
     if (sum < std::numeric_limits<std::int64_t>::min() || sum > std::numeric_limits<std::int64_t>::max()) return std::nullopt;
     return static_cast<std::int64_t>(sum);
 }
 
 std::vector<const entries_row::entry*> latest_first(const entries_row& r, const origin_table& origins) {
-    std::vector<const entries_row::entry*> entries;
-    for (const auto& e : r.entries) entries.push_back(&e);
+    auto entries = shown(r, origins);
     if (entries.size() > 1) {
         std::ranges::sort(entries, std::greater{}, [&](const entries_row::entry* e) {
             return std::tuple(e->at, origins.id(e->id.writer), e->id.sequence);

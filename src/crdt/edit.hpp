@@ -17,6 +17,9 @@ class edit {
     /// `so_far`: what earlier operations of this transaction did to it.
     edit(row before, delta so_far) : before_(std::move(before)), change_(std::move(so_far)) {}
 
+    /// The transaction is an execution of a request, so that nothing of it is certain yet.
+    void belong_to_request() { is_request_ = true; }
+
     /// The row with the transaction's changes.
     row now() const;
     const delta& change() const { return change_; }
@@ -60,12 +63,14 @@ class edit {
         return std::get<Row>(r);
     }
     escrow_row::account& account(const dot& birth, const dot& me);
+    static void touch(escrow_row::account& mine, const dot& me);
     bool credit(const dot& me, std::int64_t value, std::int64_t bound);
     bool take(const dot& me, std::int64_t amount, const succession& heirs,
               const std::function<bool(escrow_row::account&, std::int64_t)>& from);
 
     row before_;
     delta change_;
+    bool is_request_ = false;
 };
 
 /// The sum over the origins; nothing where it leaves int64.

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "crdt/requests.hpp"
+
 namespace anabranch::crdt {
 namespace {
 
@@ -57,13 +59,16 @@ escrow_totals totals(const escrow_row& r, const succession& heirs) {
     };
     boost::container::flat_map<origin, sums> by_owner;
     for (const auto& g : r.generations) {
-        if (!g.is_live()) continue;
+        if (!is_live(r, g)) continue;
         all.exists = true;
         for (const auto& a : g.accounts) {
             const auto owner = heirs.owner(a.writer);
-            all.value += a.value;
-            all.bound += a.bound;
-            by_owner[owner].rights += static_cast<wide>(a.value) - a.bound;
+            const auto doubt = doubt_of(r, g.birth, a.writer);
+            const auto value = static_cast<wide>(a.value) - doubt.off.value;
+            const auto bound = static_cast<wide>(a.bound) - doubt.off.bound;
+            all.value += value;
+            all.bound += bound;
+            by_owner[owner].rights += value - bound - doubt.locked;
             if (owner == a.writer) {
                 // Its latest word, which may stand in accounts of several generations.
                 auto& mine = by_owner[owner];

@@ -181,6 +181,7 @@ class row_output {
         c.number(last_);
     }
     void put(written_column& c, std::uint64_t sequence) { c.number(has_range() ? ends_[last_] - sequence : sequence); }
+    void put(written_column& c, std::uint32_t v) { c.number(v); }
     void put(written_column& c, std::int64_t v) { c.number(codec::zigzag(v)); }
     void put(written_column& c, const std::string& v) { c.bytes(v); }
     void put(written_column&, timestamp) {}  // in a column of their own
@@ -248,6 +249,11 @@ class row_input {
     void get(read_column& c, std::uint64_t& sequence) {
         const auto end = last_ < ends_.size() ? ends_[last_] : 0;
         sequence = end > 0 ? end - number(c) : number(c);
+    }
+    void get(read_column& c, std::uint32_t& v) {
+        const auto n = number(c);
+        if (n > UINT32_MAX) return fail();
+        v = static_cast<std::uint32_t>(n);
     }
     void get(read_column& c, std::int64_t& v) { v = codec::unzigzag(number(c)); }
     void get(read_column& c, std::string& v) {
@@ -341,14 +347,15 @@ class place_input final : public codec::basic_input<place_input> {
 
 }  // namespace
 
-std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins, timestamp least) {
+std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins, timestamp least,
+                        bool is_whole) {
     std::vector<const row_change*> rows;
     for (const auto& r : c.rows) rows.push_back(&r);
-    return encode_fold(rows, c.removals, c.members, ranges, origins, least);
+    return encode_fold(rows, c.removals, c.members, ranges, origins, least, is_whole);
 }
 
 std::string encode_fold(const std::vector<const row_change*>& all, const std::vector<prefix_removal>& removals, const roster& members,
-                        std::span<const dot_range> ranges, const origin_table& origins, timestamp least) {
+                        std::span<const dot_range> ranges, const origin_table& origins, timestamp least, bool is_whole) {
     written_column root;
     row_output rows(ranges);
     key_output key(root.field(keys));
@@ -360,7 +367,7 @@ std::string encode_fold(const std::vector<const row_change*>& all, const std::ve
         version_vector before;
         for (const auto& [writer, sequence] : r.change.covers) {
             const auto range = std::ranges::find(ranges, writer, &dot_range::writer);
-            if (range == ranges.end() || !range->holds(sequence)) {
+            if (!is_whole || range == ranges.end() || !range->holds(sequence)) {
                 before.join(dot{writer, sequence});
                 continue;
             }

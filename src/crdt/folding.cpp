@@ -195,9 +195,9 @@ changes folding::take(std::span<const dot_range> ranges) {
     return c;
 }
 
-std::string folding::encode(std::span<const dot_range> ranges, const origin_table& origins, timestamp least) {
+std::string folding::encode(std::span<const dot_range> ranges, const origin_table& origins, timestamp least, bool is_whole) {
     const auto rows = state_->settle(ranges);
-    auto bytes = encode_fold({rows.begin(), rows.end()}, state_->take_removals(), state_->members, ranges, origins, least);
+    auto bytes = encode_fold({rows.begin(), rows.end()}, state_->take_removals(), state_->members, ranges, origins, least, is_whole);
     *state_ = {};
     return bytes;
 }

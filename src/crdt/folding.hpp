@@ -41,7 +41,7 @@ class folding {
     /// All of it, rows sorted by key. Of dots outside `ranges`, which the receiver has, only the coverage is kept.
     changes take(std::span<const dot_range> ranges);
     /// The same, encoded at once: encode_fold().
-    std::string encode(std::span<const dot_range> ranges, const origin_table& origins, timestamp least = {});
+    std::string encode(std::span<const dot_range> ranges, const origin_table& origins, timestamp least = {}, bool is_whole = true);
 
   private:
     struct state;
@@ -49,10 +49,12 @@ class folding {
 };
 
 /// The changes of a fold of just these ranges, sorted by key. What the ranges imply is left out: an origin's earlier
-/// write on a row is covered by its later one. Times are written as their distance from `least`.
-std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins, timestamp least = {});
+/// write on a row is covered by its later one. Times are written as their distance from `least`. `is_whole`: it holds all
+/// transactions of the ranges; otherwise nothing can be left out.
+std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins, timestamp least = {},
+                        bool is_whole = true);
 std::string encode_fold(const std::vector<const row_change*>& rows, const std::vector<prefix_removal>& removals, const roster& members,
-                        std::span<const dot_range> ranges, const origin_table& origins, timestamp least = {});
+                        std::span<const dot_range> ranges, const origin_table& origins, timestamp least = {}, bool is_whole = true);
 
 /// Nothing where the bytes are malformed, or add what is not in the ranges. `number_of` finds or makes the number of
 /// a replica; nothing where that is one too many.

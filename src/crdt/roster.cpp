@@ -29,6 +29,7 @@ void roster::join(const roster& other) {
         if (mine.at == theirs.at) mine.heir = std::max(mine.heir, theirs.heir);
         mine.at = std::max(mine.at, theirs.at);
         mine.last = std::max(mine.last, theirs.last);
+        mine.fence = std::max(mine.fence, theirs.fence);
         mine.laggard = std::max(mine.laggard, theirs.laggard);
         for (const auto& [reporter, told] : theirs.reports) {
             auto& known = mine.reports[reporter];

@@ -46,11 +46,13 @@ struct roster {
         std::optional<replica_id> heir;
         /// While it is being retired.
         std::map<replica_id, report> reports;
+        /// It refuses requests that were issued before this: milliseconds since 1970.
+        std::uint64_t fence = 0;
 
         bool operator==(const member&) const = default;
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(at, last, laggard, heir, reports);
+            archive(at, last, laggard, heir, reports, fence);
         }
     };
 

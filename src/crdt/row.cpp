@@ -6,6 +6,7 @@
 
 #include "base/hash.hpp"
 #include "codec/archive.hpp"
+#include "crdt/requests.hpp"
 
 namespace anabranch::crdt {
 namespace {
@@ -48,10 +49,11 @@ const counter_row::reset* find_reset(const counter_row& r, origin writer) {
     return it != r.resets.end() && it->writer == writer ? &*it : nullptr;
 }
 
-void join_into(counter_row& state, const delta& d, const version_vector& have) {
+void join_into(counter_row& state, const delta& d, const version_vector& have, open_requests* open) {
     const auto& change = std::get<counter_row>(d.change);
     join_newest(state.totals, change.totals, have);
     join_newest(state.resets, change.resets, {});  // their dots are of what they took
+    if (open != nullptr && !change.resets.empty() && !state.doubt.empty()) open->is_recount_due = true;
     // A reset of an earlier total says nothing of the one that its writer began afterwards.
     erase_where(state.resets, [&](const counter_row::reset& reset) {
         const auto* total = find_total(state, reset.writer);
@@ -59,23 +61,23 @@ void join_into(counter_row& state, const delta& d, const version_vector& have) {
     });
 }
 
-void join_into(entries_row& state, const delta& d, const version_vector& have) {
-    erase_where(state.entries, [&](const auto& e) { return d.covers.covers(e.id); });
+void join_into(entries_row& state, const delta& d, const version_vector& have, open_requests* open) {
+    take_away(state, d.covers, open);
     for (const auto& e : std::get<entries_row>(d.change).entries) {
         if (!have.covers(e.id)) insert_by_dot(state.entries, e, &entries_row::entry::id);
     }
 }
 
-void join_into(dots_row& state, const delta& d, const version_vector& have) {
-    erase_where(state.adds, [&](const dot& add) { return d.covers.covers(add); });
+void join_into(dots_row& state, const delta& d, const version_vector& have, open_requests* open) {
+    take_away(state, d.covers, open);
     for (const auto& add : std::get<dots_row>(d.change).adds) {
         if (!have.covers(add)) insert_by_dot(state.adds, add, std::identity{});
     }
 }
 
-void join_into(removals_row& state, const delta& d, const version_vector& have) {
+void join_into(removals_row& state, const delta& d, const version_vector& have, open_requests* open) {
     const auto& change = std::get<removals_row>(d.change);
-    erase_where(state.adds, [&](const auto& add) { return d.covers.covers(add.id); });
+    take_away(state, d.covers, open);
     for (const auto& [writer, sequence] : change.removals) {
         // One that is covered and not here has been replaced by a later one, or is stable and forgotten.
         if (!have.covers(dot{writer, sequence})) state.removals.join(dot{writer, sequence});
@@ -83,10 +85,10 @@ void join_into(removals_row& state, const delta& d, const version_vector& have) 
     for (const auto& add : change.adds) {
         if (!have.covers(add.id)) insert_by_dot(state.adds, add, &removals_row::add::id);
     }
-    erase_where(state.adds, [&](const auto& add) { return !add.seen.covers(state.removals); });
+    drop_unseeing(state, open);
 }
 
-void join_into(escrow_row& state, const delta& d, const version_vector& have) {
+void join_into(escrow_row& state, const delta& d, const version_vector& have, open_requests* open) {
     using generation = escrow_row::generation;
     for (const auto& theirs : std::get<escrow_row>(d.change).generations) {
         auto it = std::ranges::lower_bound(state.generations, theirs.birth, {}, &generation::birth);
@@ -96,21 +98,34 @@ void join_into(escrow_row& state, const delta& d, const version_vector& have) {
             it = state.generations.insert(it, generation{theirs.birth, {}, {}});
         }
         join_newest(it->accounts, theirs.accounts, {});
-        it->removed.join(theirs.removed);
-        // A removal says nothing of who has used the counter since without having seen it.
-        version_vector removed;
-        for (const auto& [writer, touched] : it->removed) {
-            const auto* a = it->find(writer);
-            if (a == nullptr || a->touched <= touched) removed.join(dot{writer, touched});
-        }
-        it->removed = removed;
+        join_newest(it->removed, theirs.removed, {});
     }
+    // Whether it lives decides what executions that came here count for.
+    const bool is_removed = !state.doubt.get().removals.empty() || std::ranges::any_of(state.generations, [](const auto& g) { return !g.removed.empty(); });
+    if (open != nullptr && is_removed && !state.doubt.empty()) open->is_recount_due = true;
 }
 
-template <class Items, class Projection>
-bool erase_covered(Items& items, const version_vector& covered, Projection id) {
-    return erase_where(items, [&](const auto& item) { return covered.covers(std::invoke(id, item)); });
+std::size_t writes_in(const auto& items, const claims& all) {
+    return items.size() + static_cast<std::size_t>(std::ranges::count_if(all, [](const claim& c) { return !c.is_gone; }));
 }
+
+bool cover_in(counter_row&, const version_vector&, open_requests*) { return false; }
+bool cover_in(entries_row& r, const version_vector& covered, open_requests* open) {
+    const auto before = writes_in(r.entries, r.doubt.get());
+    take_away(r, covered, open);
+    return writes_in(r.entries, r.doubt.get()) != before;
+}
+bool cover_in(dots_row& r, const version_vector& covered, open_requests* open) {
+    const auto before = writes_in(r.adds, r.doubt.get());
+    take_away(r, covered, open);
+    return writes_in(r.adds, r.doubt.get()) != before;
+}
+bool cover_in(removals_row& r, const version_vector& covered, open_requests* open) {
+    const auto before = writes_in(r.adds, r.doubt.get());
+    take_away(r, covered, open);
+    return writes_in(r.adds, r.doubt.get()) != before;
+}
+bool cover_in(escrow_row&, const version_vector&, open_requests*) { return false; }
 
 /// For fingerprints: replicas by their identity, as their numbers differ between stores.
 class identity_output final : public codec::basic_output<identity_output> {
@@ -137,35 +152,38 @@ auto by_identity(const Items& items, const origin_table& origins, Projection id)
 void write_live(identity_output& out, const counter_row& r, const origin_table& origins) {
     const auto id = [](const counter_row::total& total) { return dot{total.writer, total.sequence}; };
     for (const auto* total : by_identity(r.totals, origins, id)) {
-        // What is left, modulo 2^64: it may be out of range.
-        if (const auto gone = taken(r, *total)) {
-            const auto left = static_cast<std::uint64_t>(total->sum) - static_cast<std::uint64_t>(*gone);
-            out(id(*total), static_cast<std::int64_t>(left));
-        }
+        // Modulo 2^64: it may be out of range.
+        if (const auto left = counting(r, *total)) out(id(*total), *left);
     }
 }
 
 void write_live(identity_output& out, const entries_row& r, const origin_table& origins) {
-    for (const auto* e : by_identity(r.entries, origins, &entries_row::entry::id)) out(*e);
+    const auto id = [](const entries_row::entry* e) { return e->id; };
+    const auto all = shown(r, origins);
+    for (const auto* e : by_identity(all, origins, id)) out(**e);
 }
 
 void write_live(identity_output& out, const dots_row& r, const origin_table& origins) {
-    for (const auto* add : by_identity(r.adds, origins, std::identity{})) out(*add);
+    const auto all = shown(r);
+    for (const auto* add : by_identity(all, origins, std::identity{})) out(*add);
 }
 
 void write_live(identity_output& out, const removals_row& r, const origin_table& origins) {
     // Not what the additions have seen: once a removal is stable that is forgotten.
-    for (const auto* add : by_identity(r.adds, origins, &removals_row::add::id)) out(add->id);
+    const auto id = [](const removals_row::add* add) { return add->id; };
+    const auto all = shown(r);
+    for (const auto* add : by_identity(all, origins, id)) out((*add)->id);
 }
 
 void write_live(identity_output& out, const escrow_row& r, const origin_table& origins) {
     std::vector<escrow_row::generation> live;
-    std::ranges::copy_if(r.generations, std::back_inserter(live), &escrow_row::generation::is_live);
+    std::ranges::copy_if(r.generations, std::back_inserter(live), [&](const auto& g) { return is_live(r, g); });
     for (const auto* g : by_identity(live, origins, &escrow_row::generation::birth)) {
         out(g->birth, g->accounts.size());
         const auto id = [](const escrow_row::account& a) { return dot{a.writer, a.sequence}; };
         for (const auto* a : by_identity(g->accounts, origins, id)) {
-            out(id(*a), a->touched, a->value, a->bound, a->wanted, a->sent.size());
+            const auto off = doubt_of(r, g->birth, a->writer).off;
+            out(id(*a), a->value - off.value, a->bound - off.bound, a->wanted, a->sent.size());
             const auto to = [](const escrow_row::transfer& t) { return dot{t.to, 0}; };
             for (const auto* t : by_identity(a->sent, origins, to)) out(*t);
         }
@@ -173,10 +191,6 @@ void write_live(identity_output& out, const escrow_row& r, const origin_table& o
 }
 
 }  // namespace
-
-bool escrow_row::generation::is_live() const {
-    return std::ranges::any_of(accounts, [&](const account& a) { return a.touched > removed.at(a.writer); });
-}
 
 const escrow_row::account* escrow_row::generation::find(origin writer) const {
     const auto it = std::ranges::lower_bound(accounts, writer, {}, &account::writer);
@@ -216,12 +230,12 @@ bool normalise(row& r) {
         bool operator()(removals_row& m) const { return sort(m.adds, &removals_row::add::id); }
         bool operator()(escrow_row& e) const {
             const auto is_account = [&](escrow_row::account& a) {
-                return a.touched <= a.sequence && a.wanted >= 0 && sort(a.sent, &escrow_row::transfer::to) &&
+                return a.touched <= a.sequence && (a.uses > 0) == (a.touched > 0) && a.wanted >= 0 && sort(a.sent, &escrow_row::transfer::to) &&
                        std::ranges::all_of(a.sent, [&](const auto& t) { return t.amount > 0 && t.to != a.writer; });
             };
             return sort(e.generations, &escrow_row::generation::birth) && std::ranges::all_of(e.generations, [&](auto& g) {
                        return g.birth.sequence > 0 && sort(g.accounts, &escrow_row::account::writer) &&
-                              std::ranges::all_of(g.accounts, is_account);
+                              sort(g.removed, &escrow_row::seen_uses::writer) && std::ranges::all_of(g.accounts, is_account);
                    });
         }
     };
@@ -254,32 +268,24 @@ bool is_born(const row& r, const std::function<bool(const dot&)>& predicate) {
     return escrow == nullptr || std::ranges::all_of(escrow->generations, predicate, &escrow_row::generation::birth);
 }
 
-bool join(row& state, const delta& d, const version_vector& have) {
+bool join(row& state, const delta& d, const version_vector& have, open_requests* open) {
     if (state.index() != d.change.index()) return false;
-    std::visit([&](auto& alternative) { join_into(alternative, d, have); }, state);
+    std::visit([&](auto& alternative) { join_into(alternative, d, have, open); }, state);
     return true;
 }
 
-bool cover(row& state, const version_vector& covered) {
-    struct visitor {
-        const version_vector& covered;
-        bool operator()(counter_row&) const { return false; }
-        bool operator()(entries_row& r) const { return erase_covered(r.entries, covered, &entries_row::entry::id); }
-        bool operator()(dots_row& r) const { return erase_covered(r.adds, covered, std::identity{}); }
-        bool operator()(removals_row& r) const { return erase_covered(r.adds, covered, &removals_row::add::id); }
-        bool operator()(escrow_row& r) const {
-            bool any = false;
-            for (auto& g : r.generations) {
-                for (const auto& a : g.accounts) {
-                    if (a.touched > covered.at(a.writer) || a.touched <= g.removed.at(a.writer)) continue;
-                    g.removed.join(dot{a.writer, a.touched});
-                    any = true;
-                }
-            }
-            return any;
-        }
-    };
-    return std::visit(visitor{covered}, state);
+bool cover(row& state, const version_vector& covered, open_requests* open) {
+    return std::visit([&](auto& alternative) { return cover_in(alternative, covered, open); }, state);
+}
+
+delta removal_in(const row& r, const version_vector& covered) {
+    delta d{{}, bottom(kind_of(r))};
+    const auto seen = std::visit([](const auto& alternative) {
+        if constexpr (requires { seen_in(alternative); }) return seen_in(alternative);
+        return version_vector{};
+    }, r);
+    for (const auto& [writer, sequence] : seen) d.covers.join(dot{writer, std::min(sequence, covered.at(writer))});
+    return d;
 }
 
 bool has_leftovers(const row& r) {
@@ -291,7 +297,7 @@ bool has_leftovers(const row& r) {
         bool operator()(const entries_row&) const { return false; }
         bool operator()(const dots_row&) const { return false; }
         bool operator()(const removals_row& m) const { return !m.removals.empty() || std::ranges::any_of(m.adds, [](const auto& add) { return !add.seen.empty(); }); }
-        bool operator()(const escrow_row& e) const { return !std::ranges::all_of(e.generations, &escrow_row::generation::is_live); }
+        bool operator()(const escrow_row& e) const { return !std::ranges::all_of(e.generations, [&](const auto& g) { return is_live(e, g); }); }
     };
     return std::visit(visitor{}, r);
 }
@@ -304,6 +310,7 @@ void prune(row& r, const version_vector& stable) {
     struct visitor {
         const version_vector& stable;
         void operator()(counter_row& c) const {
+            if (!c.doubt.empty()) return;
             // The writer has seen the reset, and begins a new total when it adds again.
             erase_where(c.totals, [&](const auto& total) { return !taken(c, total); });
             erase_where(c.resets, [&](const auto& reset) { return find_total(c, reset.writer) == nullptr; });
@@ -311,22 +318,26 @@ void prune(row& r, const version_vector& stable) {
         void operator()(entries_row&) const {}
         void operator()(dots_row&) const {}
         void operator()(removals_row& m) const {
+            // Additions of requests that may still turn out to have seen a removal are here, and not shown.
+            if (!m.doubt.empty() || shown(m).size() != m.adds.size()) return;
             m.removals = m.removals.beyond(stable);
             for (auto& add : m.adds) add.seen = add.seen.beyond(stable);
         }
         // Nobody will use it any more without having seen its removal.
-        void operator()(escrow_row& e) const { erase_where(e.generations, [](const auto& g) { return !g.is_live(); }); }
+        void operator()(escrow_row& e) const {
+            if (e.doubt.empty()) erase_where(e.generations, [&](const auto& g) { return !is_live(e, g); });
+        }
     };
     std::visit(visitor{stable}, r);
 }
 
 bool is_bottom(const row& r) {
     struct visitor {
-        bool operator()(const counter_row& c) const { return c.totals.empty() && c.resets.empty(); }
-        bool operator()(const entries_row& e) const { return e.entries.empty(); }
-        bool operator()(const dots_row& d) const { return d.adds.empty(); }
-        bool operator()(const removals_row& m) const { return m.adds.empty() && m.removals.empty(); }
-        bool operator()(const escrow_row& e) const { return e.generations.empty(); }
+        bool operator()(const counter_row& c) const { return c.totals.empty() && c.resets.empty() && c.doubt.empty(); }
+        bool operator()(const entries_row& e) const { return e.entries.empty() && e.doubt.empty(); }
+        bool operator()(const dots_row& d) const { return d.adds.empty() && d.doubt.empty(); }
+        bool operator()(const removals_row& m) const { return m.adds.empty() && m.removals.empty() && m.doubt.empty(); }
+        bool operator()(const escrow_row& e) const { return e.generations.empty() && e.doubt.empty(); }
     };
     return std::visit(visitor{}, r);
 }
@@ -336,12 +347,14 @@ bool delta::empty() const { return covers.empty() && is_bottom(change); }
 bool is_live(const row& r) {
     struct visitor {
         bool operator()(const counter_row& c) const {
-            return std::ranges::any_of(c.totals, [&](const auto& total) { return taken(c, total).has_value(); });
+            return std::ranges::any_of(c.totals, [&](const auto& total) { return counting(c, total).has_value(); });
         }
-        bool operator()(const entries_row& e) const { return !e.entries.empty(); }
-        bool operator()(const dots_row& d) const { return !d.adds.empty(); }
-        bool operator()(const removals_row& m) const { return !m.adds.empty(); }
-        bool operator()(const escrow_row& e) const { return std::ranges::any_of(e.generations, &escrow_row::generation::is_live); }
+        bool operator()(const entries_row& e) const { return e.doubt.empty() ? !e.entries.empty() : is_shown(e); }
+        bool operator()(const dots_row& d) const { return d.doubt.empty() ? !d.adds.empty() : is_shown(d); }
+        bool operator()(const removals_row& m) const { return !m.adds.empty() && !shown(m).empty(); }
+        bool operator()(const escrow_row& e) const {
+            return std::ranges::any_of(e.generations, [&](const auto& g) { return is_live(e, g); });
+        }
     };
     return std::visit(visitor{}, r);
 }
@@ -380,7 +393,11 @@ std::string encode_row(const row& r) {
 void encode_row(const row& r, std::string& out) {
     codec::output bytes(out);
     bytes(kind_of(r));
-    std::visit([&](const auto& alternative) { bytes(alternative); }, r);
+    std::visit([&](const auto& alternative) {
+        bytes(alternative);
+        // At the end, and mostly not there.
+        if (!alternative.doubt.empty()) bytes(alternative.doubt.get());
+    }, r);
 }
 
 std::optional<row_kind> encoded_kind(std::string_view bytes) {
@@ -394,7 +411,12 @@ std::optional<row> decode_row(std::string_view bytes) {
     in(kind);
     if (!in.ok() || !is_known(kind)) return std::nullopt;
     row r = bottom(kind);
-    std::visit([&](auto& alternative) { in(alternative); }, r);
+    std::visit([&](auto& alternative) {
+        in(alternative);
+        if (in.remaining() == 0) return;
+        in(alternative.doubt.edit());
+        if (alternative.doubt.empty()) in.fail();
+    }, r);
     if (!in.complete()) return std::nullopt;
     return r;
 }

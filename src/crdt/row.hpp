@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "base/boxed.hpp"
+#include "causality/dot_set.hpp"
 #include "causality/origin_table.hpp"
 #include "causality/version_vector.hpp"
 
@@ -18,6 +20,68 @@ namespace anabranch::crdt {
 
 /// Written in front of every row and change, so the numbers stay.
 enum class row_kind : std::uint8_t { counter = 1, entries = 2, dots = 3, removals = 4, escrow = 5 };
+
+using dots = boost::container::small_vector<dot, 1>;
+
+/// What a request does to a row of entries, dots or removals, where that may change yet: while its identity is not fixed another
+/// execution may turn out to count (docs/requests.md). Only where a plain entry would not do. Local: it never leaves the store.
+struct claim {
+    dot id;                 ///< the content, where it does something here
+    dots writes;            ///< sorted: the executions that leave a write here, which are aliases of one another
+    dots removals;          ///< sorted: of a remove-wins element, the executions that remove it; none where the content does not
+    version_vector covers;  ///< what they have seen here, as far as it is still here
+    bool is_gone = false;   ///< its write was removed for good, whichever execution counts
+
+    bool is_write_of(const dot& d) const { return std::ranges::find(writes, d) != writes.end(); }
+    bool operator==(const claim&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(id, writes, removals, covers, is_gone);
+    }
+};
+using claims = std::vector<claim>;  // sorted by id, one each
+
+/// By how much executions that do not count have to be taken off the running totals that they are in.
+struct correction {
+    dot birth;  ///< of a bounded counter's generation
+    origin writer{};
+    struct sums {
+        std::uint32_t uses = 0;
+        std::int64_t value = 0;
+        std::int64_t bound = 0;
+
+        bool operator==(const sums&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(uses, value, bound);
+        }
+    };
+    sums open;   ///< of requests that may still change; without what removals have taken
+    sums fixed;  ///< of others: whoever removes one from now on has seen them all
+    std::uint64_t fixed_upto = 0;  ///< their writer's last of those
+    std::int64_t locked = 0;  ///< rights from requests that may still change
+    /// Where to look for the executions that matter here and may still change.
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+
+    bool operator==(const correction&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(birth, writer, open, fixed, fixed_upto, locked, first, last);
+    }
+};
+/// Of a counter, bounded or not.
+template <class Removal>
+struct doubts {
+    std::vector<correction> corrections;  ///< sorted by (birth, writer)
+    std::vector<Removal> removals;        ///< by requests that may still change
+    bool empty() const { return corrections.empty() && removals.empty(); }
+    bool operator==(const doubts&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(corrections, removals);
+    }
+};
 
 /// Counters. One running total per origin; the origin's newest replaces its older ones.
 struct counter_row {
@@ -27,6 +91,8 @@ struct counter_row {
     /// whose whole total has been reset begins a new one: then rows need not be kept to remember the old sum.
     struct total {
         origin writer{};
+        /// How many additions it is made of; 0 while none of them is a request's. What came before the first of those counts as one.
+        std::uint32_t adds = 0;
         std::uint64_t start = 0;
         std::uint64_t sequence = 0;
         std::int64_t sum = 0;
@@ -34,24 +100,37 @@ struct counter_row {
         bool operator==(const total&) const = default;
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(writer, start, sequence, sum);
+            archive(writer, adds, start, sequence, sum);
         }
     };
     /// A reset took away what it observed of `writer`: the total as it was at `sequence`.
     struct reset {
         origin writer{};
+        std::uint32_t adds = 0;
         std::uint64_t sequence = 0;
         std::int64_t sum = 0;
 
         bool operator==(const reset&) const = default;
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(writer, sequence, sum);
+            archive(writer, adds, sequence, sum);
+        }
+    };
+    /// By a request.
+    struct removal {
+        dot id;
+        std::vector<reset> resets;
+
+        bool operator==(const removal&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(id, resets);
         }
     };
 
     boost::container::small_vector<total, 2> totals;  ///< sorted by writer, one each
     std::vector<reset> resets;                         ///< sorted by writer, one each
+    boxed<doubts<removal>> doubt{};                      ///< local
 
     bool operator==(const counter_row&) const = default;
     template <class Archive>
@@ -78,6 +157,7 @@ struct entries_row {
     };
 
     boost::container::small_vector<entry, 1> entries;  ///< sorted by dot
+    boxed<claims> doubt{};
 
     bool operator==(const entries_row&) const = default;
     template <class Archive>
@@ -93,6 +173,7 @@ struct dots_row {
     static constexpr row_kind kind = row_kind::dots;
 
     boost::container::small_vector<dot, 2> adds;  ///< sorted
+    boxed<claims> doubt{};
 
     bool operator==(const dots_row&) const = default;
     template <class Archive>
@@ -120,6 +201,7 @@ struct removals_row {
     std::vector<add> adds;  ///< sorted by dot
     /// The latest removal of each origin: one that has seen a later removal of an origin has seen its earlier ones.
     version_vector removals;
+    boxed<claims> doubt{};
 
     bool operator==(const removals_row&) const = default;
     template <class Archive>
@@ -148,9 +230,9 @@ struct escrow_row {
     /// value - bound - what it gave + what it was given.
     struct account {
         origin writer{};
+        std::uint32_t uses = 0;  ///< how many of its transactions a removal would have to have seen
         std::uint64_t sequence = 0;
-        /// Its last transaction that a removal would have to have seen: moving rights does not keep a counter in existence.
-        std::uint64_t touched = 0;
+        std::uint64_t touched = 0;  ///< the last of those: moving rights does not keep a counter in existence
         std::int64_t value = 0;   ///< added less spent
         std::int64_t bound = 0;   ///< by how much it has moved the bound
         std::int64_t wanted = 0;  ///< how many rights it would like to have
@@ -159,7 +241,19 @@ struct escrow_row {
         bool operator==(const account&) const = default;
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(writer, sequence, touched, value, bound, wanted, sent);
+            archive(writer, uses, sequence, touched, value, bound, wanted, sent);
+        }
+    };
+    /// What a removal has seen of a writer.
+    struct seen_uses {
+        origin writer{};
+        std::uint32_t uses = 0;
+        std::uint64_t sequence = 0;  ///< the last of them
+
+        bool operator==(const seen_uses&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(writer, uses, sequence);
         }
     };
     /// From one creation to its removal. Rights depend on each other: so a removal takes all of them or, where somebody has
@@ -167,11 +261,8 @@ struct escrow_row {
     struct generation {
         dot birth;  ///< the transaction that began it
         std::vector<account> accounts;  ///< sorted by writer, one each
-        /// What removals have seen of each writer, up to `touched`.
-        version_vector removed;
+        std::vector<seen_uses> removed;  ///< sorted by writer, one each
 
-        /// Not removed.
-        bool is_live() const;
         const account* find(origin writer) const;
         bool operator==(const generation&) const = default;
         template <class Archive>
@@ -180,9 +271,32 @@ struct escrow_row {
         }
     };
 
+    /// By a request.
+    struct removal {
+        struct part {
+            dot birth;
+            std::vector<seen_uses> removed;
+
+            bool operator==(const part&) const = default;
+            template <class Archive>
+            void serialize(Archive& archive) {
+                archive(birth, removed);
+            }
+        };
+        dot id;
+        std::vector<part> parts;
+
+        bool operator==(const removal&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(id, parts);
+        }
+    };
+
     /// Sorted by birth. More than one where replicas that did not see each other created the counter. Not in the row itself:
     /// a fold holds a great many rows of all kinds, each as large as the largest.
     std::vector<generation> generations;
+    boxed<doubts<removal>> doubt{};
 
     bool operator==(const escrow_row&) const = default;
     template <class Archive>
@@ -190,6 +304,8 @@ struct escrow_row {
         archive(generations);
     }
 };
+
+struct open_requests;
 
 /// The alternatives stand in the order of their kinds.
 using row = std::variant<counter_row, entries_row, dots_row, removals_row, escrow_row>;
@@ -228,13 +344,17 @@ bool is_born(const row& r, const std::function<bool(const dot&)>& predicate);
 
 /// Joins a delta into a row. Entries whose dots `have` covers are not added: a replica that knows a
 /// transaction and does not hold its entry has seen it removed. Commutative for concurrent deltas, idempotent.
-/// Returns false, and changes nothing, where the kinds differ.
-bool join(row& state, const delta& d, const version_vector& have);
+/// Returns false, and changes nothing, where the kinds differ. The delta is of a plain transaction, or a fold of some:
+/// executions of requests go to regroup(). `open`: the requests that may still change; nothing where the row is only to be
+/// looked at.
+bool join(row& state, const delta& d, const version_vector& have, open_requests* open = nullptr);
 
-/// Removal of a prefix: takes away covered entries and additions. Counters are reset by deltas of their own, which
-/// carry what was observed; removal dots stay, or a concurrent addition would come back.
+/// Removal of a prefix: takes away covered entries and additions. Counters, bounded or not, are removed by deltas of their own,
+/// which carry what was observed; removal dots stay, or a concurrent addition would come back.
 /// Returns whether anything changed.
-bool cover(row& state, const version_vector& covered);
+bool cover(row& state, const version_vector& covered, open_requests* open = nullptr);
+/// The same as a change of this row alone.
+delta removal_in(const row& r, const version_vector& covered);
 
 /// Holds what goes once it is stable: removals that additions must have seen, spent totals and resets.
 bool has_leftovers(const row& r);
@@ -264,7 +384,7 @@ void encode_row(const row& r, std::string& out);
 std::optional<row_kind> encoded_kind(std::string_view bytes);
 std::optional<row> decode_row(std::string_view bytes);
 
-/// What resets took of a total; nothing where they took all of it, so that its writer no longer counts.
+/// What resets took of a total for good; nothing where they took all of it, so that its writer begins a new one.
 std::optional<std::int64_t> taken(const counter_row& r, const counter_row::total& total);
 
 }  // namespace anabranch::crdt

@@ -17,6 +17,11 @@ bool is_sound(const chunk& c) {
         next.push_back(range.first);
     }
     if (c.folded) {
+        std::set<std::pair<std::uint32_t, std::uint64_t>> dots;
+        for (const auto& a : c.folded->asides) {
+            if (a.range >= c.ranges.size() || a.sequence < c.ranges[a.range].first || a.sequence > c.ranges[a.range].last) return false;
+            if (!dots.emplace(a.range, a.sequence).second) return false;
+        }
         return !c.ranges.empty() && c.entries.empty() && c.folded->ends.size() == c.ranges.size() &&
                std::ranges::all_of(c.folded->ends, [&](timestamp end) { return c.folded->least <= end && end <= c.folded->greatest; });
     }

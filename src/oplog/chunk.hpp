@@ -39,6 +39,18 @@ struct chunk {
         }
     };
 
+    /// A record of the ranges that is not a part of the fold: executions of requests stay what they are.
+    struct aside {
+        std::uint32_t range = 0;
+        std::uint64_t sequence = 0;
+        std::string body;
+
+        bool operator==(const aside&) const = default;
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(range, sequence, body);
+        }
+    };
     /// All that the ranges' transactions do, joined: applied whole or not at all.
     struct fold {
         /// Of all the transactions in it, those included of which it keeps only what they cover. Whoever gets it has or
@@ -47,19 +59,20 @@ struct chunk {
         timestamp greatest;
         std::vector<timestamp> ends;  ///< of each range's last
         std::string body;             ///< opaque here, as a record's payload is
+        std::vector<aside> asides{};  ///< merged as records are
 
         bool operator==(const fold&) const = default;
         /// Later times as their distance from the least.
         template <class Archive>
         void serialize(Archive& archive) {
             if constexpr (Archive::is_loading) {
-                archive(least, greatest, ends, body);
+                archive(least, greatest, ends, body, asides);
                 greatest.value += least.value;
                 for (auto& end : ends) end.value += least.value;
             } else {
                 auto later = ends;
                 for (auto& end : later) end.value -= least.value;
-                archive(least, timestamp{greatest.value - least.value}, later, body);
+                archive(least, timestamp{greatest.value - least.value}, later, body, asides);
             }
         }
     };
@@ -79,7 +92,8 @@ struct chunk {
 };
 
 /// Each origin has one range. Records: each range holds as many entries as it says, every entry has a range, timestamps do not
-/// go back. Folds: there are no entries, and nothing ends before it begins.
+/// go back. Folds: there are no entries, nothing ends before it begins, and what stands aside of it
+/// is of its ranges, each once.
 bool is_sound(const chunk& c);
 
 /// How much to read of a log at once.

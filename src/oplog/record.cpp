@@ -4,12 +4,6 @@
 #include "codec/archive.hpp"
 
 namespace anabranch::oplog {
-namespace {
-
-constexpr std::uint8_t record_version = 1;
-
-}  // namespace
-
 std::string encode_record(const record& r) {
     std::string body;
     encode_record(r, body);
@@ -19,7 +13,7 @@ std::string encode_record(const record& r) {
 void encode_record(const record& r, std::string& out) {
     out.reserve(out.size() + 16 + r.mentioned.size() * 20 + r.payload.size());
     codec::output body(out);
-    body(record_version);
+    body(r.kind);
     body.fixed64(r.at.value);
     body(r.mentioned);
     body.raw(r.payload);
@@ -28,9 +22,8 @@ void encode_record(const record& r, std::string& out) {
 std::optional<record> decode_record(std::string_view body) {
     codec::input in(body);
     record r;
-    std::uint8_t version = 0;
-    in(version);
-    if (version != record_version) return std::nullopt;
+    in(r.kind);
+    if (r.kind != record_kind::plain && r.kind != record_kind::execution) return std::nullopt;
     r.at.value = in.fixed64();
     in(r.mentioned);
     r.payload = in.rest();
@@ -42,6 +35,10 @@ timestamp record_time(std::string_view body) {
     codec::input in(body);
     in.raw(1);
     return {in.fixed64()};
+}
+
+bool is_execution(std::string_view body) {
+    return !body.empty() && static_cast<record_kind>(body.front()) == record_kind::execution;
 }
 
 hash128 chain_start(std::string_view bucket, const replica_id& origin) {

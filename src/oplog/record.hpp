@@ -9,12 +9,19 @@
 
 namespace anabranch::oplog {
 
+/// Written in front of every record, so the numbers stay.
+enum class record_kind : std::uint8_t {
+    plain = 1,
+    execution = 2,  ///< of a client's request: it never becomes a part of a fold
+};
+
 /// The body of a record. Whose it is and its sequence are not in it: they follow from where it stands in the
 /// origin's chain. The payload is opaque here; it refers to replicas by their place in `mentioned`.
 struct record {
     timestamp at;
     std::vector<replica_id> mentioned;
     std::string_view payload;  ///< into the bytes that were decoded
+    record_kind kind = record_kind::plain;
 };
 
 std::string encode_record(const record& r);
@@ -24,6 +31,7 @@ void encode_record(const record& r, std::string& out);
 std::optional<record> decode_record(std::string_view body);
 /// The record's timestamp without decoding the rest; zero where the bytes are too short.
 timestamp record_time(std::string_view body);
+bool is_execution(std::string_view body);
 
 /// Each origin's records in a bucket are chained: head(n) = H(head(n-1), body(n)). Two replicas that have the same head at
 /// the same sequence have the same records up to there.

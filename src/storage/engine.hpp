@@ -3,7 +3,9 @@
 
 #include <anabranch/result.hpp>
 #include <boost/container/small_vector.hpp>
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +37,13 @@ class batch {
     /// Every key in [from, to); none where `to` is not greater.
     void erase_range(space where, std::string from, std::string to) {
         add({kind::erase_range, where, std::move(from), std::move(to)});
+    }
+
+    /// All of the other's changes after these.
+    void append(batch&& more) {
+        bytes_ += more.bytes_;
+        std::move(more.changes_.begin(), more.changes_.end(), std::back_inserter(changes_));
+        more.clear();
     }
 
     using list = boost::container::small_vector<change, 1>;  // mostly one record for the log

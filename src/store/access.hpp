@@ -50,6 +50,8 @@ class access {
     virtual void reject(error reason);
     /// Why it has failed, if it has.
     virtual const result<void>& status() const;
+    /// A request is refused: nothing that the closure does is kept. False where there is no request.
+    virtual bool refuse();
     /// The number of another member. errc::not_a_member.
     virtual result<origin> find_member(const replica_id& id) const;
     /// Rights of a counter were spent. Returns how many the replica wants to have, to say so to the others; nothing where it

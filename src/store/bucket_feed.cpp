@@ -1,6 +1,7 @@
 // The change feed of a bucket: the log, read in the order in which it arrived here as far as folds go, and by time within
 // that. So a consumer costs nothing but its place, and what happened is there as long as the log is.
 #include <algorithm>
+#include <map>
 
 #include "codec/archive.hpp"
 #include "store/bucket_state.hpp"
@@ -56,7 +57,17 @@ class step_writer {
         if (r.prefix.starts_with(below_) || below_.starts_with(r.prefix)) add(r.prefix, change_kind::emptied);
     }
     void row(std::string_view path, const crdt::row& change, const std::function<bool(const dot&)>& is_new) {
-        if (path.starts_with(below_)) add(path, kind_of_change(change, is_new));
+        if (!path.starts_with(below_)) return;
+        const auto what = kind_of_change(change, is_new);
+        const auto [it, is_first] = rows_.try_emplace(std::string(path), what);
+        if (!is_first) it->second = std::min(it->second, what);
+    }
+    void execution(const crdt::changes& changed, const dot& me) {
+        for (const auto& r : changed.removals) removal(r);
+        for (const auto& r : changed.rows) row(r.key, r.change.change, [&](const dot& d) { return d == me; });
+    }
+    void finish() {
+        for (const auto& [path, what] : rows_) add(path, what);
     }
 
   private:
@@ -75,6 +86,7 @@ class step_writer {
 
     feed_step& step_;
     std::string_view below_;
+    std::map<std::string, change_kind, std::less<>> rows_;
 };
 
 }  // namespace
@@ -139,11 +151,19 @@ class bucket_state::feed_reader {
             const bool is_local = top->origin().value == from_.store_.self().id.value;
             feed_step step{is_local ? change_cause::local : change_cause::remote, {top->origin(), me.sequence}, merged.at(), {}, {}};
             step_writer to(step, below_);
-            crdt::changes_input in(record->payload, me.writer, record->mentioned);
-            for (const auto& removal : in.removals()) to.removal(removal);
-            std::string_view path;
-            for (crdt::delta change; in.next(path, change);) to.row(path, change.change, [&](const dot& d) { return d == me; });
-            if (!in.members()) return from_.undecodable(*top);
+            const auto is_own = [&](const dot& d) { return d == me; };
+            if (record->kind == oplog::record_kind::execution) {
+                const auto what = crdt::decode_execution(record->payload, me.writer, record->mentioned);
+                if (!what) return from_.undecodable(*top);
+                to.execution(what->changed, me);
+            } else {
+                crdt::changes_input in(record->payload, me.writer, record->mentioned);
+                for (const auto& removal : in.removals()) to.removal(removal);
+                std::string_view path;
+                for (crdt::delta change; in.next(path, change);) to.row(path, change.change, is_own);
+                if (!in.members()) return from_.undecodable(*top);
+            }
+            to.finish();
             keep(std::move(step));
             place_[me.writer] = {me.sequence, top->head(), merged.at()};
             bytes_ += top->body().size();
@@ -163,6 +183,14 @@ class bucket_state::feed_reader {
         step_writer to(step, below_);
         for (const auto& removal : folded->removals) to.removal(removal);
         for (const auto& r : folded->rows) to.row(r.key, r.change.change, [&](const dot& d) { return crdt::holds(f.ranges, d); });
+        for (const auto& a : chunk->folded->asides) {
+            const dot me{*from_.store_.origins().find(chunk->ranges[a.range].origin), a.sequence};
+            const auto x = from_.load_execution(me);
+            if (!x) return fail(x.error());
+            to.execution((*x)->what.changed, me);
+            bytes_ += a.body.size();
+        }
+        to.finish();
         keep(std::move(step));
         for (std::size_t i = 0; i < f.ranges.size(); ++i) place_[f.ranges[i].writer] = {f.ranges[i].last, f.heads[i], f.ends[i]};
         bytes_ += chunk->folded->body.size();

@@ -1,6 +1,7 @@
 // Reading a bucket's log for a peer: as records, or folded.
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "codec/archive.hpp"
 #include "store/bucket_state.hpp"
@@ -18,6 +19,13 @@ std::vector<crdt::dot_range> dot_ranges(const oplog::chunk& chunk, const origin_
     for (const auto& r : chunk.ranges) ranges.push_back({*origins.find(r.origin), r.first, r.last});
     return ranges;
 }
+
+struct execution_record {
+    timestamp at;
+    replica_id origin;
+    std::uint64_t sequence;
+    std::string body;
+};
 
 }  // namespace
 
@@ -105,6 +113,8 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
     timestamp until;  // what is not later belongs to the folds so far
     std::size_t records = 0;
     std::vector<oplog::chunk> folds;
+    std::vector<execution_record> executions;
+    std::size_t execution_bytes = 0;
     auto next_fold = found.folds.begin();
     for (auto* top = merged.top(); top != nullptr || next_fold != found.folds.end(); top = merged.top()) {
         const bool is_fold = next_fold != found.folds.end() && (top == nullptr || (*next_fold)->least <= merged.at());
@@ -112,7 +122,7 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
         if (!least || at > until) {
             auto end = at;
             for (auto f = next_fold; is_fold && f != found.folds.end() && (*f)->least <= end; ++f) end = std::max(end, (*f)->greatest);
-            if (end >= ceiling || (least && all.bytes() >= max_bytes)) break;
+            if (end >= ceiling || (least && all.bytes() + execution_bytes >= max_bytes)) break;
             until = end;
         }
         if (!least) least = at;
@@ -123,13 +133,22 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
             auto changes = decode_logged(*chunk);
             if (!changes) return fail(changes.error());
             all.add(std::move(*changes));
+            for (const auto& a : chunk->folded->asides) {
+                execution_bytes += a.body.size();
+                executions.push_back({oplog::record_time(a.body), chunk->ranges[a.range].origin, a.sequence, a.body});
+            }
             for (std::size_t i = 0; i < f.ranges.size(); ++i) raise(f.ranges[i].writer, {f.ranges[i].last, f.heads[i], f.ends[i]});
             folds.push_back(std::move(*chunk));
         } else {
             const auto writer = *store_.origins().find(top->origin());
             const auto record = open_logged(*top);
             if (!record) return fail(record.error());
-            if (!all.add(record->payload, writer, record->mentioned)) return undecodable(*top);
+            if (record->kind == oplog::record_kind::execution) {
+                execution_bytes += top->body().size();
+                executions.push_back({at, top->origin(), top->sequence(), std::string(top->body())});
+            } else if (!all.add(record->payload, writer, record->mentioned)) {
+                return undecodable(*top);
+            }
             raise(writer, {top->sequence(), top->head(), at});
             ++records;
             merged.next();
@@ -151,7 +170,14 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
     if (records == 0 && folds.size() == 1 && folds.front().ranges == chunk.ranges) return std::move(folds.front());
     chunk.folded->least = *least;
     chunk.folded->greatest = until;
-    chunk.folded->body = all.encode(ranges, store_.origins(), *least);
+    std::ranges::sort(executions, {}, [](const execution_record& x) { return std::tie(x.at, x.origin); });
+    for (auto& x : executions) {
+        const auto range = std::ranges::find(chunk.ranges, x.origin, &oplog::chunk::range::origin);
+        // What the reader has of it stands in the fold only where a fold reaches back that far.
+        if (range == chunk.ranges.end() || x.sequence < range->first) continue;
+        chunk.folded->asides.push_back({static_cast<std::uint32_t>(range - chunk.ranges.begin()), x.sequence, std::move(x.body)});
+    }
+    chunk.folded->body = all.encode(ranges, store_.origins(), *least, chunk.folded->asides.empty());
     if (chunk.folded->body.size() > limits::fold) {
         return fail(errc::limit_exceeded, "what a peer lacks of bucket \"" + name_ + "\" cannot be cut into folds of " +
                                               std::to_string(limits::fold) + " bytes");
@@ -163,7 +189,7 @@ result<bucket_state::logged_record> bucket_state::open_logged(const oplog::recor
     const auto record = oplog::decode_record(at.body());
     auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
     if (!mentioned) return undecodable(at);
-    return logged_record{record->payload, std::move(*mentioned)};
+    return logged_record{record->payload, std::move(*mentioned), record->kind};
 }
 
 tl::unexpected<error> bucket_state::undecodable(const oplog::record_stream& at) const {
@@ -184,6 +210,14 @@ result<oplog::chunk> bucket_state::load_fold(const logged_fold& f) const {
     auto decoded = *value ? codec::decode<fold_value>(**value) : std::nullopt;
     if (!decoded || !decoded->chunk.folded || !oplog::is_sound(decoded->chunk)) {
         return fail(errc::corrupt, "fold " + std::to_string(f.number) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
+    }
+    // Records of executions stand where all records do.
+    for (auto& a : decoded->chunk.folded->asides) {
+        const auto writer = store_.origins().find(decoded->chunk.ranges[a.range].origin);
+        auto record = writer ? store_.engine().get(space::log, store_keys::log_key(number_, *writer, a.sequence)) : std::optional<std::string>{};
+        if (!record) return fail(record.error());
+        if (!*record || (*record)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
+        a.body = body_of(**record);
     }
     return std::move(decoded->chunk);
 }
@@ -298,7 +332,24 @@ result<bucket_state::examined> bucket_state::examine_fold(const oplog::chunk& ch
         if (!wrong) return fail(wrong.error());
         if (*wrong != nullptr) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" " + *wrong);
     }
-    found.log.put(space::log, store_keys::log_key(number_, store_keys::fold_origin, fold.number), codec::encode(fold_value{have_, chunk}));
+    auto seen = have_;
+    seen.join(covers);
+    auto logged = chunk;
+    logged.folded->asides.clear();
+    for (const auto& a : chunk.folded->asides) {
+        const auto& l = (*begun)[a.range];
+        if (a.sequence <= l.last.sequence) continue;
+        const auto at = oplog::record_time(a.body);
+        if (!oplog::is_execution(a.body) || at > latest) return fail(errc::malformed, "what stands aside of a fold in bucket \"" + name_ + "\" does not belong there");
+        crdt::roster none;
+        auto record = examine_record({chunk.ranges[a.range].origin, a.sequence}, l.writer, timestamp{}, a.body, seen, members, none);
+        if (!record) return fail(record.error());
+        found.records.push_back(std::move(*record));
+        // Inside of a fold there are no heads.
+        found.log.put(space::log, store_keys::log_key(number_, l.writer, a.sequence), log_value({}, a.body));
+        logged.folded->asides.push_back({a.range, a.sequence, {}});
+    }
+    found.log.put(space::log, store_keys::log_key(number_, store_keys::fold_origin, fold.number), codec::encode(fold_value{have_, std::move(logged)}));
     found.folded = std::move(*changes);
     found.fold = std::move(fold);
     return found;

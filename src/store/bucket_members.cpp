@@ -70,7 +70,7 @@ result<bool> bucket_state::write_own(const std::function<result<crdt::changes>(c
     const auto size = append(last, me, store_.clock().next(), payload, mentioned);
     if (!size) return fail(size.error());
     for (const auto& r : change->rows) {
-        if (auto joined = rows_.join(r.key, r.change, have_); !joined) broken_ = joined.error();
+        if (auto joined = rows_.join(r.key, r.change, have_, open_); !joined) broken_ = joined.error();
     }
     join_members(change->members);
     have_.join(me);
@@ -101,7 +101,10 @@ result<void> bucket_state::sponsor(const replica_id& joiner) {
             if (m.at != stage::retiring || !m.reports.contains(self)) continue;
             return fail(errc::refused, "nobody is let into bucket \"" + name_ + "\" while replica " + to_string(id) + " is being retired");
         }
-        return change_of(joiner, {});
+        // What has been refused here, and may be forgotten everywhere, is refused there too.
+        crdt::roster::member newcomer;
+        newcomer.fence = members_.roster().find(self)->fence;
+        return change_of(joiner, newcomer);
     });
 }
 
@@ -244,7 +247,8 @@ void bucket_state::perform_duties() {
     // Nobody who syncs waits for a closure: what is due then waits for the next sync.
     if (!check_outside()) return;
     std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock || !has_duties_.exchange(false)) return;
+    if (!lock || !has_duties()) return;
+    has_duties_ = false;
     const auto changed = write_own([&](const dot& me) -> result<crdt::changes> {
         {
             const std::lock_guard guard(durable_mutex_);
@@ -254,9 +258,14 @@ void bucket_state::perform_duties() {
         if (!check_member()) return crdt::changes{};
         auto rights = move_rights(me);
         if (!rights) return fail(rights.error());
-        return crdt::changes{{}, std::move(*rights), duties_of_a_member()};
+        auto members = duties_of_a_member();
+        if (const auto fence = due_fence(); fence > 0) {
+            auto& self = members.members[store_.self().id];
+            self.fence = fence;
+        }
+        return crdt::changes{{}, std::move(*rights), std::move(members)};
     });
-    if (check_usable() && cut_log()) (void)prune();
+    if (check_usable() && forget_requests() && cut_log()) (void)prune();
     lock.unlock();
     if (changed && *changed) store_.notify();
 }
@@ -351,7 +360,7 @@ result<void> bucket_state::cut_log() {
     }
     version_vector floor;
     for (const auto& [writer, at] : floor_) floor.join(dot{writer, at.sequence});
-    target = before_folds(target);
+    target = before_folds(before_open(std::move(target)));
     const auto news = target.beyond(floor);
     if (news.empty()) return {};
 

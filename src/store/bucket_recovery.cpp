@@ -31,7 +31,19 @@ result<void> bucket_state::recover() {
                                            ", which is in its rows");
         }
     }
-    return replay(mark.applied);
+    auto loaded = requests_.load([&](const known_request& known) {
+        for (const auto& x : known.executions) {
+            open_.executions.insert(x.id);
+            open_.entangled.insert(x.id);  // perhaps
+            if (known.executions.size() > 1) open_.doubled.insert(x.id);
+        }
+    });
+    if (!loaded) return loaded;
+    is_recovering_ = true;
+    if (auto replayed_all = replay(mark.applied); !replayed_all) return replayed_all;
+    is_recovering_ = false;
+    if (!open_.executions.empty()) next_fence_ = store_.options().env.now().count();
+    return recount_rows();
 }
 
 result<void> bucket_state::find_tails() {
@@ -80,7 +92,7 @@ result<void> bucket_state::find_folds() {
             f.ranges.push_back({*writer, first, range.last});
             f.heads.push_back(range.head);
             f.ends.push_back(at);
-            if (tail_of(*writer).sequence < range.last) advance(*writer, {range.last, range.head, at});
+            if (tail_of(*writer).sequence <= range.last) advance(*writer, {range.last, range.head, at});
             store_.clock().observe(at);
         }
         folds_.push_back(std::move(f));
@@ -98,7 +110,14 @@ result<void> bucket_state::replay(const version_vector& from) {
         if (!chunk) return fail(chunk.error());
         const auto changes = decode_logged(*chunk);
         if (!changes) return fail(changes.error());
-        if (auto joined = join_fold(*changes, f.covers()); !joined) return joined;
+        loaded_executions asides;
+        for (const auto& a : chunk->folded->asides) {
+            const auto writer = store_.origins().find(chunk->ranges[a.range].origin);
+            auto x = writer ? load_execution({*writer, a.sequence}) : fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" names an unknown replica");
+            if (!x) return fail(x.error());
+            asides.push_back(std::move(*x));
+        }
+        if (auto joined = join_fold(*changes, f.covers(), asides); !joined) return joined;
         replayed(f.covers(), chunk->folded->body.size());
     }
     version_vector all;
@@ -118,7 +137,7 @@ result<void> bucket_state::replay_records(const version_vector& upto) {
         const auto record = open_logged(*top);
         if (!record) return fail(record.error());
         const dot id{writer, top->sequence()};
-        if (auto joined = join_record(id, record->payload, record->mentioned); !joined) return joined;
+        if (auto joined = join_record(id, merged.at(), *record); !joined) return joined;
         replayed(vector_of(id), top->body().size());
         merged.next();
     }

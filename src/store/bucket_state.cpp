@@ -4,6 +4,7 @@
 
 #include "codec/archive.hpp"
 #include "store/field_kind.hpp"
+#include "store/inside_guard.hpp"
 #include "store/latest_access.hpp"
 #include "store/log_stream.hpp"
 #include "store/store_state.hpp"
@@ -14,18 +15,6 @@ namespace anabranch::detail {
 namespace {
 
 using storage::space;
-
-/// This thread is in a closure, and so has a bucket's lock. It may not take a bucket's lock then: the same
-/// one's it would wait for for ever, and two threads that want each other's as well.
-thread_local bool is_inside = false;
-
-class inside_guard {
-  public:
-    inside_guard() { is_inside = true; }
-    ~inside_guard() { is_inside = false; }
-    inside_guard(const inside_guard&) = delete;
-    inside_guard& operator=(const inside_guard&) = delete;
-};
 
 }  // namespace
 
@@ -44,13 +33,14 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       watermark_key_(store_keys::watermark_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       rows_(store.engine(), number, store.options().write_behind_bytes),
       rebalancing_(store.options().rights_window),
+      requests_(store.engine(), number),
       extent_(extent_step(store.options()), store.options().log_limit_age / 16),
       participation_(as) {}
 
 // --- writing -------------------------------------------------------------------------------------------
 
 result<void> bucket_state::check_outside() const {
-    if (!is_inside) return {};
+    if (!inside_guard::is_inside()) return {};
     return fail(errc::nested_transaction, "bucket \"" + name_ + "\" cannot be used from inside a transaction or a read");
 }
 
@@ -80,10 +70,7 @@ result<bool> bucket_state::run(const std::function<result<void>(transaction&)>& 
     const auto last = tail_of(self.number);
     const dot me{self.number, last.sequence + 1};
     const auto at = store_.clock().next();
-    transaction_access access({rows_, store_.origins(), have_, members_.stable(), heirs_, rebalancing_, store_.options().env.now,
-                               [this](const replica_id& id) { return find_member(id); }, [this](const dot& d) { return time_of(d); },
-                               [this] { return flush_locked(); }},
-                              me, at);
+    transaction_access access(surroundings(), me, at);
     auto done = [&] {
         const inside_guard guard;
         transaction tx(access, {self.id, me.sequence}, at);
@@ -98,6 +85,12 @@ result<bool> bucket_state::run(const std::function<result<void>(transaction&)>& 
     return has_changes;
 }
 
+transaction_access::surroundings bucket_state::surroundings() {
+    return {rows_, store_.origins(), have_, members_.stable(), heirs_, rebalancing_, store_.options().env.now,
+            [this](const replica_id& id) { return find_member(id); }, [this](const dot& d) { return time_of(d); },
+            [this] { return flush_locked(); }};
+}
+
 result<void> bucket_state::log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at) {
     std::vector<origin> mentioned;
     const auto payload = access.encode(mentioned);
@@ -105,8 +98,9 @@ result<void> bucket_state::log_transaction(const transaction_access& access, con
     if (!size) return fail(size.error());
     auto joined = join_removals(access.removals(), vector_of(me));
     for (const auto& [path, change] : access.rows()) {
-        if (joined) joined = rows_.join(path, change, have_);
+        if (joined) joined = rows_.join(path, change, have_, open_);
     }
+    if (joined) joined = recount_rows();
     if (!joined) broken_ = joined.error();
     have_.join(me);
     logged(*size);
@@ -115,8 +109,8 @@ result<void> bucket_state::log_transaction(const transaction_access& access, con
 }
 
 result<std::size_t> bucket_state::append(const tail& last, const dot& me, timestamp at, std::string_view payload,
-                                         const std::vector<origin>& mentioned) {
-    oplog::record record{at, {}, payload};
+                                         const std::vector<origin>& mentioned, oplog::record_kind kind) {
+    oplog::record record{at, {}, payload, kind};
     for (const auto o : mentioned) record.mentioned.push_back(store_.origins().id(o));
     std::string value(head_size, '\0');
     oplog::encode_record(record, value);
@@ -168,14 +162,20 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         store_.origins_persisted(known_origins);
         if (found->is_own_past) store_.take_incarnation(next_self);
 
-        for (const auto& r : found->records) {
-            if (auto joined = join_record(r.id, r.payload, r.mentioned); !joined) broken_ = joined.error();
-            have_.join(r.id);
-            store_.clock().observe(r.at);
-        }
-        if (!found->fold) advance(found->tails);
-        if (found->fold) {
-            if (auto joined = join_fold(found->folded, found->fold->covers()); !joined) broken_ = joined.error();
+        if (!found->fold) {
+            for (const auto& r : found->records) {
+                if (auto joined = join_record(r.id, r.at, {r.payload, r.mentioned, r.kind}); !joined) broken_ = joined.error();
+                have_.join(r.id);
+                store_.clock().observe(r.at);
+            }
+            advance(found->tails);
+        } else {
+            loaded_executions asides;
+            for (const auto& r : found->records) {
+                auto what = crdt::decode_execution(r.payload, r.id.writer, r.mentioned);
+                if (what) asides.push_back(std::make_shared<loaded_execution>(r.id, r.at, std::move(*what)));
+            }
+            if (auto joined = join_fold(found->folded, found->fold->covers(), asides); !joined) broken_ = joined.error();
             have_.join(found->fold->covers());
             store_.clock().observe(found->fold->greatest);
             const std::unique_lock uncut(cut_mutex_);
@@ -283,6 +283,18 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     }
     if (!mentioned) return malformed("mentions replicas that it cannot have met");
     const dot me{writer, id.sequence};
+    if (record->kind == oplog::record_kind::execution) {
+        const auto what = crdt::decode_execution(record->payload, writer, *mentioned);
+        if (!what) return malformed("cannot be decoded");
+        if (!crdt::is_own_work(what->changed, me)) return malformed("holds changes that cannot be its own");
+        for (const auto& r : what->changed.rows) {
+            if (!crdt::is_born(r.change.change, [&](const dot& birth) { return seen.covers(birth); })) return malformed("goes on with what nobody has begun");
+            const auto wrong = find_wrong_row(r.key, r.change);
+            if (!wrong) return fail(wrong.error());
+            if (*wrong != nullptr) return malformed(*wrong);
+        }
+        return examined::record{me, record->at, std::move(*mentioned), record->payload, record->kind};
+    }
     crdt::changes_input in(record->payload, writer, *mentioned);
     for (const auto& removal : in.removals()) {
         if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
@@ -298,7 +310,7 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     auto change = in.members();
     if (!change) return malformed("cannot be decoded");
     members = std::move(*change);
-    return examined::record{me, record->at, std::move(*mentioned), record->payload};
+    return examined::record{me, record->at, std::move(*mentioned), record->payload, record->kind};
 }
 
 /// What is wrong with a change, or nullptr. Brings the rows into memory, so that joining cannot fail after the log is written.
@@ -342,35 +354,51 @@ result<void> bucket_state::join_removals(const std::vector<crdt::prefix_removal>
     auto with = have_;
     with.join(news);
     for (const auto& removal : removals) {
-        if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered, with); !covered) return covered;
+        if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered, with, open_); !covered) return covered;
     }
     return {};
 }
 
-result<void> bucket_state::join_record(const dot& id, std::string_view payload, const std::vector<origin>& mentioned) {
-    crdt::changes_input in(payload, id.writer, mentioned);
+result<void> bucket_state::join_record(const dot& id, timestamp at, const logged_record& record) {
+    const auto undecodable = [&] {
+        return fail(errc::corrupt, "record " + std::to_string(id.sequence) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
+    };
+    if (record.kind == oplog::record_kind::execution) {
+        auto what = crdt::decode_execution(record.payload, id.writer, record.mentioned);
+        if (!what) return undecodable();
+        return join_execution(std::make_shared<loaded_execution>(id, at, std::move(*what)));
+    }
+    crdt::changes_input in(record.payload, id.writer, record.mentioned);
     if (auto joined = join_removals(in.removals(), vector_of(id)); !joined) return joined;
     const auto self = store_.self().number;
     std::string_view path;
     for (crdt::delta change; in.next(path, change);) {
-        if (auto joined = rows_.join(path, change, have_); !joined) return joined;
+        if (auto joined = rows_.join(path, change, have_, open_); !joined) return joined;
         heard_of(path, change.change, self);
     }
     const auto members = in.members();
-    if (!members) return fail(errc::corrupt, "record " + std::to_string(id.sequence) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
+    if (!members) return undecodable();
     join_members(*members);
-    return {};
+    return recount_rows();
 }
 
-result<void> bucket_state::join_fold(const crdt::changes& changes, const version_vector& covers) {
+/// The fold may have seen what stands aside of it, and that the fold: so executions come first, for what the fold covers of
+/// them, and what they remove of the fold goes last.
+result<void> bucket_state::join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides) {
+    for (const auto& x : asides) {
+        if (auto joined = join_execution(x); !joined) return joined;
+    }
     if (auto joined = join_removals(changes.removals, covers); !joined) return joined;
     const auto self = store_.self().number;
     for (const auto& [path, change] : changes.rows) {
-        if (auto joined = rows_.join(path, change, have_); !joined) return joined;
+        if (auto joined = rows_.join(path, change, have_, open_); !joined) return joined;
         heard_of(path, change.change, self);
     }
     join_members(changes.members);
-    return {};
+    for (const auto& x : asides) {
+        if (auto joined = remove_again(*x); !joined) return joined;
+    }
+    return recount_rows();
 }
 
 void bucket_state::after_write() {
@@ -410,8 +438,12 @@ result<void> bucket_state::flush_locked() const {
     if (broken_) return fail(*broken_);
     if (lag_bytes_ == 0) return {};  // the rows are all written, and the watermark with them
     const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes()};
-    auto flushed = rows_.flush(watermark_key_, codec::encode(mark), have_);
-    if (flushed) lag_bytes_ = 0;
+    storage::batch known;
+    requests_.add_changed(known);
+    auto flushed = rows_.flush(watermark_key_, codec::encode(mark), have_, std::move(known));
+    if (!flushed) return flushed;
+    requests_.changes_written();
+    lag_bytes_ = 0;
     return flushed;
 }
 

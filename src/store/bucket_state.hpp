@@ -13,6 +13,7 @@
 #include "store/log_extent.hpp"
 #include "store/logged_fold.hpp"
 #include "store/rebalancing.hpp"
+#include "store/request_table.hpp"
 #include "store/row_table.hpp"
 #include "store/snapshot_access.hpp"
 #include "store/token.hpp"
@@ -38,6 +39,12 @@ class bucket_state {
     store_keys::bucket_number number() const { return number_; }
     participation participates() const { return participation_; }
     result<void> commit(const std::function<result<void>(transaction&)>& fn, durability wait_for);
+    // Requests of clients: bucket_requests.cpp.
+    result<receipt> commit(const request& r, const std::function<result<std::string>(transaction&)>& fn, durability wait_for);
+    result<std::optional<receipt>> find(const request& r) const;
+    result<std::vector<unconfirmed_request>> unconfirmed(std::size_t most) const;
+    /// Identities that are remembered.
+    std::size_t requests() const;
     result<void> read(const std::function<void(const map_view&)>& fn) const;
     result<std::unique_ptr<snapshot_access>> take_snapshot() const;
     frontier progress() const;
@@ -90,7 +97,7 @@ class bucket_state {
     /// A peer is going to send folds; how much more often that has begun than one has arrived.
     void begin_fold() { unfinished_folds_.fetch_add(1); }
     std::uint64_t unfinished_folds() const { return unfinished_folds_.load(); }
-    bool has_duties() const { return has_duties_.load(); }
+    bool has_duties() const { return has_duties_.load() || is_fence_due(); }
     /// Cuts the log, lets go of what is stable, does this member's part in retiring another. What fails is tried
     /// again when there is more to do.
     void perform_duties();
@@ -122,6 +129,7 @@ class bucket_state {
             timestamp at;
             std::vector<origin> mentioned;
             std::string_view payload;
+            oplog::record_kind kind{};
         };
         storage::batch log;
         std::vector<record> records;
@@ -153,6 +161,7 @@ class bucket_state {
     struct logged_record {
         std::string_view payload;
         std::vector<origin> mentioned;
+        oplog::record_kind kind{};
     };
     result<logged_record> open_logged(const oplog::record_stream& at) const;
     result<crdt::changes> decode_logged(const oplog::chunk& fold) const;
@@ -171,13 +180,46 @@ class bucket_state {
     result<void> check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const;
     result<void> check_member() const;
     result<bool> run(const std::function<result<void>(transaction&)>& fn);
+    transaction_access::surroundings surroundings();
     result<void> log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at);
     /// Logs a transaction of this replica; from then on it is committed. Its length. Its changes are still to be joined.
-    result<std::size_t> append(const tail& last, const dot& me, timestamp at, std::string_view payload, const std::vector<origin>& mentioned);
+    result<std::size_t> append(const tail& last, const dot& me, timestamp at, std::string_view payload, const std::vector<origin>& mentioned,
+                               oplog::record_kind kind = oplog::record_kind::plain);
     void logged(std::size_t bytes);
     void join_members(const crdt::roster& change);
     result<bool> write_own(const std::function<result<crdt::changes>(const dot& me)>& draw_up);
     result<void> change_roster(const std::function<result<crdt::roster>()>& draw_up);
+
+    // Requests: bucket_requests.cpp.
+    /// An execution, as its record says.
+    struct loaded_execution {
+        dot id;
+        timestamp at;
+        crdt::executed what;
+
+        crdt::contestant contestant() const { return {id, at, what.request.role, what.request.outcome, what.request.confirms}; }
+    };
+    using loaded_executions = std::vector<std::shared_ptr<const loaded_execution>>;
+    result<std::shared_ptr<const loaded_execution>> load_execution(const dot& id) const;
+    result<loaded_executions> load_executions(const known_request& known) const;
+    result<std::vector<std::string>> paths_of(const loaded_executions& all) const;
+    result<crdt::row_group> group_on(std::string_view path, const loaded_executions& all) const;
+    result<void> join_execution(std::shared_ptr<const loaded_execution> x);
+    result<void> remove_again(const loaded_execution& x);
+    result<void> recount_rows();
+    result<receipt> receipt_of(const known_request& known) const;
+    result<receipt> repeat(const request& r, const hash128& identity, const known_request& known);
+    result<receipt> execute(const request& r, const hash128& identity, const std::function<result<std::string>(transaction&)>& fn);
+    result<void> log_execution(const dot& me, timestamp at, const tail& last, std::string_view payload,
+                               const std::vector<origin>& mentioned, crdt::executed what);
+    result<void> check_time(const request& r) const;
+    bool is_fence_due() const;
+    std::uint64_t due_fence();
+    void watch_fences();
+    std::uint64_t fixed_before() const;
+    result<void> forget_requests();
+    result<bool> forget(const hash128& identity, std::uint64_t before);
+    version_vector before_open(version_vector target) const;
 
     // Bounded counters: bucket_rights.cpp.
     result<origin> find_member(const replica_id& id);
@@ -199,8 +241,8 @@ class bucket_state {
     void replayed(const version_vector& covers, std::size_t bytes);
     // Of what is logged into the rows.
     result<void> join_removals(const std::vector<crdt::prefix_removal>& removals, const version_vector& news);
-    result<void> join_record(const dot& id, std::string_view payload, const std::vector<origin>& mentioned);
-    result<void> join_fold(const crdt::changes& changes, const version_vector& covers);
+    result<void> join_record(const dot& id, timestamp at, const logged_record& record);
+    result<void> join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides);
     void after_write();
     result<void> make_room();
     /// The replica's number; errc::limit_exceeded where it is one too many.
@@ -228,6 +270,17 @@ class bucket_state {
     membership members_;
     crdt::succession heirs_;  // by the roster
     rebalancing rebalancing_;
+    request_table requests_;
+    mutable crdt::open_requests open_;  // mutable: flushing reads it
+    bool is_recovering_ = false;
+    /// How far the fence of each member is known to have been raised before all that it had done had reached everybody.
+    struct known_fence {
+        std::uint64_t certain = 0;
+        std::uint64_t next = 0;
+        std::uint64_t after = 0;  ///< certain once the member's transactions up to this one are stable
+    };
+    std::map<replica_id, known_fence> fences_;
+    std::atomic<std::int64_t> next_fence_{INT64_MAX};  // when to look after it, in milliseconds
     version_vector prunable_;  // once this is stable there is something to prune
     log_extent extent_;
     mutable std::atomic<std::size_t> lag_bytes_ = 0;  // of records logged since the watermark was written

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "crdt/requests.hpp"
 #include "store/access.hpp"
 #include "store/field_kind.hpp"
 #include "store/keys.hpp"
@@ -18,20 +19,19 @@ class lister {
 
     void operator()(const crdt::counter_row& r) {
         for (const auto& total : r.totals) {
-            const auto gone = crdt::taken(r, total);
-            if (gone) add({total.writer, total.sequence}).amount = total.sum - *gone;
+            if (const auto counts = crdt::counting(r, total)) add({total.writer, total.sequence}).amount = *counts;
         }
         explain(standing::summed);
     }
     void operator()(const crdt::escrow_row& r) {
         std::map<origin, std::pair<std::uint64_t, std::int64_t>> parts;
         for (const auto& g : r.generations) {
-            if (!g.is_live()) continue;
+            if (!crdt::is_live(r, g)) continue;
             for (const auto& a : g.accounts) {
                 if (a.touched == 0) continue;  // it has only moved rights, or asked for some
                 auto& [touched, sum] = parts[a.writer];
                 touched = std::max(touched, a.touched);
-                sum += a.value;
+                sum += a.value - crdt::doubt_of(r, g.birth, a.writer).off.value;
             }
         }
         for (const auto& [writer, part] : parts) add({writer, part.first}).amount = part.second;
@@ -53,16 +53,21 @@ class lister {
         all.front().why = all[1].at == all.front().at ? standing::greater_replica : standing::latest;
     }
     void operator()(const crdt::dots_row& r) {
-        for (const auto& d : r.adds) add(d);
+        for (const auto& d : crdt::shown(r)) add(d);
         explain(standing::unremoved);
     }
     void operator()(const crdt::removals_row& r) {
-        for (const auto& a : r.adds) add(a.id);
+        const auto adds = crdt::shown(r);
+        for (const auto* a : adds) add(a->id);
         explain(standing::unremoved);
-        for (const auto& [writer, sequence] : r.removals) {
-            auto& c = add({writer, sequence});
-            c.is_shown = r.adds.empty();
+        const auto removal = [&](const dot& d) {
+            auto& c = add(d);
+            c.is_shown = adds.empty();
             c.why = standing::removal;
+        };
+        for (const auto& [writer, sequence] : r.removals) removal({writer, sequence});
+        for (const auto& c : r.doubt.get()) {
+            if (!c.removals.empty()) removal(c.id);
         }
     }
 

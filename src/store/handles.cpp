@@ -117,6 +117,11 @@ result<std::int64_t> counter_view::value() const {
     return *value;
 }
 
+result<std::string> transaction::refuse(std::string answer) {
+    if (source_->refuse()) return answer;
+    return fail(errc::invalid_argument, "only a request can be refused: commit(request, ...)");
+}
+
 void counter_ref::add(std::int64_t amount) const {
     source_->edit(path_, row_kind::counter, [&](crdt::edit& e, const detail::writer& w) -> result<void> {
         if (e.add(w.me, amount, w.stable.at(w.me.writer))) return {};

@@ -128,6 +128,12 @@ std::string leftover_key(bucket_number bucket, std::string_view path) {
     return row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, path);
 }
 
+std::string request_key(bucket_number bucket, const hash128& identity) {
+    constexpr std::uint32_t beside_rows = 0x4000'0000;
+    return row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows},
+                   {reinterpret_cast<const char*>(identity.data()), identity.size()});
+}
+
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence) {
     std::string key;
     key.reserve(16);

@@ -45,6 +45,9 @@ inline constexpr std::size_t row_key_prefix = 4;
 /// Names a row that holds something that goes once it is stable. Beside the rows, outside every bucket's.
 std::string leftover_key(bucket_number bucket, std::string_view path);
 
+/// Where it is kept what is known of a request. Beside the rows, too.
+std::string request_key(bucket_number bucket, const hash128& identity);
+
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence);
 /// Folds stand after all origins' records.
 inline constexpr origin fold_origin{UINT32_MAX};

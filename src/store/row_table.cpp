@@ -74,14 +74,69 @@ result<std::optional<crdt::row>> row_table::peek(std::string_view path, const st
     return std::optional(std::move(*row));
 }
 
-result<void> row_table::join(std::string_view path, const crdt::delta& change, const version_vector& have) {
+/// Runs `apply(row)` on the row.
+template <class Change>
+result<void> row_table::change(std::string_view path, crdt::row_kind kind, const Change& apply) {
     const auto kept = bring(path);
     if (!kept) return fail(kept.error());
     auto row = decode(**kept);
-    if (!row) row = crdt::bottom(crdt::kind_of(change.change));
-    crdt::join(*row, change, have);
+    if (!row) row = crdt::bottom(kind);
+    apply(*row);
     replace(*kept, *row);
     return {};
+}
+
+void row_table::note_recount(std::string_view path, crdt::open_requests& open) {
+    if (std::exchange(open.is_recount_due, false)) recounts_.emplace_back(path);
+}
+
+result<void> row_table::join(std::string_view path, const crdt::delta& delta, const version_vector& have, crdt::open_requests& open) {
+    auto joined = change(path, crdt::kind_of(delta.change), [&](crdt::row& row) { crdt::join(row, delta, have, &open); });
+    note_recount(path, open);
+    return joined;
+}
+
+result<void> row_table::regroup(std::string_view path, const crdt::row_group* before, const crdt::row_group& after,
+                                const version_vector& have, crdt::open_requests& open) {
+    auto joined = change(path, crdt::kind_of(after.parts.front().change.change),
+                         [&](crdt::row& row) { crdt::regroup(row, before, after, have, open); });
+    note_recount(path, open);
+    return joined;
+}
+
+std::vector<std::string> row_table::take_recounts() {
+    auto paths = std::exchange(recounts_, {});
+    std::ranges::sort(paths);
+    paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+    return paths;
+}
+
+result<void> row_table::recount(std::string_view path, const std::vector<crdt::row_group>& groups) {
+    return change(path, crdt::row_kind::counter, [&](crdt::row& row) { crdt::recount(row, groups); });
+}
+
+result<std::optional<crdt::row>> row_table::fixed(std::string_view path, const crdt::row_group& group, const origin_table& origins,
+                                                  crdt::open_requests& open) {
+    auto row = peek(path);
+    if (!row) return fail(row.error());
+    if (!*row) *row = crdt::bottom(crdt::kind_of(group.parts.front().change.change));
+    if (!crdt::fix(**row, group, origins, open)) return std::optional<crdt::row>{};
+    note_recount(path, open);
+    return std::move(*row);
+}
+
+result<std::vector<std::string>> row_table::paths_below(std::string_view prefix) const {
+    std::vector<std::string> paths;
+    for (const auto* kept : rows_) {
+        if (kept->path().starts_with(prefix)) paths.emplace_back(kept->path());
+    }
+    auto cursor = scan(prefix, {});
+    for (; cursor.valid(); cursor.next()) {
+        if (!rows_.contains(cursor.path())) paths.emplace_back(cursor.path());
+    }
+    if (auto status = cursor.status(); !status) return fail(status.error());
+    std::ranges::sort(paths);
+    return paths;
 }
 
 void row_table::replace(kept_row* row, const crdt::row& value) {
@@ -104,12 +159,14 @@ void row_table::put(std::string_view path, const crdt::row& value) {
     replace(it != rows_.end() ? *it : insert(path, {}), value);
 }
 
-result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered, const version_vector& with) {
+result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered, const version_vector& with,
+                                     crdt::open_requests& open) {
     std::vector<std::pair<std::string, crdt::row>> changed;
     for (const auto* kept : rows_) {
         if (!kept->path().starts_with(prefix)) continue;
         auto row = decode(*kept);
-        if (row && crdt::cover(*row, covered)) changed.emplace_back(kept->path(), std::move(*row));
+        if (row && crdt::cover(*row, covered, &open)) changed.emplace_back(kept->path(), std::move(*row));
+        note_recount(kept->path(), open);
     }
     for (const auto& [path, row] : changed) put(path, row);
     storage::batch changes;
@@ -129,7 +186,9 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
         if (rows_.contains(std::string_view(path))) continue;
         auto row = cursor.row();
         if (!row) return fail(row.error());
-        if (!crdt::cover(*row, covered)) continue;
+        const bool is_changed = crdt::cover(*row, covered, &open);
+        note_recount(path, open);
+        if (!is_changed) continue;
         std::string encoded;
         encode(*row, encoded);
         add_to(changes, path, std::move(encoded), with);
@@ -165,6 +224,8 @@ result<std::vector<std::string>> row_table::prune(const version_vector& stable) 
         if (*row && crdt::has_leftovers(**row)) {
             crdt::prune(**row, stable);
             put(path, **row);
+            // Requests that may still change need it.
+            if (crdt::has_leftovers(**row) && crdt::is_in_doubt(**row)) continue;
         }
         pruned.push_back(std::move(path));
     }
@@ -185,7 +246,8 @@ std::vector<const kept_row*> row_table::sorted_changed() const {
     return sorted;
 }
 
-result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have) const {
+result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have,
+                              storage::batch with) const {
     const std::lock_guard lock(flush_mutex_);
     storage::batch changes;
     for (const auto* row : sorted_changed()) {
@@ -195,6 +257,7 @@ result<void> row_table::flush(std::string_view watermark_key, const std::string&
         changes.clear();
     }
     changes.put(space::meta, std::string(watermark_key), watermark);
+    changes.append(std::move(with));
     if (auto written = engine_.write(changes); !written) return written;
     for (auto* row : changed_) row->place_among_changed = kept_row::unchanged;
     changed_.clear();

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "crdt/row.hpp"
+#include "crdt/requests.hpp"
 #include "storage/engine.hpp"
 #include "store/kept_row.hpp"
 #include "store/keys.hpp"
@@ -58,17 +58,30 @@ class row_table {
     result<std::optional<crdt::row>> peek(std::string_view path, const storage::snapshot* at = nullptr) const;
     /// Joins a change of that kind into a row of that kind; `have` is what all rows reflect. Fails only where the row is not
     /// in memory and cannot be read.
-    result<void> join(std::string_view path, const crdt::delta& change, const version_vector& have);
+    result<void> join(std::string_view path, const crdt::delta& change, const version_vector& have, crdt::open_requests& open);
+    /// The same for executions of a request: crdt::regroup().
+    result<void> regroup(std::string_view path, const crdt::row_group* before, const crdt::row_group& after, const version_vector& have,
+                         crdt::open_requests& open);
+    result<void> recount(std::string_view path, const std::vector<crdt::row_group>& groups);
+    /// Rows whose corrections are to be counted anew since this was last asked.
+    std::vector<std::string> take_recounts();
+    void recount_later(std::string_view path) { recounts_.emplace_back(path); }
+    /// The row after crdt::fix(); nothing where the request has to wait.
+    result<std::optional<crdt::row>> fixed(std::string_view path, const crdt::row_group& group, const origin_table& origins,
+                                           crdt::open_requests& open);
+    void put(std::string_view path, const crdt::row& value);
     /// Takes what `covered` covers away from every row whose path begins with `prefix`; `with` is what they reflect afterwards.
     /// Fails only where rows cannot be read.
-    result<void> cover_prefix(std::string_view prefix, const version_vector& covered, const version_vector& with);
+    result<void> cover_prefix(std::string_view prefix, const version_vector& covered, const version_vector& with, crdt::open_requests& open);
+    /// All rows below the prefix.
+    result<std::vector<std::string>> paths_below(std::string_view prefix) const;
 
     /// Enough is in memory that flush() and trim() should be called; twice as much: they must succeed first.
     bool is_full() const { return bytes_ >= budget_; }
     bool is_overdue() const { return bytes_ / 2 >= budget_; }
-    /// Writes the changed rows, and `watermark` with the last of them; `have` covers everything in them. Several threads may
+    /// Writes the changed rows, and `watermark` and `with` with the last of them; `have` covers everything in them. Several threads may
     /// call it.
-    result<void> flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have) const;
+    result<void> flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have, storage::batch with = {}) const;
     /// Lets go of leftovers of rows in which everything is stable, as far as they have been flushed. Flush again, then
     /// forget_leftovers().
     result<std::vector<std::string>> prune(const version_vector& stable);
@@ -96,7 +109,9 @@ class row_table {
     result<kept_row*> bring(std::string_view path);
     kept_row* insert(std::string_view path, std::string_view encoded);
     void replace(kept_row* row, const crdt::row& value);
-    void put(std::string_view path, const crdt::row& value);
+    void note_recount(std::string_view path, crdt::open_requests& open);
+    template <class Change>
+    result<void> change(std::string_view path, crdt::row_kind kind, const Change& apply);
     void add_to(storage::batch& changes, std::string_view path, std::string encoded, const version_vector& have) const;
     std::vector<const kept_row*> sorted_changed() const;
 
@@ -111,6 +126,7 @@ class row_table {
     std::size_t bytes_ = 0;                   // of memory
     mutable read_cache read_;                 // of rows that are not in rows_
     std::string encoding_;                    // of the last row that was replaced: its room is used again
+    std::vector<std::string> recounts_;
     mutable std::mutex flush_mutex_;
 };
 

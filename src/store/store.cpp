@@ -90,6 +90,11 @@ result<snapshot> bucket::snapshot() const {
 result<void> bucket::commit_erased(const std::function<result<void>(transaction&)>& fn, durability wait_for) {
     return state_->commit(fn, wait_for);
 }
+result<receipt> bucket::commit(const request& identity, const std::function<result<std::string>(transaction&)>& fn, durability wait_for) {
+    return state_->commit(identity, fn, wait_for);
+}
+result<std::optional<receipt>> bucket::find(const request& identity) const { return state_->find(identity); }
+result<std::vector<unconfirmed_request>> bucket::unconfirmed(std::size_t most) const { return state_->unconfirmed(most); }
 result<void> bucket::read_erased(const std::function<void(const map_view&)>& fn) const { return state_->read(fn); }
 
 snapshot::snapshot(std::unique_ptr<detail::snapshot_access> access) : map_view(*access, {}), access_(std::move(access)) {}

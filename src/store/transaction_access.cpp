@@ -13,6 +13,7 @@ const result<void>& access::status() const {
     static const result<void> good;
     return good;
 }
+bool access::refuse() { return false; }
 result<origin> access::find_member(const replica_id&) const { return fail(errc::closed, "no transaction"); }
 std::optional<std::int64_t> access::note_spending(std::string_view, std::int64_t) { return std::nullopt; }
 void access::note_refusal(std::string_view, std::int64_t) {}
@@ -86,6 +87,7 @@ result<void> transaction_access::change(std::string_view path, crdt::row_kind ki
     auto row = checked(path, kind, row_table::decode(**kept));
     if (!row) return fail(row.error());
     auto e = it == edits_.end() ? crdt::edit(std::move(*row)) : crdt::edit(std::move(*row), std::move(it->second));
+    if (is_request_) e.belong_to_request();
     auto applied = apply(e);
     if (it == edits_.end()) it = edits_.try_emplace(std::string(path)).first;
     it->second = e.take_change();
@@ -109,11 +111,12 @@ void transaction_access::clear(std::string_view prefix) {
 result<void> transaction_access::clear_below(std::string_view prefix) {
     // Counters take a reset of what is observed now; whatever else is below is covered by the prefix.
     bool seen = false;
-    std::vector<std::string> counters;
+    std::vector<std::pair<std::string, crdt::row_kind>> counters;
     auto scanned = scan(prefix, {}, [&](std::string_view path, const crdt::row& row) {
         if (!crdt::is_live(row)) return scan_step{};
         seen = true;
-        if (crdt::kind_of(row) == crdt::row_kind::counter) counters.emplace_back(path);
+        const auto kind = crdt::kind_of(row);
+        if (kind == crdt::row_kind::counter || kind == crdt::row_kind::escrow) counters.emplace_back(path, kind);
         return scan_step{};
     });
     if (!scanned) return scanned;
@@ -122,8 +125,8 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
         e.clear(in_.have);
         return result<void>{};
     };
-    for (const auto& path : counters) {
-        if (auto done = change(path, crdt::row_kind::counter, take_away); !done) return done;
+    for (const auto& [path, kind] : counters) {
+        if (auto done = change(path, kind, take_away); !done) return done;
     }
     for (auto it = edits_.lower_bound(prefix); it != edits_.end() && it->first.starts_with(prefix); ++it) {
         if (auto done = change(it->first, crdt::kind_of(it->second.change), take_away); !done) return done;
@@ -145,9 +148,26 @@ bool transaction_access::settle() {
     return !edits_.empty() || !removals_.empty();
 }
 
-std::string transaction_access::encode(std::vector<origin>& mentioned) const {
+result<std::vector<crdt::tally>> transaction_access::tallies() const {
+    std::vector<crdt::tally> all;
+    std::uint32_t place = 0;
+    for (const auto& [path, change] : edits_) {
+        const auto kind = crdt::kind_of(change.change);
+        if (kind == crdt::row_kind::counter || kind == crdt::row_kind::escrow) {
+            auto row = in_.rows.peek(path);
+            if (!row) return fail(row.error());
+            const auto found = crdt::tallies_of(row->value_or(crdt::bottom(kind)), change, me_, place);
+            all.insert(all.end(), found.begin(), found.end());
+        }
+        ++place;
+    }
+    return all;
+}
+
+std::string transaction_access::encode(std::vector<origin>& mentioned, const crdt::execution* request) const {
     std::string payload;
     payload.reserve(128);  // most transactions are small
+    if (request != nullptr) crdt::encode_execution(payload, *request, me_.writer, mentioned);
     crdt::changes_output out(payload, me_.writer, mentioned);
     out.removals(removals_, edits_.size());
     for (const auto& [path, change] : edits_) out.row(path, change);

@@ -27,7 +27,8 @@ class transaction_access final : public access {
         /// Writes the table's rows to the engine; called before a scan.
         std::function<result<void>()> flush;
     };
-    transaction_access(surroundings in, dot me, timestamp at) : in_(std::move(in)), me_(me), at_(at) {}
+    transaction_access(surroundings in, dot me, timestamp at, bool is_request = false)
+        : in_(std::move(in)), me_(me), at_(at), is_request_(is_request) {}
 
     const origin_table& origins() const override { return in_.origins; }
     origin self() const override { return me_.writer; }
@@ -39,6 +40,11 @@ class transaction_access final : public access {
     void clear(std::string_view prefix) override;
     void reject(error reason) override;
     const result<void>& status() const override { return status_; }
+    bool refuse() override {
+        is_refused_ = is_request_;
+        return is_request_;
+    }
+    bool is_refused() const { return is_refused_; }
     result<origin> find_member(const replica_id& id) const override { return in_.find_member(id); }
     std::optional<std::int64_t> note_spending(std::string_view path, std::int64_t amount) override;
     void note_refusal(std::string_view path, std::int64_t amount) override;
@@ -54,7 +60,9 @@ class transaction_access final : public access {
     const demands_by_path& demands() const { return demands_; }
     /// After the last call of the above: lets go of what the transaction undid itself. Whether anything is left.
     bool settle();
-    std::string encode(std::vector<origin>& mentioned) const;
+    /// What it has added to running totals.
+    result<std::vector<crdt::tally>> tallies() const;
+    std::string encode(std::vector<origin>& mentioned, const crdt::execution* request = nullptr) const;
     const std::vector<crdt::prefix_removal>& removals() const { return removals_; }
     /// What it has done to each row, by path.
     const std::map<std::string, crdt::delta, std::less<>>& rows() const { return edits_; }
@@ -78,6 +86,8 @@ class transaction_access final : public access {
     surroundings in_;
     dot me_;
     timestamp at_;
+    bool is_request_;
+    bool is_refused_ = false;
     demands_by_path demands_;
     edits edits_;
     std::vector<crdt::prefix_removal> removals_;

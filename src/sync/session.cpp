@@ -49,7 +49,7 @@ positions to_positions(const frontier& f) {
 records pack(const std::string& bucket, std::uint64_t epoch, const oplog::chunk& chunk) {
     records m{bucket, epoch, 0, codec::encode(chunk)};
     // A fold is compressed already.
-    if (chunk.folded || m.body.size() < least_compressed) return m;
+    if ((chunk.folded && chunk.folded->asides.empty()) || m.body.size() < least_compressed) return m;
     if (auto compressed = codec::compress(m.body, compression_level)) {
         m.raw_size = m.body.size();
         m.body = std::move(*compressed);

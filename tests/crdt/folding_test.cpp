@@ -46,8 +46,8 @@ changes any_changes() {
         if (below(3) == 0) change.covers.join(dot{ada, 1 + below(99)});
         if (below(3) == 0 && d.sequence > 1 && d.writer == bob) change.covers.join(dot{bob, d.sequence - 1});
         if (auto* c = std::get_if<counter_row>(&change.change)) {
-            c->totals.push_back({d.writer, below(d.sequence), d.sequence, static_cast<std::int64_t>(below(1000)) - 500});
-            if (below(3) == 0) c->resets.push_back({eve, 1 + below(9), 7});
+            c->totals.push_back({d.writer, 0, below(d.sequence), d.sequence, static_cast<std::int64_t>(below(1000)) - 500});
+            if (below(3) == 0) c->resets.push_back({eve, 0, 1 + below(9), 7});
         } else if (auto* e = std::get_if<entries_row>(&change.change)) {
             e->entries.push_back(entry_of(d, std::string(static_cast<std::size_t>(below(40)), 'v')));
         } else if (auto* s = std::get_if<dots_row>(&change.change)) {
@@ -57,10 +57,10 @@ changes any_changes() {
             if (below(2) > 0) r->removals.join(any_dot());
         } else if (auto* g = std::get_if<escrow_row>(&change.change)) {
             change.covers = {};
-            g->generations.push_back({{eve, 1 + below(9)}, {}, vector_of({ada, 1 + below(99)})});
+            g->generations.push_back({{eve, 1 + below(9)}, {}, {{ada, 1, 1 + below(99)}}});
             const auto amount = [&] { return static_cast<std::int64_t>(below(1000)) - 500; };
             const auto to = d.writer == ada ? bob : ada;
-            g->generations[0].accounts.push_back({d.writer, d.sequence, below(d.sequence), amount(), amount(), 3, {{to, 7}}});
+            g->generations[0].accounts.push_back({d.writer, 1, d.sequence, d.sequence, amount(), amount(), 3, {{to, 7}}});
         }
         rows[key] = std::move(change);
     }
@@ -143,7 +143,7 @@ TEST_CASE("folding joins in any order, and keeps of what the ranges do not hold 
 
 TEST_CASE("a fold knows how long escrow rows are, also when they grow") {
     folding all;
-    escrow_row r{{{{ada, 100}, {{ada, 100, 100, 1, 0, 0, {}}}, {}}}};
+    escrow_row r{{{{ada, 100}, {{ada, 1, 100, 100, 1, 0, 0, {}}}, {}}}};
     all.add({{}, {{"key", {{}, r}}}, {}});
     const auto one = all.bytes();
     r.generations[0].accounts[0].sequence = 101;

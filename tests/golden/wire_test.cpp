@@ -76,9 +76,9 @@ void check_row(const std::string& name, const crdt::row& row) {
 
 crdt::row counter_example() {
     crdt::counter_row r;
-    r.totals.push_back({own, 2, 9, -5});
-    r.totals.push_back({other, 0, 300, 1'000});
-    r.resets.push_back({other, 4, 64});
+    r.totals.push_back({own, 0, 2, 9, -5});
+    r.totals.push_back({other, 0, 0, 300, 1'000});
+    r.resets.push_back({other, 0, 4, 64});
     return r;
 }
 crdt::row entries_example() {
@@ -86,11 +86,30 @@ crdt::row entries_example() {
 }
 crdt::row dots_example() { return crdt::dots_row{{{own, 9}, {other, 300}}}; }
 crdt::row removals_example() {
-    return crdt::removals_row{{{{own, 9}, vector_of({{other, 7}})}}, vector_of({{own, 3}, {other, 7}})};
+    return crdt::removals_row{{{{own, 9}, vector_of({{own, 3}, {other, 7}})}}, vector_of({{own, 3}, {other, 7}})};
+}
+
+crdt::row counter_in_doubt() {
+    auto r = std::get<crdt::counter_row>(counter_example());
+    r.totals[0].adds = 3;
+    r.doubt.edit().corrections.push_back({{}, own, {1, -7, 0}, {1, 2, 0}, 5, 0, 6, 9});
+    r.doubt.edit().removals.push_back({{other, 40}, {{own, 2, 7, 4}}});
+    return r;
+}
+
+crdt::row entries_in_doubt() {
+    auto r = std::get<crdt::entries_row>(entries_example());
+    r.doubt.edit().push_back({{own, 9}, {{own, 9}, {other, 7}}, {}, vector_of({{other, 3}}), false});
+    return r;
+}
+
+crdt::execution execution_example() {
+    return {hash(0x40), 1'700'000'000'000, request_role::mirror, request_outcome::committed, hash(0x50), dot{other, 7}, "done",
+            {{2, {}, 1, -5, 0}, {3, {other, 4}, 1, 2, 0}}};
 }
 
 crdt::row escrow_example() {
-    return crdt::escrow_row{{{{own, 3}, {{own, 9, 8, -5, 2, 4, {{other, 300}}}, {other, 300, 7, 1'000, 0, 0, {}}}, vector_of({{other, 7}})}}};
+    return crdt::escrow_row{{{{own, 3}, {{own, 2, 9, 8, -5, 2, 4, {{other, 300}}}, {other, 3, 300, 7, 1'000, 0, 0, {}}}, {{other, 3, 7}}}}};
 }
 
 crdt::changes changes_example() {
@@ -110,7 +129,7 @@ crdt::roster roster_example() {
     r.authority = {2, bob};
     r.seal = hash(0x80);
     r.members[ada] = {stage::retiring, 0, 1, {}, {{bob, {{2, bob}, 300}}}};
-    r.members[bob] = {stage::joined, 0, 0, {}, {}};
+    r.members[bob] = {stage::joined, 0, 0, {}, {}, 2000};
     r.members[replica(0x30, 1)] = {stage::retired, 7, 0, bob, {}};
     return r;
 }
@@ -206,7 +225,7 @@ TEST_CASE("a fold, without its compression") {
     origins.intern(bob);
     const std::vector<crdt::dot_range> ranges{{own, 4, 9}};
     const crdt::changes fold{{},
-                             {{std::string("a\0\1c", 4), {{}, crdt::counter_row{{{own, 1, 8, -3}}, {}}}},
+                             {{std::string("a\0\1c", 4), {{}, crdt::counter_row{{{own, 0, 1, 8, -3}}, {}}}},
                               {std::string("b\0\1l", 4), {vector_of({other, 2}), crdt::entries_row{{{{own, 9}, {300}, "tea"}}}}}},
                              {}};
     const auto bytes = crdt::encode_fold(fold, ranges, origins, {100});
@@ -217,6 +236,17 @@ TEST_CASE("a fold, without its compression") {
     check_golden("fold", '\0' + *raw);
     const auto number_of = [&](const replica_id& id) { return origins.find(id); };
     CHECK(crdt::decode_fold(golden("fold"), ranges, number_of, {100}) == fold);
+}
+
+TEST_CASE("what makes a transaction the execution of a request") {
+    std::vector<origin> mentioned;
+    std::string bytes;
+    crdt::encode_execution(bytes, execution_example(), own, mentioned);
+    check_golden("execution", bytes);
+    CHECK(mentioned == std::vector<origin>{other});
+    const auto whole = golden("execution") + crdt::encode_changes({}, own, mentioned);
+    CHECK(crdt::decode_execution(whole, own, mentioned)->request == execution_example());
+    for (std::size_t n = 0; n < whole.size(); ++n) CHECK_FALSE(crdt::decode_execution(whole.substr(0, n), own, mentioned));
 }
 
 TEST_CASE("what a transaction does to the members") {
@@ -233,6 +263,8 @@ TEST_CASE("rows of every kind as they are stored") {
     check_row("row_dots", dots_example());
     check_row("row_removals", removals_example());
     check_row("row_escrow", escrow_example());
+    check_row("row_counter_in_doubt", counter_in_doubt());
+    check_row("row_entries_in_doubt", entries_in_doubt());
 }
 
 TEST_CASE("fingerprints of rows of every kind") {

@@ -80,7 +80,11 @@ TEST_CASE("a record of another version, or cut short, is none") {
     CHECK(decode_record(bytes));
     for (std::size_t n = 0; n < bytes.size(); ++n) CHECK_FALSE(decode_record(bytes.substr(0, n)));
     CHECK(record_time(bytes.substr(0, 8)) == timestamp{0});
+    CHECK_FALSE(is_execution(bytes));
     bytes[0] = 2;
+    CHECK(is_execution(bytes));
+    CHECK(decode_record(bytes)->kind == record_kind::execution);
+    bytes[0] = 3;
     CHECK_FALSE(decode_record(bytes));
 }
 

@@ -39,7 +39,7 @@ oplog::chunk chunk_of(const replica_id& id, std::vector<std::string> bodies, std
 
 std::string add_record(std::uint64_t at, std::uint64_t sequence, std::int64_t sum, std::string key = {"c\0\1c", 4}) {
     crdt::counter_row row;
-    row.totals.push_back({origin{0}, 0, sequence, sum});
+    row.totals.push_back({origin{0}, 0, 0, sequence, sum});
     std::vector<origin> mentioned;
     return oplog::encode_record({{at}, {}, crdt::encode_changes({{}, {{std::move(key), {{}, row}}}, {}}, origin{0}, mentioned)});
 }
@@ -207,7 +207,7 @@ TEST_CASE("nobody goes on with a bounded counter that nobody has begun") {
     auto b = s.bucket("b").value();
     REQUIRE(apply(b, letting_in({{founder, stranger()}})) == errc{});
     const auto record = [](const dot& birth) {
-        const crdt::escrow_row row{{{birth, {{origin{0}, 1, 1, 10, 0, 0, {}}}, {}}}};
+        const crdt::escrow_row row{{{birth, {{origin{0}, 1, 1, 1, 10, 0, 0, {}}}, {}}}};
         std::vector<origin> mentioned;
         const auto payload = crdt::encode_changes({{}, {{{"s\0\1b", 4}, {{}, row}}}, {}}, origin{0}, mentioned);
         return oplog::encode_record({{500}, mentioned.empty() ? std::vector<replica_id>{} : std::vector{founder}, payload});

@@ -1,0 +1,470 @@
+// Counters, bounded or not, under requests that may still change: running totals hold every execution, corrections take off
+// those that do not count.
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "crdt/requests.hpp"
+
+namespace anabranch::crdt {
+namespace {
+
+using sums = correction::sums;
+
+void add(sums& to, const sums& more, int sign) {
+    // Modulo 2^64: what is taken off now may have been added before.
+    const auto sum = [&](std::int64_t a, std::int64_t b) {
+        const auto ub = static_cast<std::uint64_t>(b);
+        return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + (sign < 0 ? ~ub + 1 : ub));
+    };
+    to.uses += sign < 0 ? ~more.uses + 1U : more.uses;
+    to.value = sum(to.value, more.value);
+    to.bound = sum(to.bound, more.bound);
+}
+
+using place = std::pair<dot, origin>;  // of a correction: birth and writer
+place place_of(const correction& c) { return {c.birth, c.writer}; }
+
+template <class Corrections>
+auto find_correction(Corrections& all, const dot& birth, origin writer) {
+    const auto it = std::ranges::lower_bound(all, place(birth, writer), {}, place_of);
+    return it != all.end() && place_of(*it) == place(birth, writer) ? &*it : nullptr;
+}
+
+correction& make_correction(std::vector<correction>& all, const place& at) {
+    const auto it = std::ranges::lower_bound(all, at, {}, place_of);
+    if (it != all.end() && place_of(*it) == at) return *it;
+    correction fresh;
+    std::tie(fresh.birth, fresh.writer) = at;
+    return *all.insert(it, fresh);
+}
+
+template <class Items>
+auto* find_writer(Items& items, origin writer) {
+    const auto it = std::ranges::find(items, writer, [](const auto& item) { return item.writer; });
+    return it == items.end() ? nullptr : &*it;
+}
+
+/// Of several removals the one that has seen most.
+struct removed {
+    std::uint64_t sequence = 0;
+    std::int64_t sum = 0;
+    std::uint32_t uses = 0;
+    bool is_certain = true;
+};
+
+removed removed_of(const counter_row& r, origin writer) {
+    removed most;
+    if (const auto* reset = find_writer(r.resets, writer)) most = {reset->sequence, reset->sum, reset->adds, true};
+    for (const auto& removal : r.doubt.get().removals) {
+        const auto* reset = find_writer(removal.resets, writer);
+        if (reset != nullptr && reset->sequence > most.sequence) most = {reset->sequence, reset->sum, reset->adds, false};
+    }
+    return most;
+}
+
+removed removed_of(const escrow_row& r, const escrow_row::generation& g, origin writer) {
+    removed most;
+    if (const auto* seen = find_writer(g.removed, writer)) most = {seen->sequence, 0, seen->uses, true};
+    for (const auto& removal : r.doubt.get().removals) {
+        for (const auto& p : removal.parts) {
+            if (p.birth != g.birth) continue;
+            const auto* seen = find_writer(p.removed, writer);
+            if (seen != nullptr && seen->sequence > most.sequence) most = {seen->sequence, 0, seen->uses, false};
+        }
+    }
+    return most;
+}
+
+bool is_removed(const counter_row& r, const dot& d) {
+    const auto* total = find_writer(r.totals, d.writer);
+    return total == nullptr || d.sequence <= std::max(total->start, removed_of(r, d.writer).sequence);
+}
+
+const escrow_row::generation* find_generation(const escrow_row& r, const dot& birth) {
+    const auto it = std::ranges::lower_bound(r.generations, birth, {}, &escrow_row::generation::birth);
+    return it != r.generations.end() && it->birth == birth ? &*it : nullptr;
+}
+
+std::int64_t gain(const tally& t) {
+    std::int64_t rights = 0;
+    if (__builtin_sub_overflow(t.value, t.bound, &rights)) return 0;
+    return std::max<std::int64_t>(rights, 0);
+}
+
+/// What a group takes off, and locks.
+struct weight {
+    struct load {
+        sums off;
+        std::int64_t locked = 0;
+        std::uint64_t last = 0;  // of its executions
+    };
+    std::map<place, load> at;
+
+    void take_off(const dot& birth, const dot& execution, const sums& what) {
+        auto& l = at[{birth, execution.writer}];
+        add(l.off, what, 1);
+        l.last = std::max(l.last, execution.sequence);
+    }
+};
+
+bool counts(const row_group& g, const part& p) { return g.content != nullptr && g.content->id == p.id; }
+
+weight weigh(const counter_row& r, const row_group& g) {
+    weight w;
+    const bool is_gone = std::ranges::any_of(g.parts, [&](const part& p) { return !p.tallies.empty() && is_removed(r, p.id); });
+    for (const auto& p : g.parts) {
+        if (p.tallies.empty() || is_removed(r, p.id) || (counts(g, p) && !is_gone)) continue;
+        const auto& t = p.tallies.front();
+        w.take_off({}, p.id, {t.uses, t.value, t.bound});
+    }
+    return w;
+}
+
+/// `dead`: generations that have been removed.
+weight weigh(const escrow_row& r, const row_group& g, const std::vector<dot>& dead) {
+    weight w;
+    const auto is_seen = [&](const part& p, const tally& t) {
+        const auto* generation = find_generation(r, t.birth);
+        return generation != nullptr && t.uses > 0 && p.id.sequence <= removed_of(r, *generation, p.id.writer).sequence;
+    };
+    const bool is_gone = std::ranges::any_of(g.parts, [&](const part& p) {
+        return std::ranges::any_of(p.tallies, [&](const tally& t) { return std::ranges::find(dead, t.birth) != dead.end() && is_seen(p, t); });
+    });
+    for (const auto& p : g.parts) {
+        for (const auto& t : p.tallies) {
+            if (counts(g, p) && !is_gone) {
+                if (gain(t) > 0) w.at[{t.birth, p.id.writer}].locked += gain(t);
+            } else {
+                w.take_off(t.birth, p.id, {is_seen(p, t) ? 0U : t.uses, t.value, t.bound});
+            }
+        }
+    }
+    return w;
+}
+
+void put(std::vector<correction>& all, const weight& w, int sign) {
+    for (const auto& [at, load] : w.at) {
+        auto& c = make_correction(all, at);
+        add(c.open, load.off, sign);
+        c.locked += sign * load.locked;
+    }
+}
+
+bool is_doubled(const row_group& g) { return g.parts.size() > 1 || g.content == nullptr; }
+
+bool locks(const row_group& g) {
+    return std::ranges::any_of(g.parts, [](const part& p) { return std::ranges::any_of(p.tallies, [](const tally& t) { return gain(t) > 0; }); });
+}
+
+/// Remembers where to look for its executions.
+template <class Row>
+void note(std::vector<correction>& all, const row_group& g) {
+    if (!is_doubled(g) && !(std::same_as<Row, escrow_row> && locks(g))) return;
+    for (const auto& p : g.parts) {
+        for (const auto& t : p.tallies) {
+            auto& c = make_correction(all, {t.birth, p.id.writer});
+            c.first = c.first == 0 ? p.id.sequence : std::min(c.first, p.id.sequence);
+            c.last = std::max(c.last, p.id.sequence);
+        }
+    }
+}
+
+void tidy(std::vector<correction>& all) {
+    std::erase_if(all, [](const correction& c) { return c.open == sums{} && c.fixed == sums{} && c.locked == 0 && c.first == 0; });
+}
+
+template <class Items>
+void join_newest(Items& items, const Items& more) {
+    for (const auto& other : more) {
+        const auto it = std::ranges::lower_bound(items, other.writer, {}, [](const auto& item) { return item.writer; });
+        if (it == items.end() || it->writer != other.writer) {
+            items.insert(it, other);
+        } else if (it->sequence < other.sequence) {
+            *it = other;
+        }
+    }
+}
+
+void join(escrow_row::removal& to, const escrow_row::removal& more) {
+    for (const auto& p : more.parts) {
+        auto it = std::ranges::lower_bound(to.parts, p.birth, {}, &escrow_row::removal::part::birth);
+        if (it == to.parts.end() || it->birth != p.birth) it = to.parts.insert(it, {p.birth, {}});
+        join_newest(it->removed, p.removed);
+    }
+}
+
+template <class Removal>
+bool set_removal(std::vector<Removal>& all, const row_group& g, std::optional<Removal> next) {
+    const auto is_of_it = [&](const Removal& r) { return std::ranges::find(g.parts, r.id, &part::id) != g.parts.end(); };
+    const auto old = std::ranges::find_if(all, is_of_it);
+    if (old != all.end() ? next && *old == *next : !next) return false;
+    std::erase_if(all, is_of_it);
+    if (next) {
+        all.push_back(std::move(*next));
+        std::ranges::sort(all, {}, &Removal::id);
+    }
+    return true;
+}
+
+std::optional<counter_row::removal> removal_by(const row_group& g, const counter_row*) {
+    if (g.content == nullptr || std::get<counter_row>(g.content->change.change).resets.empty()) return std::nullopt;
+    counter_row::removal removal{g.content->id, {}};
+    for (const auto& p : g.parts) join_newest(removal.resets, std::get<counter_row>(p.change.change).resets);
+    return removal;
+}
+
+std::optional<escrow_row::removal> removal_by(const row_group& g, const escrow_row*) {
+    const auto removes = [](const part& p) {
+        return std::ranges::any_of(std::get<escrow_row>(p.change.change).generations, [](const auto& gen) { return !gen.removed.empty(); });
+    };
+    if (g.content == nullptr || !removes(*g.content)) return std::nullopt;
+    escrow_row::removal removal{g.content->id, {}};
+    for (const auto& p : g.parts) {
+        for (const auto& gen : std::get<escrow_row>(p.change.change).generations) {
+            if (!gen.removed.empty()) join(removal, {p.id, {{gen.birth, gen.removed}}});
+        }
+    }
+    return removal;
+}
+
+/// The totals that the executions bring; whatever counts of them, they are what their writers go on from.
+row totals_of(const row& change) {
+    auto totals = change;
+    if (auto* c = std::get_if<counter_row>(&totals)) c->resets.clear();
+    if (auto* e = std::get_if<escrow_row>(&totals)) {
+        for (auto& g : e->generations) g.removed.clear();
+    }
+    return totals;
+}
+
+bool has_removals(const counter_row& r) { return !r.resets.empty() || !r.doubt.get().removals.empty(); }
+bool has_removals(const escrow_row& r) {
+    return !r.doubt.get().removals.empty() || std::ranges::any_of(r.generations, [](const auto& g) { return !g.removed.empty(); });
+}
+
+weight weigh_quickly(const counter_row& r, const row_group& g) { return weigh(r, g); }
+weight weigh_quickly(const escrow_row& r, const row_group& g) { return weigh(r, g, {}); }
+
+template <class Row>
+void regroup_counter(Row& r, const row_group* before, const row_group& after, const version_vector& have, open_requests& open) {
+    row joined = std::move(r);
+    for (const auto& p : after.parts) crdt::join(joined, {{}, totals_of(p.change.change)}, have);
+    r = std::move(std::get<Row>(joined));
+    const bool is_new_removal = set_removal(r.doubt.edit().removals, after, removal_by(after, static_cast<const Row*>(nullptr)));
+    auto& corrections = r.doubt.edit().corrections;
+    note<Row>(corrections, after);
+    if (std::same_as<Row, escrow_row> && has_removals(r)) {
+        open.is_recount_due = true;
+    } else if (is_new_removal) {
+        open.is_recount_due = true;
+    } else {
+        if (before != nullptr) put(corrections, weigh_quickly(r, *before), -1);
+        put(corrections, weigh_quickly(r, after), 1);
+    }
+    tidy(corrections);
+    if (is_new_removal || is_doubled(after) || (std::same_as<Row, escrow_row> && locks(after))) {
+        for (const auto& p : after.parts) open.entangled.insert(p.id);
+    }
+    if (r.doubt.empty()) r.doubt.clear();
+}
+
+void begin_recount(std::vector<correction>& all) {
+    for (auto& c : all) {
+        c.open = {};
+        c.locked = 0;
+        c.first = c.last = 0;
+    }
+}
+
+void recount_row(counter_row& r, const std::vector<row_group>& groups) {
+    auto& corrections = r.doubt.edit().corrections;
+    begin_recount(corrections);
+    for (const auto& g : groups) {
+        note<counter_row>(corrections, g);
+        put(corrections, weigh(r, g), 1);
+    }
+    for (auto& c : corrections) {
+        const auto gone = removed_of(r, c.writer);
+        const auto* total = find_writer(r.totals, c.writer);
+        if (total == nullptr || total->start >= c.fixed_upto || (gone.is_certain && gone.sequence >= c.fixed_upto)) c.fixed = {};
+    }
+    tidy(corrections);
+    if (r.doubt.empty()) r.doubt.clear();
+}
+
+void recount_row(escrow_row& r, const std::vector<row_group>& groups) {
+    std::vector<dot> dead;
+    // Who is dead may make others dead, whose uses are executions of the same requests.
+    for (bool more = true; more;) {
+        auto& corrections = r.doubt.edit().corrections;
+        begin_recount(corrections);
+        for (const auto& g : groups) {
+            note<escrow_row>(corrections, g);
+            put(corrections, weigh(r, g, dead), 1);
+        }
+        more = false;
+        for (const auto& g : r.generations) {
+            if (is_live(r, g) || std::ranges::find(dead, g.birth) != dead.end()) continue;
+            dead.push_back(g.birth);
+            more = true;
+        }
+    }
+    tidy(r.doubt.edit().corrections);
+    if (r.doubt.empty()) r.doubt.clear();
+}
+
+/// Moves what is off to what is off for good.
+void settle_weight(std::vector<correction>& all, const weight& w) {
+    put(all, w, -1);
+    for (const auto& [at, load] : w.at) {
+        auto& c = make_correction(all, at);
+        add(c.fixed, load.off, 1);
+        if (load.off != sums{}) c.fixed_upto = std::max(c.fixed_upto, load.last);
+    }
+}
+
+bool waits(const row_group& group, const auto& removals) {
+    return std::ranges::any_of(removals, [&](const auto& r) { return std::ranges::find(group.parts, r.id, &part::id) == group.parts.end(); });
+}
+
+bool fix_counter(counter_row& r, const row_group& group, open_requests& open) {
+    auto& doubt = r.doubt.edit();
+    if (is_doubled(group) && waits(group, doubt.removals)) return false;
+    if (auto removal = removal_by(group, &r)) {
+        join_newest(r.resets, removal->resets);
+        set_removal<counter_row::removal>(doubt.removals, group, std::nullopt);
+        open.is_recount_due = true;
+    }
+    if (is_doubled(group)) settle_weight(doubt.corrections, weigh(r, group));
+    tidy(doubt.corrections);
+    if (r.doubt.empty()) r.doubt.clear();
+    return true;
+}
+
+bool fix_escrow(escrow_row& r, const row_group& group, open_requests& open) {
+    auto& doubt = r.doubt.edit();
+    if (waits(group, doubt.removals)) return false;
+    std::vector<dot> dead;
+    for (const auto& g : r.generations) {
+        if (!is_live(r, g)) dead.push_back(g.birth);
+    }
+    if (auto removal = removal_by(group, &r)) {
+        for (const auto& p : removal->parts) {
+            const auto g = std::ranges::find(r.generations, p.birth, &escrow_row::generation::birth);
+            if (g != r.generations.end()) join_newest(g->removed, p.removed);
+        }
+        set_removal<escrow_row::removal>(doubt.removals, group, std::nullopt);
+        open.is_recount_due = true;
+    }
+    settle_weight(doubt.corrections, weigh(r, group, dead));
+    tidy(doubt.corrections);
+    if (r.doubt.empty()) r.doubt.clear();
+    return true;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> counting(const counter_row& r, const counter_row::total& total) {
+    auto sum = static_cast<std::uint64_t>(total.sum);
+    auto adds = total.adds;
+    const auto gone = removed_of(r, total.writer);
+    if (gone.sequence > total.start) {
+        if (gone.sequence >= total.sequence) return std::nullopt;
+        sum -= static_cast<std::uint64_t>(gone.sum);
+        // What came before the first addition of a request counts as one.
+        if (adds > 0) adds -= std::max<std::uint32_t>(gone.uses, 1);
+    }
+    if (const auto* c = find_correction(r.doubt.get().corrections, {}, total.writer)) {
+        sums off = c->open;
+        if (std::max(gone.sequence, total.start) < c->fixed_upto) add(off, c->fixed, 1);
+        sum -= static_cast<std::uint64_t>(off.value);
+        if (total.adds > 0) adds -= off.uses;
+    }
+    if (total.adds > 0 && adds == 0) return std::nullopt;
+    return static_cast<std::int64_t>(sum);
+}
+
+account_doubt doubt_of(const escrow_row& r, const dot& birth, origin writer) {
+    const auto* c = find_correction(r.doubt.get().corrections, birth, writer);
+    if (c == nullptr) return {};
+    account_doubt d{c->open, c->locked};
+    add(d.off, c->fixed, 1);
+    return d;
+}
+
+bool is_live(const escrow_row& r, const escrow_row::generation& g) {
+    return std::ranges::any_of(g.accounts, [&](const escrow_row::account& a) {
+        const auto gone = removed_of(r, g, a.writer);
+        auto uses = a.uses - std::min(a.uses, gone.uses);
+        const auto* c = find_correction(r.doubt.get().corrections, g.birth, a.writer);
+        if (c != nullptr) uses -= c->open.uses + (gone.sequence < c->fixed_upto ? c->fixed.uses : 0);
+        return uses > 0;
+    });
+}
+
+std::vector<stretch> entangled_stretches(const row& r) {
+    std::vector<stretch> found;
+    const auto look = [&](const std::vector<correction>& all) {
+        for (const auto& c : all) {
+            if (c.first > 0) found.push_back({c.writer, c.first, c.last});
+        }
+    };
+    if (const auto* c = std::get_if<counter_row>(&r)) look(c->doubt.get().corrections);
+    if (const auto* e = std::get_if<escrow_row>(&r)) look(e->doubt.get().corrections);
+    return found;
+}
+
+bool is_in_doubt(const row& r) {
+    if (const auto* removals = std::get_if<removals_row>(&r); removals != nullptr && shown(*removals).size() != removals->adds.size()) return true;
+    return std::visit([](const auto& alternative) { return !alternative.doubt.empty(); }, r);
+}
+
+std::vector<tally> tallies_of(const row& before, const delta& change, const dot& me, std::uint32_t place) {
+    std::vector<tally> found;
+    if (const auto* c = std::get_if<counter_row>(&change.change); c != nullptr && !c->totals.empty()) {
+        const auto& next = c->totals.front();
+        const auto* old = find_writer(std::get<counter_row>(before).totals, me.writer);
+        const bool goes_on = old != nullptr && old->start == next.start;
+        found.push_back({place, {}, 1, next.sum - (goes_on ? old->sum : 0), 0});
+    }
+    if (const auto* e = std::get_if<escrow_row>(&change.change)) {
+        for (const auto& g : e->generations) {
+            const auto* mine = g.find(me.writer);
+            if (mine == nullptr) continue;
+            const auto* known = find_generation(std::get<escrow_row>(before), g.birth);
+            const auto* old = known == nullptr ? nullptr : known->find(me.writer);
+            const escrow_row::account none;
+            if (old == nullptr) old = &none;
+            const tally t{place, g.birth, mine->uses - old->uses, mine->value - old->value, mine->bound - old->bound};
+            if (t.uses != 0) found.push_back(t);
+        }
+    }
+    return found;
+}
+
+void regroup(row& r, const row_group* before, const row_group& after, const version_vector& have, open_requests& open) {
+    std::visit([&](auto& alternative) {
+        if constexpr (requires { regroup(alternative, after, open); }) {
+            regroup(alternative, after, open);
+        } else {
+            regroup_counter(alternative, before, after, have, open);
+        }
+    }, r);
+}
+
+void recount(row& r, const std::vector<row_group>& groups) {
+    if (auto* c = std::get_if<counter_row>(&r)) recount_row(*c, groups);
+    if (auto* e = std::get_if<escrow_row>(&r)) recount_row(*e, groups);
+}
+
+bool fix(row& r, const row_group& group, const origin_table& origins, open_requests& open) {
+    if (auto* c = std::get_if<counter_row>(&r)) return fix_counter(*c, group, open);
+    if (auto* e = std::get_if<escrow_row>(&r)) return fix_escrow(*e, group, open);
+    std::visit([&](auto& alternative) {
+        if constexpr (requires { settle(alternative, origins, open); }) settle(alternative, origins, open);
+    }, r);
+    return true;
+}
+
+}  // namespace anabranch::crdt

@@ -35,6 +35,7 @@ const transaction_record& history::append(transaction_record transaction) {
     auto& transactions = by_origin_[transaction.origin];
     transactions.push_back(std::move(transaction));
     const auto& added = transactions.back();
+    if (added.execution) of_request_[added.execution->request].push_back(&added);
     for (std::size_t place = 0; place < added.operations.size(); ++place) {
         for (std::size_t leaf = 0; leaf < of_leaf_.size(); ++leaf) {
             if (is_about(fields_, added.operations[place], leaf)) of_leaf_[leaf].push_back({&added, place});
@@ -52,6 +53,9 @@ void history::retire(std::size_t origin, std::uint64_t last) {
     for (auto& operations : of_leaf_) {
         std::erase_if(operations,
                       [&](const placed& p) { return p.in->origin == origin && p.in->sequence > last; });
+    }
+    for (auto& [request, executions] : of_request_) {
+        std::erase_if(executions, [&](const auto* t) { return t->origin == origin && t->sequence > last; });
     }
     while (by_origin_[origin].size() > last) by_origin_[origin].pop_back();
 }
@@ -79,6 +83,17 @@ std::vector<placed> history::operations_on(std::size_t leaf, const cut& of,
             if (is_about(fields_, pending->operations[place], leaf)) found.push_back({pending, place});
         }
     }
+    return found;
+}
+
+std::vector<const transaction_record*> history::executions_of(std::size_t request, const cut& of,
+                                                              const transaction_record* pending) const {
+    std::vector<const transaction_record*> found;
+    if (const auto known = of_request_.find(request); known != of_request_.end()) {
+        std::ranges::copy_if(known->second, std::back_inserter(found),
+                             [&](const auto* t) { return t->sequence <= of[t->origin]; });
+    }
+    if (pending != nullptr && pending->execution && pending->execution->request == request) found.push_back(pending);
     return found;
 }
 

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <anabranch/ids.hpp>
+#include <anabranch/request.hpp>
 #include <array>
 #include <compare>
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +41,7 @@ enum class action : std::uint8_t {
     request,     ///< of rights
 };
 
-/// The transaction that created a bounded counter.
+/// A transaction by its place: the one that created a bounded counter, or one that executed a request.
 struct birth_dot {
     std::size_t origin = 0;
     std::uint64_t sequence = 0;
@@ -60,6 +63,16 @@ struct operation {
     std::vector<part> parts{};
 };
 
+/// What a transaction has that executes a request.
+struct request_execution {
+    std::size_t request = 0;  ///< its number in the history
+    request_role role = request_role::primary;
+    request_outcome outcome = request_outcome::committed;  ///< refused: there are no operations
+    /// The execution that it confirms, which is its content; it has no operations of its own.
+    std::optional<birth_dot> confirms{};
+    std::string answer{};  ///< what the client is told
+};
+
 struct transaction_record {
     std::size_t origin = 0;
     std::uint64_t sequence = 0;
@@ -67,6 +80,7 @@ struct transaction_record {
     cut context{};  ///< what its replica had when it began
     std::vector<operation> operations;
     hash128 head{};  ///< of its origin's hash chain
+    std::optional<request_execution> execution{};
 };
 
 /// An operation and the transaction that it stands in.
@@ -102,6 +116,9 @@ class history {
     /// `pending`.
     std::vector<placed> operations_on(std::size_t leaf, const cut& of,
                                       const transaction_record* pending) const;
+    /// The executions of a request in `of`, and `pending` where that is one.
+    std::vector<const transaction_record*> executions_of(std::size_t request, const cut& of,
+                                                         const transaction_record* pending = nullptr) const;
     /// Bits of the leaves that the transaction's operations are about.
     std::uint64_t touched_by(const transaction_record& t) const;
 
@@ -109,6 +126,7 @@ class history {
     const schema& fields_;
     std::array<std::deque<transaction_record>, most_replicas> by_origin_;
     std::vector<std::vector<placed>> of_leaf_;
+    std::map<std::size_t, std::vector<const transaction_record*>> of_request_;
 };
 
 }  // namespace anabranch::simulation

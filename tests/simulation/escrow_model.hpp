@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "simulation/history.hpp"
+#include "simulation/request_model.hpp"
 
 namespace anabranch::simulation {
 
@@ -17,6 +18,7 @@ struct escrow_generation {
     bool is_live = false;  ///< not every use of it has been seen by a removal
     std::int64_t value = 0;
     std::int64_t bound = 0;
+    std::array<std::pair<std::int64_t, std::int64_t>, most_replicas> counted{};  ///< value and bound, by whose uses made them
     std::array<std::int64_t, most_replicas> rights{};  ///< by who was given them
     std::array<std::array<std::int64_t, most_replicas>, most_replicas> sent{};  ///< by giver, then receiver
     std::array<std::uint64_t, most_replicas> last{};   ///< the last transaction of each that had to do with it
@@ -24,8 +26,8 @@ struct escrow_generation {
     std::int64_t rights_of(std::size_t owner, const heirs& who) const;
 };
 
-/// By origin, then sequence, of their births.
+/// By origin, then sequence, of their births. Rights that a request makes are nobody's until it is one of `fixed`.
 std::vector<escrow_generation> escrow_generations(const history& h, std::size_t leaf, const cut& of,
-                                                  const transaction_record* pending);
+                                                  const transaction_record* pending, const fixed_requests& fixed);
 
 }  // namespace anabranch::simulation

@@ -63,7 +63,7 @@ std::vector<operation> world::moved_rights(const replica& r, std::size_t b, std:
         const auto target = static_cast<int>(leaf - fields_.leaves.begin());
         auto context = r.shares[b].has;
         context[r.index] = sequence - 1;
-        const auto before = escrow_generations(histories_[b], static_cast<std::size_t>(target), context, nullptr);
+        const auto before = escrow_generations(histories_[b], static_cast<std::size_t>(target), context, nullptr, {});
         for (const auto& g : std::get<crdt::escrow_row>(row.change.change).generations) {
             const birth_dot birth{index_of(origins.id(g.birth.writer)), g.birth.sequence};
             moved.push_back({action::request, target, 0, {}, 0, {{birth, 0}}});

@@ -2,82 +2,127 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
+#include <tuple>
 
 namespace anabranch::simulation {
 namespace {
 
-using operations = std::vector<placed>;
-
 bool is(const placed& p, action a) { return p.op().what == a; }
 
-/// Nothing of `kinds` has seen it.
-template <class... Actions>
-bool is_unseen(const placed& p, const operations& all, Actions... kinds) {
-    return std::ranges::none_of(
-        all, [&](const placed& other) { return (is(other, kinds) || ...) && other.sees(p); });
+bool is_remove_wins(field_type type) {
+    return type == field_type::disable_wins_flag || type == field_type::remove_wins_set;
+}
+
+bool does_anything(const effect&) { return true; }
+bool writes(const effect& e) { return e.write != nullptr; }
+bool removes(const effect& e) { return e.removes; }
+bool clears(const effect& e) { return e.clears; }
+
+bool has_seen_write(const group& g, const group& of) { return has_seen(g, does_anything, of, writes); }
+
+std::tuple<timestamp, std::size_t, std::uint64_t> age_of(const group& g) {
+    const auto& by = *g.does()->by;
+    return {by.at, by.origin, by.sequence};
 }
 
 /// An addition counts until a reset, of the counter or of something above it, has seen it.
-operations live_additions(const operations& all) {
-    operations live;
-    std::ranges::copy_if(all, std::back_inserter(live), [&](const placed& p) {
-        return is(p, action::add) && is_unseen(p, all, action::reset, action::clear);
-    });
-    return live;
+bool is_reset(const group& g, const std::vector<group>& all) {
+    return std::ranges::any_of(all, [&](const group& r) { return r.clears() && has_seen(r, clears, g, writes); });
 }
 
-/// A write stands until another write, or a removal, has seen it.
-operations live_writes(const operations& all) {
-    operations live;
-    std::ranges::copy_if(all, std::back_inserter(live), [&](const placed& p) {
-        return is(p, action::assign) && is_unseen(p, all, action::assign, action::erase, action::clear);
-    });
-    return live;
-}
-
-/// Add-wins: an insertion stands until a removal has seen it.
-operations live_insertions(const operations& all) {
-    operations live;
-    std::ranges::copy_if(all, std::back_inserter(live), [&](const placed& p) {
-        return is(p, action::insert) && is_unseen(p, all, action::remove, action::clear);
-    });
-    return live;
-}
-
-/// Remove-wins: an insertion stands while it has seen every removal of the element itself. The removal of
-/// something above takes only what it has seen.
-operations insertions_that_saw_all_removals(const operations& all) {
-    operations live;
-    std::ranges::copy_if(all, std::back_inserter(live), [&](const placed& p) {
-        return is(p, action::insert) && is_unseen(p, all, action::clear) &&
-               std::ranges::all_of(all, [&](const placed& r) { return !is(r, action::remove) || p.sees(r); });
-    });
-    return live;
-}
-
-operations live(field_type type, const operations& all) {
-    switch (type) {
-        case field_type::counter:
-            return live_additions(all);
-        case field_type::last_writer:
-        case field_type::multi_value:
-            return live_writes(all);
-        case field_type::enable_wins_flag:
-        case field_type::add_wins_set:
-            return live_insertions(all);
-        case field_type::disable_wins_flag:
-        case field_type::remove_wins_set:
-            return insertions_that_saw_all_removals(all);
-        case field_type::bounded_counter:
-        case field_type::map:
-            break;
+/// Writes are gone that a plain transaction has seen, or a request that only removes, or one whose own write is gone: whoever
+/// overwrote them counts, whatever became of that one.
+std::vector<bool> find_gone(field_type type, const std::vector<group>& all) {
+    std::vector<bool> gone(all.size());
+    std::vector<const group*> takers;
+    for (const auto& g : all) {
+        // The removal of a remove-wins element is no reason to forget additions: they have to have seen it.
+        const bool is_removal = g.clears() || (g.removes() && !is_remove_wins(type));
+        if (g.is_plain ? g.writes() || is_removal : is_removal && !g.writes()) takers.push_back(&g);
     }
-    return {};
+    while (!takers.empty()) {
+        const auto* taker = takers.back();
+        takers.pop_back();
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            if (gone[i] || !all[i].writes() || !has_seen_write(*taker, all[i])) continue;
+            gone[i] = true;
+            if (!all[i].is_plain) takers.push_back(&all[i]);
+        }
+    }
+    return gone;
 }
 
-field_value evaluate_escrow(const history& h, std::size_t leaf, const cut& of, const heirs& who, const transaction_record* pending) {
+/// Of writes, the places of those that the one at `from` has seen, directly or transitively.
+std::vector<bool> find_seen(const std::vector<const group*>& all, std::size_t from) {
+    std::vector<bool> seen(all.size());
+    std::vector<std::size_t> next{from};
+    while (!next.empty()) {
+        const auto* by = all[next.back()];
+        next.pop_back();
+        // What a plain write has seen is gone.
+        if (by->is_plain) continue;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            if (seen[i] || !has_seen_write(*by, *all[i])) continue;
+            seen[i] = true;
+            next.push_back(i);
+        }
+    }
+    return seen;
+}
+
+/// Of writes that are not gone, those that no other has seen; of a circle of requests that nobody outside has seen, a register
+/// shows the latest, and a set all.
+std::vector<const group*> shown_of(field_type type, const std::vector<const group*>& all) {
+    if (std::ranges::all_of(all, &group::is_plain)) return all;
+    const bool is_register = type == field_type::last_writer || type == field_type::multi_value;
+    std::vector<std::vector<bool>> seen;
+    for (std::size_t i = 0; i < all.size(); ++i) seen.push_back(find_seen(all, i));
+    std::vector<const group*> shown;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const auto hides = [&](std::size_t j) {
+            if (j == i || !seen[j][i]) return false;
+            return !seen[i][j] || (is_register && age_of(*all[j]) > age_of(*all[i]));
+        };
+        const auto places = std::views::iota(std::size_t{0}, all.size());
+        if (std::ranges::none_of(places, hides)) shown.push_back(all[i]);
+    }
+    return shown;
+}
+
+/// Remove-wins: an insertion counts while it has seen every removal of the element itself. One that removes and then inserts
+/// has seen its own removal.
+bool has_seen_all_removals(const group& g, const std::vector<group>& all) {
+    return std::ranges::all_of(all, [&](const group& r) { return &r == &g || !r.removes() || has_seen(g, writes, r, removes); });
+}
+
+/// Whose write is shown, or counts.
+std::vector<const group*> live(field_type type, const std::vector<group>& all) {
+    std::vector<const group*> found;
+    if (type == field_type::counter) {
+        for (const auto& g : all) {
+            if (g.writes() && !is_reset(g, all)) found.push_back(&g);
+        }
+        return found;
+    }
+    const auto gone = find_gone(type, all);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (all[i].writes() && !gone[i]) found.push_back(&all[i]);
+    }
+    found = shown_of(type, found);
+    if (is_remove_wins(type)) std::erase_if(found, [&](const group* g) { return !has_seen_all_removals(*g, all); });
+    return found;
+}
+
+shown_entry entry_of(const group& g) {
+    const auto& by = *g.does()->by;
+    return {by.at, by.origin, by.sequence, g.does()->write->value};
+}
+
+field_value evaluate_escrow(const history& h, std::size_t leaf, const cut& of, const heirs& who, const transaction_record* pending,
+                            const fixed_requests& fixed) {
     field_value value;
-    for (const auto& g : escrow_generations(h, leaf, of, pending)) {
+    for (const auto& g : escrow_generations(h, leaf, of, pending, fixed)) {
         if (!g.is_live) continue;
         value.exists = true;
         value.sum += g.value;
@@ -88,17 +133,18 @@ field_value evaluate_escrow(const history& h, std::size_t leaf, const cut& of, c
     return value;
 }
 
-/// What a counter's row holds follows from who had to do with it last, and when: a sequence may be used again after a loss
-/// of power, a time not.
+/// What a counter's row holds follows from who had to do with it last, and when, and from which of that counts: a sequence may be
+/// used again after a loss of power, a time not.
 std::string live_escrow(const history& h, std::size_t leaf, const cut& of) {
     std::string text;
-    for (const auto& g : escrow_generations(h, leaf, of, nullptr)) {
+    for (const auto& g : escrow_generations(h, leaf, of, nullptr, {})) {
         if (!g.is_live) continue;
         text += std::to_string(g.birth.origin) + '.' + std::to_string(g.birth.sequence) + ':';
         for (std::size_t o = 0; o < g.last.size(); ++o) {
             const auto* last = h.find(o, g.last[o]);
             text += last == nullptr ? "," : std::to_string(last->sequence) + '@' + std::to_string(last->at.value) + ',';
         }
+        for (const auto& [value, bound] : g.counted) text += std::to_string(value) + '/' + std::to_string(bound) + ',';
     }
     return text;
 }
@@ -109,16 +155,17 @@ bool is_later(const shown_entry& a, const shown_entry& b) {
 
 }  // namespace
 
-field_value evaluate(const history& h, std::size_t leaf, const cut& of, const heirs& who, const transaction_record* pending) {
+field_value evaluate(const history& h, std::size_t leaf, const cut& of, const heirs& who, const transaction_record* pending,
+                     const fixed_requests& fixed) {
     const auto type = h.fields().leaves[leaf].type;
-    if (type == field_type::bounded_counter) return evaluate_escrow(h, leaf, of, who, pending);
-    const auto standing = live(type, h.operations_on(leaf, of, pending));
+    if (type == field_type::bounded_counter) return evaluate_escrow(h, leaf, of, who, pending, fixed);
+    const auto all = groups_on(h, leaf, of, pending);
+    const auto standing = live(type, all);
     field_value value;
     value.exists = !standing.empty();
-    for (const auto& p : standing) {
-        if (type == field_type::counter) value.sum += p.op().amount;
-        if (is(p, action::assign))
-            value.entries.push_back({p.in->at, p.in->origin, p.in->sequence, p.op().value});
+    for (const auto* g : standing) {
+        value.sum += g->does()->amount;
+        if (g->does()->write->what == action::assign) value.entries.push_back(entry_of(*g));
     }
     std::ranges::sort(value.entries, is_later);
     // A last-writer register shows one, and keeps the others.
@@ -127,16 +174,10 @@ field_value evaluate(const history& h, std::size_t leaf, const cut& of, const he
 }
 
 std::vector<shown_entry> standing(const history& h, std::size_t leaf, const cut& of) {
-    const auto type = h.fields().leaves[leaf].type;
-    const auto all = live(type, h.operations_on(leaf, of, nullptr));
+    const auto all = groups_on(h, leaf, of, nullptr);
     std::vector<shown_entry> found;
-    for (const auto& p : all) {
-        // An insertion that has seen another one stands for it.
-        if (is(p, action::insert) && !is_unseen(p, all, action::insert)) continue;
-        found.push_back({p.in->at, p.in->origin, p.in->sequence, p.op().value});
-    }
+    for (const auto* g : live(h.fields().leaves[leaf].type, all)) found.push_back(entry_of(*g));
     std::ranges::sort(found, is_later);
-    found.erase(std::unique(found.begin(), found.end()), found.end());
     return found;
 }
 
@@ -148,28 +189,29 @@ std::string live_state(const history& h, const cut& of) {
             if (const auto escrow = live_escrow(h, leaf, of); !escrow.empty()) text += h.fields().describe(l) + '=' + escrow + ';';
             continue;
         }
-        const auto standing = live(l.type, h.operations_on(leaf, of, nullptr));
+        const auto all = groups_on(h, leaf, of, nullptr);
+        const auto standing = live(l.type, all);
         if (standing.empty()) continue;
         text += h.fields().describe(l) + '=';
         if (l.type == field_type::counter) {
-            // An origin's additions count as one, made by the last of them.
+            // An origin's additions count as one, made by the last of them, be that suppressed.
             std::map<std::size_t, std::pair<std::uint64_t, std::int64_t>> totals;
-            for (const auto& p : standing) {
-                auto& [sequence, sum] = totals[p.in->origin];
-                sequence = std::max(sequence, p.in->sequence);
-                sum += p.op().amount;
+            for (const auto* g : standing) totals[g->does()->by->origin].second += g->does()->amount;
+            for (const auto& g : all) {
+                if (is_reset(g, all)) continue;
+                for (const auto& e : g.executions) {
+                    const auto total = totals.find(e.by->origin);
+                    if (e.write == nullptr || total == totals.end()) continue;
+                    total->second.first = std::max(total->second.first, e.by->sequence);
+                }
             }
             for (const auto& [origin, total] : totals) {
                 text += std::to_string(origin) + '.' + std::to_string(total.first) + ':' +
                         std::to_string(total.second) + ',';
             }
         } else {
-            // An insertion that has seen another one stands for it.
             std::map<std::pair<std::size_t, std::uint64_t>, std::string> dots;
-            for (const auto& p : standing) {
-                if (is_unseen(p, standing, action::insert))
-                    dots[{p.in->origin, p.in->sequence}] = p.op().value;
-            }
+            for (const auto* g : standing) dots[{g->does()->by->origin, g->does()->by->sequence}] = g->does()->write->value;
             for (const auto& [dot, value] : dots) {
                 text += std::to_string(dot.first) + '.' + std::to_string(dot.second) + ':' + value + ',';
             }

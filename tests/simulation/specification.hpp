@@ -9,6 +9,7 @@
 #include "simulation/coverage.hpp"
 #include "simulation/escrow_model.hpp"
 #include "simulation/history.hpp"
+#include "simulation/request_model.hpp"
 
 namespace anabranch::simulation {
 
@@ -33,11 +34,12 @@ struct field_value {
     bool operator==(const field_value&) const = default;
 };
 
-/// The value of a leaf after the transactions in `of`, and what `pending` has done so far on top of them.
+/// The value of a leaf after the transactions in `of`, and what `pending` has done so far on top of them, where the rights that
+/// come from requests are to be had of those in `fixed`.
 field_value evaluate(const history& h, std::size_t leaf, const cut& of, const heirs& who,
-                     const transaction_record* pending = nullptr);
+                     const transaction_record* pending = nullptr, const fixed_requests& fixed = {});
 
-/// What stands in a leaf, bounded counters excepted: writes with their values, additions; latest first where they have times.
+/// The writes that stand in a leaf, counters excepted, by the executions that count; latest first.
 std::vector<shown_entry> standing(const history& h, std::size_t leaf, const cut& of);
 
 /// Equal iff the state is: what is live, with payload and identity.

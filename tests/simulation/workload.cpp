@@ -111,7 +111,7 @@ void world::change_rights(replica& r, std::size_t b, const transaction& tx, oper
     const auto& l = fields_.leaves[static_cast<std::size_t>(op.target)];
     const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
     const auto counter = find_map(fields_, static_cast<const map_ref&>(tx), n.parent).bounded_counter(n.name);
-    auto there = escrow_generations(histories_[b], static_cast<std::size_t>(op.target), r.shares[b].has, &record);
+    auto there = escrow_generations(histories_[b], static_cast<std::size_t>(op.target), r.shares[b].has, &record, {});
     std::erase_if(there, [](const escrow_generation& g) { return !g.is_live; });
     if (there.size() > 1) counts_.count(covered::counters_of_two_births);
     // In the order in which the store knows those who created them.

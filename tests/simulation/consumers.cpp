@@ -109,6 +109,9 @@ bool world::pull_feed() {
 bool world::must_tell(const consumer& c, const transaction_record& t, std::size_t leaf) const {
     const auto& l = fields_.leaves[leaf];
     if (!fields_.is_below(l, c.below)) return false;
+    // It may have been suppressed by the time at which it would be told.
+    const auto& h = histories_[c.bucket];
+    if (t.execution && h.executions_of(t.execution->request, h.everything()).size() > 1) return false;
     const operation* last = nullptr;
     for (const auto& op : t.operations) {
         const bool is_about = op.what == action::clear ? fields_.is_below(l, op.target) : static_cast<std::size_t>(op.target) == leaf;
@@ -191,7 +194,7 @@ void world::check_step(consumer& c, const feed_step& step) {
     // Of what it has seen, the rest has nothing to do with what is watched.
     skip_to(c, joined(c.place, t->context));
     counts_.count(covered::feed_steps);
-    const auto touched = h.touched_by(*t);
+    const auto touched = touched_by_request(c.bucket, *t);
     for (const auto leaf : told) {
         if ((touched >> leaf & 1) == 0) violate("a feed tells of a change that the transaction did not make");
     }

@@ -74,6 +74,10 @@ void world::check_all_cut(const replica& r, std::size_t b) {
         for (std::size_t o = 0; o < held.size(); ++o) held[o] = std::min(held[o], known[o]);
     }
     if (members < 2) return;
+    // What may yet come to count, or cease to, is kept.
+    for (const auto number : remembered(r, b)) {
+        for (const auto* t : histories_[b].executions_of(number, s.has)) held[t->origin] = std::min(held[t->origin], t->sequence - 1);
+    }
     ++checks_;
     auto& local = *r.open->state();
     for (std::size_t o = 0; o < replicas_.size(); ++o) {

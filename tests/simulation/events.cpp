@@ -171,7 +171,8 @@ bool world::take_snapshot() {
     auto taken = r.shares[b].handle->snapshot();
     trace("take snapshot", {{"replica", r.index}, {"bucket", b}, {"ok", taken.has_value()}});
     if (taken) {
-        r.snapshots.push_back({b, r.shares[b].has, r.shares[b].who, std::move(*taken)});
+        note_fixed(r, b);
+        r.snapshots.push_back({b, r.shares[b].has, r.shares[b].who, r.shares[b].fixed, std::move(*taken)});
     } else {
         violate("no snapshot: " + taken.error().message);
     }

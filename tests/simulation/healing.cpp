@@ -67,6 +67,7 @@ void world::heal() {
         if (n == most_meetings) violate("replicas behind a cut find no rest");
     }
     if (limits_logs_ && !is_anybody_retired() && !has_anybody_left()) check_neighbours();
+    check_forgetting(is_generous, most_rounds);
     check_convergence();
 }
 

@@ -142,6 +142,7 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
                 to_string(allowed));
     }
     std::uint64_t touched = 0;
+    std::set<std::size_t> executed;
     const auto roster = limits_logs_ && now != s.has ? s.handle->state()->roster() : crdt::roster{};
     for (std::size_t o = 0; o < now.size(); ++o) {
         const bool lags = now[o] > s.has[o] && roster.is_laggard(*replicas_[o]->id);
@@ -150,7 +151,8 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
             const auto& t = *histories_[b].find(o, sequence);
             if (!covers(now, t.context)) violate("a transaction arrived before one that it has seen");
             if (o != r.index && t.at > horizon(r)) violate("a transaction from beyond the horizon was taken");
-            touched |= histories_[b].touched_by(t);
+            touched |= touched_by_request(b, t);
+            if (t.execution) executed.insert(t.execution->request);
             if (o != r.index) counts_.count(covered::transactions_delivered);
         }
     }
@@ -162,6 +164,8 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
     }
     check_durable(r, b);
     note_cut(r, b);
+    note_fixed(r, b);
+    for (const auto number : executed) check_request(r, number);
     if (touched != 0) check_values(r, b, touched);
     if (touched != 0) check_bounds(b);
 }
@@ -237,10 +241,11 @@ void world::check_durable(replica& r, std::size_t b) {
 
 void world::check_values(replica& r, std::size_t b, std::uint64_t leaves) {
     const auto& s = r.shares[b];
+    note_fixed(r, b);
     const auto done = s.handle->read([&](const map_view& root) {
         for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
             if ((leaves >> leaf & 1) == 0) continue;
-            check_leaf(root, b, leaf, evaluate(histories_[b], leaf, s.has, s.who), r.index, "in the store");
+            check_leaf(root, b, leaf, evaluate(histories_[b], leaf, s.has, s.who, nullptr, s.fixed), r.index, "in the store");
             if (chance_.one_in(4)) check_contenders(root, b, leaf, s.has);
         }
     });
@@ -379,6 +384,8 @@ void world::check_whole(replica& r) {
         auto& s = r.shares[b];
         if (!s.handle) continue;
         check_values(r, b, all_leaves());
+        for (const auto number : remembered(r, b)) check_request(r, number);
+        check_unconfirmed(r, b);
         if (!chance_.chance(50)) continue;
         const auto done = s.handle->read([&](const map_view& root) { check_scans(root, b, s.has); });
         if (!done) violate("a read failed: " + done.error().message);
@@ -388,7 +395,8 @@ void world::check_whole(replica& r) {
 void world::check_snapshot(const held_snapshot& s, std::size_t reader) {
     counts_.count(covered::snapshots_checked);
     for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
-        check_leaf(s.view, s.bucket, leaf, evaluate(histories_[s.bucket], leaf, s.of, s.who), reader, "in a snapshot");
+        check_leaf(s.view, s.bucket, leaf, evaluate(histories_[s.bucket], leaf, s.of, s.who, nullptr, s.fixed), reader,
+                   "in a snapshot");
     }
     check_scans(s.view, s.bucket, s.of);
 }

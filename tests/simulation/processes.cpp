@@ -94,6 +94,7 @@ void world::lose_power(replica& r) {
             s.may_have = s.marks.back().has;
             s.marks.pop_back();
         }
+        s.late.clear();  // its fence may have been lost, too
     }
 }
 
@@ -108,8 +109,10 @@ void world::recovered(replica& r) {
         const auto own = mine == progress.end() ? 0 : mine->sequence;
         if (r.unconfirmed && r.unconfirmed->first == b && own >= r.unconfirmed->second.sequence) {
             counts_.count(covered::commits_durability_unknown);
-            r.unconfirmed->second.head = logged(r, b, r.unconfirmed->second.sequence).head;
-            h.append(std::move(r.unconfirmed->second));
+            auto& record = r.unconfirmed->second;
+            record.head = logged(r, b, record.sequence).head;
+            if (record.at == timestamp{}) record.at = logged(r, b, record.sequence).at;
+            h.append(std::move(record));
         } else if (own < h.everything()[r.index]) {
             counts_.count(covered::own_transactions_lost);
             for (const auto& other : replicas_) {
@@ -138,6 +141,8 @@ void world::recovered(replica& r) {
         }
         s.has = s.may_have = s.durable = now;
         s.who = read_heirs(r, b);
+        s.fixed.clear();
+        s.counted.clear();
         s.marks.clear();
         s.once_had = {};
         check_durable(r, b);

@@ -111,7 +111,7 @@ void world::change_rights(replica& r, std::size_t b, const transaction& tx, oper
     const auto& l = fields_.leaves[static_cast<std::size_t>(op.target)];
     const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
     const auto counter = find_map(fields_, static_cast<const map_ref&>(tx), n.parent).bounded_counter(n.name);
-    auto there = escrow_generations(histories_[b], static_cast<std::size_t>(op.target), r.shares[b].has, &record, {});
+    auto there = escrow_generations(histories_[b], static_cast<std::size_t>(op.target), r.shares[b].has, &record, r.shares[b].fixed);
     std::erase_if(there, [](const escrow_generation& g) { return !g.is_live; });
     if (there.size() > 1) counts_.count(covered::counters_of_two_births);
     // In the order in which the store knows those who created them.
@@ -182,6 +182,57 @@ void world::change_rights(replica& r, std::size_t b, const transaction& tx, oper
     record.operations.push_back(std::move(op));
 }
 
+void world::apply(replica& r, std::size_t b, const transaction& tx, operation op, transaction_record& record,
+                  const std::vector<std::size_t>& members) {
+    if (op.what == action::transfer && std::ranges::find(members, op.to) == members.end()) op.to = r.index;
+    if (op.what >= action::deposit) {
+        change_rights(r, b, tx, std::move(op), record);
+    } else {
+        apply(tx, op);
+        record.operations.push_back(std::move(op));
+    }
+}
+
+std::vector<std::size_t> world::joined_members(const share& s) const {
+    std::vector<std::size_t> members;
+    for (const auto& m : s.handle->members()) {
+        if (m.stage == member_stage::joined) members.push_back(index_of(m.id));
+    }
+    return members;
+}
+
+/// Whatever the transaction does, it could not be committed then.
+bool world::is_hindered(const replica& r, std::size_t b, errc code, bool was_member) {
+    if (code == errc::not_a_member && !was_member) {
+        counts_.count(covered::commits_before_joining);
+    } else if (code == errc::retired && r.shares[b].is_retired) {
+        counts_.count(covered::commits_after_retirement);
+    } else if ((code == errc::storage_full || code == errc::storage_failure) && r.storage->is_full()) {
+        counts_.count(covered::failed_writes);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void world::note_committed(replica& r, std::size_t b, transaction_record record, bool is_on_disk) {
+    auto& s = r.shares[b];
+    counts_.count(covered::commits);
+    if (is_on_disk) counts_.count(covered::commits_to_disk);
+    for (std::size_t o = 0; o < replicas_.size(); ++o) {
+        const auto* before = histories_[b].find(o, s.has[o]);
+        if (before != nullptr && before->at >= record.at)
+            violate("a transaction is not later than what it has seen");
+    }
+    record.head = logged(r, b, record.sequence).head;
+    auto allowed = s.has;
+    allowed[r.index] = record.sequence;
+    histories_[b].append(std::move(record));
+    observe(r, b, allowed);
+    if (!covers(s.has, allowed)) violate("a commit is missing from its own replica's progress");
+    if (is_on_disk && !covers(s.durable, allowed)) violate("a commit to disk is not on disk");
+}
+
 void world::commit(replica& r, std::size_t b) {
     auto& s = r.shares[b];
     const auto wait_for = chance_.chance(25) ? durability::disk : durability::os;
@@ -200,10 +251,8 @@ void world::commit(replica& r, std::size_t b) {
     record.sequence = s.has[r.index] + 1;
     record.context = s.has;
     const bool is_member = s.handle->is_member();
-    std::vector<std::size_t> members;
-    for (const auto& m : s.handle->members()) {
-        if (m.stage == member_stage::joined) members.push_back(index_of(m.id));
-    }
+    const auto members = joined_members(s);
+    note_fixed(r, b);
     const auto done = s.handle->commit(
         [&](transaction& tx) -> result<void> {
             auto draw = draw_from;
@@ -211,20 +260,14 @@ void world::commit(replica& r, std::size_t b) {
             record.at = tx.at();
             if (tx.id() != transaction_id{*r.id, record.sequence}) violate("a transaction has the wrong dot");
             for (std::size_t i = 0; i < size; ++i) {
-                auto op = draw_operation(draw);
-                if (op.what == action::transfer && std::ranges::find(members, op.to) == members.end()) op.to = r.index;
-                if (op.what >= action::deposit) {
-                    change_rights(r, b, tx, std::move(op), record);
-                } else {
-                    apply(tx, op);
-                    record.operations.push_back(std::move(op));
-                }
+                apply(r, b, tx, draw_operation(draw), record, members);
                 // Where the disk has failed the transaction may have, too, and does nothing any more.
                 if (!reads_at_all || !draw.chance(50) || r.storage->is_dead() || r.storage->is_full())
                     continue;
                 counts_.count(covered::own_writes_read);
                 const auto leaf = draw.below(fields_.leaves.size());
-                check_leaf(tx, b, leaf, evaluate(histories_[b], leaf, s.has, s.who, &record), r.index, "in a transaction");
+                check_leaf(tx, b, leaf, evaluate(histories_[b], leaf, s.has, s.who, &record, s.fixed), r.index,
+                           "in a transaction");
                 if (lists && i + 1 == size) check_scans(tx, b, s.has, &record);
             }
             if (passes_limit) tx.counter(std::string(limits::name + 1, 'n')).add(1);
@@ -265,17 +308,11 @@ void world::commit(replica& r, std::size_t b) {
     if (!done) {
         const auto code = done.error().code;
         const bool is_storage = code == errc::storage_full || code == errc::storage_failure;
-        if (code == errc::not_a_member && !is_member) {
-            counts_.count(covered::commits_before_joining);
-        } else if (code == errc::retired && s.is_retired) {
-            counts_.count(covered::commits_after_retirement);
-        } else if (is_storage && r.storage->is_full()) {
-            counts_.count(covered::failed_writes);
-        } else if (passes_limit && code == errc::limit_exceeded) {
+        if (passes_limit && code == errc::limit_exceeded) {
             counts_.count(covered::limits_passed);
         } else if (is_refused && code == errc::refused) {
             counts_.count(covered::refused_closures);
-        } else {
+        } else if (!is_hindered(r, b, code, is_member)) {
             violate("a commit failed: " + done.error().message);
         }
         // Only waiting for the disk can fail after the transaction has been taken.
@@ -285,21 +322,7 @@ void world::commit(replica& r, std::size_t b) {
         violate("a commit succeeded that had to fail");
     }
     if (is_committed) {
-        counts_.count(covered::commits);
-        if (done && wait_for == durability::disk) counts_.count(covered::commits_to_disk);
-        for (std::size_t o = 0; o < replicas_.size(); ++o) {
-            const auto* before = histories_[b].find(o, s.has[o]);
-            if (before != nullptr && before->at >= record.at)
-                violate("a transaction is not later than what it has seen");
-        }
-        record.head = logged(r, b, record.sequence).head;
-        histories_[b].append(record);
-        auto allowed = s.has;
-        allowed[r.index] = record.sequence;
-        observe(r, b, allowed);
-        if (!covers(s.has, allowed)) violate("a commit is missing from its own replica's progress");
-        if (done && wait_for == durability::disk && !covers(s.durable, allowed))
-            violate("a commit to disk is not on disk");
+        note_committed(r, b, record, done && wait_for == durability::disk);
     } else {
         observe(r, b, s.has);
         if (done) {

@@ -65,7 +65,9 @@ void world::set_up() {
     limits_logs_ = cuts_logs_ && chance_.chance(25);
     adverts_ = is_calm_ ? std::chrono::milliseconds{0} : chance_.pick(advert_times);
     retires_often_ = chance_.chance(10);
+    set_up_requests();
     const auto drift = chance_.pick(drifts);
+    const auto capacity = chance_.chance(10) ? 3 : store_options{}.request_capacity;
     for (std::size_t i = 0; i < replicas; ++i) {
         auto& r = *replicas_.emplace_back(std::make_unique<replica>(chance_.split()));
         r.index = i;
@@ -81,7 +83,12 @@ void world::set_up() {
             r.strays = chance_.chance(35);
         }
         r.options.log_retain_bytes = cuts_logs_ ? (chance_.chance(70) ? 0 : 500) : std::uint64_t{1} << 40;
-        r.options.env.now = [this, &r] { return std::chrono::milliseconds{wall(r)}; };
+        if (request_window_.count() > 0) r.options.request_window = request_window_;
+        r.options.request_capacity = capacity;
+        r.options.env.now = [this, &r] {
+            r.latest = std::max(r.latest, wall(r));
+            return std::chrono::milliseconds{wall(r)};
+        };
         r.options.env.random = [&r] {
             // Identities sort as the replicas are numbered here, and so do equal timestamps.
             const auto bits = r.entropy.next();
@@ -183,7 +190,8 @@ void world::step() {
         {1, &world::change_authority},
         {3, &world::accept_future},      {20, &world::let_time_pass},
         {6, &world::open_feed},          {40, &world::pull_feed},
-        {12, &world::visit},
+        {12, &world::visit},             {90, &world::make_request},
+        {250, &world::deliver_request},
     };
     static constexpr std::size_t sum = [] {
         std::size_t n = 0;

@@ -11,11 +11,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "crdt/changes.hpp"
 #include "oplog/chunk.hpp"
+#include "simulation/client_request.hpp"
 #include "simulation/coverage.hpp"
 #include "simulation/disk.hpp"
 #include "simulation/history.hpp"
@@ -84,11 +86,17 @@ class world {
         cut floor{};             ///< up to where its log has been cut
         std::size_t seen_cuts = 0;
         heirs who{};  ///< has whose rights, by the roster here
+        // Of requests, by their numbers
+        fixed_requests fixed;       ///< and forgotten here
+        std::set<std::size_t> late;  ///< refused here as too old
+        /// The execution that counts here, and those that did.
+        std::map<std::size_t, std::pair<birth_dot, std::set<birth_dot>>> counted;
     };
     struct held_snapshot {
         std::size_t bucket;
         cut of;
         heirs who;
+        fixed_requests fixed;
         snapshot view;
     };
     /// Reads a change feed, now and then.
@@ -112,6 +120,7 @@ class world {
         random_source entropy;
         std::size_t draws = 0;
         std::int64_t skew = 0;
+        std::int64_t latest = 0;  ///< that its clock has ever shown
         store_options options;
         timestamp accepted;
         std::optional<store> open;
@@ -178,8 +187,35 @@ class world {
     // workload.cpp: transactions
     operation draw_operation(random_source& draw);
     void apply(const transaction& tx, const operation& op);
+    void apply(replica& r, std::size_t b, const transaction& tx, operation op, transaction_record& record,
+               const std::vector<std::size_t>& members);
     void change_rights(replica& r, std::size_t b, const transaction& tx, operation op, transaction_record& record);
+    std::vector<std::size_t> joined_members(const share& s) const;
+    bool is_hindered(const replica& r, std::size_t b, errc code, bool was_member);
+    void note_committed(replica& r, std::size_t b, transaction_record record, bool is_on_disk);
     void commit(replica& r, std::size_t b);
+
+    // requests.cpp: requests of clients, and what they get for an answer
+    void set_up_requests();
+    bool make_request();
+    bool deliver_request();
+    result<std::string> run_program(replica& r, const client_request& q, transaction& tx, transaction_record& record,
+                                    const std::vector<std::size_t>& members);
+    void execute(replica& r, std::size_t number, const request_copy& copy);
+    bool is_late(const replica& r, const client_request& q) const;
+    void judge_refusal(replica& r, std::size_t number, errc code, bool is_known, bool is_altered);
+
+    // request_checks.cpp: what becomes of them
+    std::vector<std::size_t> remembered(const replica& r, std::size_t b) const;
+    std::uint64_t touched_by_request(std::size_t b, const transaction_record& t) const;
+    void note_fixed(replica& r, std::size_t b);
+    void check_fixed(const replica& r, std::size_t number) const;
+    void check_receipt(const receipt& found, std::size_t number, const cut& of) const;
+    void check_request(replica& r, std::size_t number);
+    void check_unconfirmed(const replica& r, std::size_t b);
+    void check_outcomes(std::size_t b);
+    bool is_whole(std::size_t b) const;
+    void check_forgetting(bool is_generous, std::size_t most_rounds);
 
     // processes.cpp: replicas that end and begin
     void start(replica& r);
@@ -267,6 +303,9 @@ class world {
     std::array<std::vector<std::pair<std::string, hash128>>, most_buckets>
         digests_;  // live state and its digest
     std::array<std::array<client, 3>, most_buckets> clients_;
+    std::vector<client_request> requests_;  // by number
+    std::array<std::int64_t, 3> requesters_{};  // by how much their clocks are ahead
+    std::chrono::milliseconds request_window_{0};  // 0: nobody makes any
     std::size_t buckets_ = 1;
     std::size_t largest_transaction_ = 3;
     bool uses_generous_sessions_ = false;

@@ -56,8 +56,9 @@ void world::note_cut(replica& r, std::size_t b) {
     check_cut(r, b, before, s.floor);
 }
 
-/// It has just looked after its duties, and nothing has changed since: no record is left that every member is known to have.
-void world::check_all_cut(const replica& r, std::size_t b) {
+/// It has just looked after its duties, and nothing has changed since: no record is left that every member is known to have, but
+/// for the executions of requests that were remembered before.
+void world::check_all_cut(const replica& r, std::size_t b, const std::vector<std::size_t>& open) {
     const auto& s = r.shares[b];
     if (!s.handle || r.options.log_retain_bytes > 0) return;
     const auto roster = s.handle->state()->roster();
@@ -74,8 +75,8 @@ void world::check_all_cut(const replica& r, std::size_t b) {
         for (std::size_t o = 0; o < held.size(); ++o) held[o] = std::min(held[o], known[o]);
     }
     if (members < 2) return;
-    // What may yet come to count, or cease to, is kept.
-    for (const auto number : remembered(r, b)) {
+    // What might yet come to count, or cease to, is kept.
+    for (const auto number : open) {
         for (const auto* t : histories_[b].executions_of(number, s.has)) held[t->origin] = std::min(held[t->origin], t->sequence - 1);
     }
     ++checks_;

@@ -299,8 +299,8 @@ void count_conflicts(const history& h, coverage& counts) {
 }
 
 std::string describe(field_type type, const field_value& v) {
+    if (type == field_type::counter && (v.exists || v.sum != 0)) return std::to_string(v.sum);
     if (!v.exists) return "nothing";
-    if (type == field_type::counter) return std::to_string(v.sum);
     if (type == field_type::bounded_counter) {
         auto text = std::to_string(v.sum) + " above " + std::to_string(v.bound) + ", rights";
         for (const auto rights : v.rights) text += ' ' + std::to_string(rights);

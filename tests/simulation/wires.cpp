@@ -309,8 +309,10 @@ void world::break_up(connection& c, bool some_arrives) {
 void world::sync(replica& r) {
     std::array<cut, most_buckets> before{};
     std::array<bool, most_buckets> had_duties{};
+    std::array<std::vector<std::size_t>, most_buckets> open;
     for (std::size_t b = 0; b < buckets_; ++b) {
         before[b] = r.shares[b].has;
+        open[b] = remembered(r, b);
         had_duties[b] = r.shares[b].handle && r.shares[b].handle->state()->has_duties();
     }
     const auto done = r.open->sync();
@@ -326,7 +328,7 @@ void world::sync(replica& r) {
         cut called{};
         for (const auto& entry : s.handle->durable_progress()) called[index_of(entry.origin)] = entry.sequence;
         if (!covers(called, before[b])) violate("after a sync something is not called durable");
-        if (had_duties[b] && !s.handle->state()->has_duties() && !r.storage->is_full()) check_all_cut(r, b);
+        if (had_duties[b] && !s.handle->state()->has_duties() && !r.storage->is_full()) check_all_cut(r, b, open[b]);
     }
     wake(r);
 }

@@ -215,6 +215,16 @@ bool world::is_hindered(const replica& r, std::size_t b, errc code, bool was_mem
     return true;
 }
 
+void world::trace_operations(const transaction_record& t) const {
+    for (const auto& op : t.operations) {
+        if (!options_.is_traced) return;
+        const auto target = static_cast<std::size_t>(op.target);
+        std::printf("%21s%d %s %lld %s\n", "", static_cast<int>(op.what),
+                    (op.what == action::clear ? fields_.describe(op.target) : fields_.describe(fields_.leaves[target])).c_str(),
+                    static_cast<long long>(op.amount), op.value.substr(0, 12).c_str());
+    }
+}
+
 void world::note_committed(replica& r, std::size_t b, transaction_record record, bool is_on_disk) {
     auto& s = r.shares[b];
     counts_.count(covered::commits);
@@ -285,17 +295,8 @@ void world::commit(replica& r, std::size_t b) {
                      {"disk", wait_for == durability::disk},
                      {"ok", done.has_value()},
                      {"dead", is_dead}});
-    if (options_.is_traced) {
-        for (const auto& op : record.operations) {
-            std::printf("%21s%s %s %lld %s\n", "", std::to_string(static_cast<int>(op.what)).c_str(),
-                        (op.what == action::clear
-                             ? fields_.describe(op.target)
-                             : fields_.describe(fields_.leaves[static_cast<std::size_t>(op.target)]))
-                            .c_str(),
-                        static_cast<long long>(op.amount), op.value.substr(0, 12).c_str());
-        }
-        if (!done) std::printf("%21s%s\n", "", done.error().message.c_str());
-    }
+    trace_operations(record);
+    if (options_.is_traced && !done) std::printf("%21s%s\n", "", done.error().message.c_str());
     if (is_dead) {
         s.may_have[r.index] = record.sequence;
         r.unconfirmed = std::pair(b, std::move(record));

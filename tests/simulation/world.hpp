@@ -192,6 +192,7 @@ class world {
     void change_rights(replica& r, std::size_t b, const transaction& tx, operation op, transaction_record& record);
     std::vector<std::size_t> joined_members(const share& s) const;
     bool is_hindered(const replica& r, std::size_t b, errc code, bool was_member);
+    void trace_operations(const transaction_record& t) const;
     void note_committed(replica& r, std::size_t b, transaction_record record, bool is_on_disk);
     void commit(replica& r, std::size_t b);
 
@@ -212,6 +213,7 @@ class world {
     void check_fixed(const replica& r, std::size_t number) const;
     void check_receipt(const receipt& found, std::size_t number, const cut& of) const;
     void check_request(replica& r, std::size_t number);
+    bool is_unconfirmed(const replica& r, std::size_t number) const;
     void check_unconfirmed(const replica& r, std::size_t b);
     void check_outcomes(std::size_t b);
     bool is_whole(std::size_t b) const;
@@ -275,7 +277,7 @@ class world {
     cut read_floor(const replica& r, std::size_t b) const;
     void check_cut(const replica& r, std::size_t b, const cut& before, const cut& floor);
     void note_cut(replica& r, std::size_t b);
-    void check_all_cut(const replica& r, std::size_t b);
+    void check_all_cut(const replica& r, std::size_t b, const std::vector<std::size_t>& open);
     void check_duty(const replica& r, std::size_t b, std::uint64_t sequence);
     bool is_behind_cut(const connection& c) const;
     void check_neighbours();

@@ -103,6 +103,7 @@ std::optional<executed> decode_execution(std::string_view payload, origin own, s
     x.changed.removals = in.removals();
     std::string_view key;
     for (delta change; in.next(key, change);) {
+        change.removes = std::ranges::binary_search(x.request.removals, in.place());
         x.changed.rows.push_back({std::string(key), std::move(change)});
         x.places.push_back(in.place());
     }

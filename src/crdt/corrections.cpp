@@ -86,12 +86,6 @@ const escrow_row::generation* find_generation(const escrow_row& r, const dot& bi
     return it != r.generations.end() && it->birth == birth ? &*it : nullptr;
 }
 
-std::int64_t gain(const tally& t) {
-    std::int64_t rights = 0;
-    if (__builtin_sub_overflow(t.value, t.bound, &rights)) return 0;
-    return std::max<std::int64_t>(rights, 0);
-}
-
 /// What a group takes off, and locks.
 struct weight {
     struct load {
@@ -134,7 +128,7 @@ weight weigh(const escrow_row& r, const row_group& g, const std::vector<dot>& de
     for (const auto& p : g.parts) {
         for (const auto& t : p.tallies) {
             if (counts(g, p) && !is_gone) {
-                if (gain(t) > 0) w.at[{t.birth, p.id.writer}].locked += gain(t);
+                if (t.gain > 0) w.at[{t.birth, p.id.writer}].locked += t.gain;
             } else {
                 w.take_off(t.birth, p.id, {is_seen(p, t) ? 0U : t.uses, t.value, t.bound});
             }
@@ -154,7 +148,7 @@ void put(std::vector<correction>& all, const weight& w, int sign) {
 bool is_doubled(const row_group& g) { return g.parts.size() > 1 || g.content == nullptr; }
 
 bool locks(const row_group& g) {
-    return std::ranges::any_of(g.parts, [](const part& p) { return std::ranges::any_of(p.tallies, [](const tally& t) { return gain(t) > 0; }); });
+    return std::ranges::any_of(g.parts, [](const part& p) { return std::ranges::any_of(p.tallies, [](const tally& t) { return t.gain > 0; }); });
 }
 
 /// Remembers where to look for its executions.
@@ -208,17 +202,14 @@ bool set_removal(std::vector<Removal>& all, const row_group& g, std::optional<Re
 }
 
 std::optional<counter_row::removal> removal_by(const row_group& g, const counter_row*) {
-    if (g.content == nullptr || std::get<counter_row>(g.content->change.change).resets.empty()) return std::nullopt;
+    if (g.content == nullptr || !g.content->change.removes) return std::nullopt;
     counter_row::removal removal{g.content->id, {}};
     for (const auto& p : g.parts) join_newest(removal.resets, std::get<counter_row>(p.change.change).resets);
     return removal;
 }
 
 std::optional<escrow_row::removal> removal_by(const row_group& g, const escrow_row*) {
-    const auto removes = [](const part& p) {
-        return std::ranges::any_of(std::get<escrow_row>(p.change.change).generations, [](const auto& gen) { return !gen.removed.empty(); });
-    };
-    if (g.content == nullptr || !removes(*g.content)) return std::nullopt;
+    if (g.content == nullptr || !g.content->change.removes) return std::nullopt;
     escrow_row::removal removal{g.content->id, {}};
     for (const auto& p : g.parts) {
         for (const auto& gen : std::get<escrow_row>(p.change.change).generations) {
@@ -420,13 +411,20 @@ bool is_in_doubt(const row& r) {
     return std::visit([](const auto& alternative) { return !alternative.doubt.empty(); }, r);
 }
 
+void preview(row& r, const delta& change, origin me) {
+    join(r, change, {});
+    if (change.gained.empty()) return;
+    auto& corrections = std::get<escrow_row>(r).doubt.edit().corrections;
+    for (const auto& [birth, rights] : change.gained) make_correction(corrections, {birth, me}).locked += rights;
+}
+
 std::vector<tally> tallies_of(const row& before, const delta& change, const dot& me, std::uint32_t place) {
     std::vector<tally> found;
     if (const auto* c = std::get_if<counter_row>(&change.change); c != nullptr && !c->totals.empty()) {
         const auto& next = c->totals.front();
         const auto* old = find_writer(std::get<counter_row>(before).totals, me.writer);
         const bool goes_on = old != nullptr && old->start == next.start;
-        found.push_back({place, {}, 1, next.sum - (goes_on ? old->sum : 0), 0});
+        found.push_back({place, {}, 1, next.sum - (goes_on ? old->sum : 0), 0, 0});
     }
     if (const auto* e = std::get_if<escrow_row>(&change.change)) {
         for (const auto& g : e->generations) {
@@ -436,7 +434,8 @@ std::vector<tally> tallies_of(const row& before, const delta& change, const dot&
             const auto* old = known == nullptr ? nullptr : known->find(me.writer);
             const escrow_row::account none;
             if (old == nullptr) old = &none;
-            const tally t{place, g.birth, mine->uses - old->uses, mine->value - old->value, mine->bound - old->bound};
+            tally t{place, g.birth, mine->uses - old->uses, mine->value - old->value, mine->bound - old->bound, 0};
+            for (const auto& [birth, rights] : change.gained) t.gain += birth == g.birth ? rights : 0;
             if (t.uses != 0) found.push_back(t);
         }
     }

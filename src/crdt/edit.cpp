@@ -21,11 +21,19 @@ const escrow_row::generation* first_live(const escrow_row& r) {
     return it == r.generations.end() ? nullptr : &*it;
 }
 
+/// Whatever executions of requests may still come to count.
+bool is_removed_for_good(const escrow_row::generation& g) {
+    return std::ranges::all_of(g.accounts, [&](const escrow_row::account& a) {
+        const auto* seen = find_writer(g.removed, a.writer);
+        return a.uses <= (seen == nullptr ? 0 : seen->uses);
+    });
+}
+
 }  // namespace
 
 row edit::now() const {
     auto now = before_;
-    join(now, change_, {});
+    preview(now, change_, execution_by_.value_or(origin{}));
     return now;
 }
 
@@ -35,16 +43,16 @@ bool edit::add(const dot& me, std::int64_t amount, std::uint64_t forgotten) {
     const auto* current = find_writer(mine.totals, me.writer);
     const auto* old = find_writer(before.totals, me.writer);
     const bool is_reset = find_writer(mine.resets, me.writer) != nullptr;
-    counter_row::total next{me.writer, is_request_ ? 1U : 0U, me.sequence - 1, me.sequence, 0};
+    counter_row::total next{me.writer, execution_by_ ? 1U : 0U, me.sequence - 1, me.sequence, 0};
     if (current != nullptr) {
         next = *current;
-    } else if (old != nullptr && taken(before, *old) && (!is_reset || is_request_)) {
+    } else if (old != nullptr && taken(before, *old) && (!is_reset || execution_by_)) {
         // A request's reset is no end for good, so it is no beginning either.
         next.start = old->start;
         next.sum = old->sum;
         if (old->adds > 0) {
             next.adds = old->adds + 1;
-        } else if (is_request_) {
+        } else if (execution_by_) {
             const auto* reset = find_writer(before.resets, me.writer);
             next.adds = reset != nullptr && reset->sequence > old->start ? 3 : 2;
         }
@@ -59,6 +67,7 @@ bool edit::add(const dot& me, std::int64_t amount, std::uint64_t forgotten) {
 }
 
 void edit::reset() {
+    change_.removes = true;
     auto& mine = as<counter_row>(change_.change);
     const auto& before = as<counter_row>(before_);
     mine = {};
@@ -132,6 +141,9 @@ bool edit::credit(const dot& me, std::int64_t value, std::int64_t bound) {
     mine.value = next.value;
     mine.bound = next.bound;
     touch(mine, me);
+    if (const auto gain = std::max<std::int64_t>(value, 0) - std::min<std::int64_t>(bound, 0); execution_by_ && gain > 0) {
+        change_.gained.emplace_back(live == nullptr ? me : live->birth, gain);
+    }
     return true;
 }
 
@@ -208,6 +220,7 @@ void edit::want(const dot& me, std::int64_t rights) {
 
 void edit::clear(const version_vector& covered) {
     if (kind_of(before_) == row_kind::counter) return reset();
+    change_.removes = true;
     if (kind_of(before_) == row_kind::escrow) {
         // What others had to do with the rights stays on record with them: removed, not undone.
         auto& mine = as<escrow_row>(change_.change).generations;
@@ -216,7 +229,7 @@ void edit::clear(const version_vector& covered) {
         const auto seen = now();
         const auto& all = std::get<escrow_row>(seen);
         for (const auto& g : all.generations) {
-            if (!is_live(all, g)) continue;
+            if (is_removed_for_good(g)) continue;
             auto it = std::ranges::lower_bound(mine, g.birth, {}, &escrow_row::generation::birth);
             if (it == mine.end() || it->birth != g.birth) it = mine.insert(it, escrow_row::generation{g.birth, {}, {}});
             it->removed.clear();

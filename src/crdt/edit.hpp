@@ -18,7 +18,7 @@ class edit {
     edit(row before, delta so_far) : before_(std::move(before)), change_(std::move(so_far)) {}
 
     /// The transaction is an execution of a request, so that nothing of it is certain yet.
-    void belong_to_request() { is_request_ = true; }
+    void belong_to_request(origin me) { execution_by_ = me; }
 
     /// The row with the transaction's changes.
     row now() const;
@@ -70,7 +70,7 @@ class edit {
 
     row before_;
     delta change_;
-    bool is_request_ = false;
+    std::optional<origin> execution_by_;
 };
 
 /// The sum over the origins; nothing where it leaves int64.

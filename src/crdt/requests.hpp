@@ -18,11 +18,12 @@ struct tally {
     std::uint32_t uses = 0;
     std::int64_t value = 0;
     std::int64_t bound = 0;
+    std::int64_t gain = 0;  ///< rights that it brought
 
     bool operator==(const tally&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(row, birth, uses, value, bound);
+        archive(row, birth, uses, value, bound, gain);
     }
 };
 
@@ -35,12 +36,13 @@ struct execution {
     hash128 content{};
     std::optional<dot> confirms;
     std::string result;
-    std::vector<tally> tallies;  ///< sorted by (row, birth)
+    std::vector<tally> tallies{};  ///< sorted by (row, birth)
+    std::vector<std::uint32_t> removals{};  ///< sorted: the places of rows that it was asked to remove; seldom any
 
     bool operator==(const execution&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(identity, issued, role, outcome, content, confirms, result, tallies);
+        archive(identity, issued, role, outcome, content, confirms, result, tallies, removals);
     }
 };
 
@@ -141,6 +143,8 @@ version_vector seen_in(const entries_row& r);
 version_vector seen_in(const dots_row& r);
 version_vector seen_in(const removals_row& r);
 
+/// The row as the transaction `me` sees it after its change.
+void preview(row& r, const delta& change, origin me);
 /// What the transaction `me` adds to running totals by `change`, over `before`.
 std::vector<tally> tallies_of(const row& before, const delta& change, const dot& me, std::uint32_t row);
 

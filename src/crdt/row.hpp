@@ -323,6 +323,12 @@ struct delta {
     version_vector covers;
     /// Is joined.
     row change;
+    /// It was asked to remove what there is, whether or not it saw anything. Known where the transaction runs; records of
+    /// executions keep it apart.
+    bool removes = false;
+    /// Rights that it has brought a bounded counter's generations, where it is an execution: they are not its own yet. Known
+    /// where it runs, as tallies elsewhere.
+    std::vector<std::pair<dot, std::int64_t>> gained{};
 
     /// Does nothing.
     bool empty() const;

@@ -255,14 +255,12 @@ void bucket_state::perform_duties() {
             members_.note(store_.self().id, to_vector(durable_));
         }
         members_.advance(have_);
+        const auto fence = due_fence();
         if (!check_member()) return crdt::changes{};
         auto rights = move_rights(me);
         if (!rights) return fail(rights.error());
         auto members = duties_of_a_member();
-        if (const auto fence = due_fence(); fence > 0) {
-            auto& self = members.members[store_.self().id];
-            self.fence = fence;
-        }
+        if (fence > 0) members.members[store_.self().id].fence = fence;
         return crdt::changes{{}, std::move(*rights), std::move(members)};
     });
     if (check_usable() && forget_requests() && cut_log()) (void)prune();

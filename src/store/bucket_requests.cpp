@@ -92,6 +92,11 @@ result<receipt> bucket_state::execute(const request& r, const hash128& identity,
         auto tallies = access.tallies();
         if (!tallies) return fail(tallies.error());
         what.request.tallies = std::move(*tallies);
+        std::uint32_t place = 0;
+        for (const auto& [path, change] : access.rows()) {
+            if (change.removes) what.request.removals.push_back(place);
+            ++place;
+        }
         payload = access.encode(mentioned, &what.request);
         what.changed.removals = access.removals();
         for (const auto& [path, change] : access.rows()) {
@@ -133,7 +138,10 @@ result<receipt> bucket_state::repeat(const request& r, const hash128& identity, 
     }
     auto answer = receipt_of(known);
     const bool is_confirmed = std::ranges::any_of(known.executions, [](const auto& x) { return x.role == request_role::primary; });
-    if (!answer || r.role != request_role::primary || is_confirmed || !check_member()) return answer;
+    const auto* self = members_.roster().find(store_.self().id);
+    // Below its fence there is no execution any more, of no kind: others may have forgotten the request.
+    const bool may_execute = check_member() && known.issued >= self->fence;
+    if (!answer || r.role != request_role::primary || is_confirmed || !may_execute) return answer;
     // The client is told what the mirror's execution did: so that is what has to stand.
     if (auto room = make_room(); !room) return fail(room.error());
     const auto last = tail_of(store_.self().number);
@@ -247,11 +255,9 @@ result<crdt::row_group> bucket_state::group_on(std::string_view path, const load
             const auto row = rows_.peek(path);
             if (!row) return fail(row.error());
             if (!*row) continue;
-            const auto taken = crdt::removal_in(**row, removal.covered);
-            if (taken.empty()) continue;
             if (!found) found = {x->id, {{}, crdt::bottom(crdt::kind_of(**row))}, {}};
-            found->change.covers.join(taken.covers);
-            crdt::join(found->change.change, {{}, taken.change}, {});
+            found->change.covers.join(crdt::removal_in(**row, removal.covered).covers);
+            found->change.removes = true;
         }
         if (found) group.parts.push_back(std::move(*found));
     }

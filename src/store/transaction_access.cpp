@@ -70,7 +70,7 @@ result<crdt::row> transaction_access::checked(std::string_view path, crdt::row_k
 
 result<crdt::row> transaction_access::now(std::string_view path, const crdt::delta& change) const {
     auto row = before(path, crdt::kind_of(change.change));
-    if (row) crdt::join(*row, change, {});
+    if (row) crdt::preview(*row, change, me_.writer);
     return row;
 }
 
@@ -87,7 +87,7 @@ result<void> transaction_access::change(std::string_view path, crdt::row_kind ki
     auto row = checked(path, kind, row_table::decode(**kept));
     if (!row) return fail(row.error());
     auto e = it == edits_.end() ? crdt::edit(std::move(*row)) : crdt::edit(std::move(*row), std::move(it->second));
-    if (is_request_) e.belong_to_request();
+    if (is_request_) e.belong_to_request(me_.writer);
     auto applied = apply(e);
     if (it == edits_.end()) it = edits_.try_emplace(std::string(path)).first;
     it->second = e.take_change();
@@ -113,7 +113,8 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
     bool seen = false;
     std::vector<std::pair<std::string, crdt::row_kind>> counters;
     auto scanned = scan(prefix, {}, [&](std::string_view path, const crdt::row& row) {
-        if (!crdt::is_live(row)) return scan_step{};
+        // What a request has removed may come back, and then it has been seen here.
+        if (!crdt::is_live(row) && !crdt::is_in_doubt(row)) return scan_step{};
         seen = true;
         const auto kind = crdt::kind_of(row);
         if (kind == crdt::row_kind::counter || kind == crdt::row_kind::escrow) counters.emplace_back(path, kind);
@@ -144,7 +145,8 @@ result<void> transaction_access::scan(std::string_view prefix, std::string_view 
 }
 
 bool transaction_access::settle() {
-    std::erase_if(edits_, [](const auto& entry) { return entry.second.empty(); });
+    // Of a request it matters also where nothing was there to be removed: another execution may have removed something.
+    if (!is_request_) std::erase_if(edits_, [](const auto& entry) { return entry.second.empty(); });
     return !edits_.empty() || !removals_.empty();
 }
 

@@ -199,7 +199,8 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
         if (has_failed) violate("an execution succeeded that had to fail");
         if (is_altered) violate("a key was used for two requests");
         if (!is_known && !has_run) violate("an unknown request was answered");
-        if (is_forgotten || s.late.contains(number)) violate("request " + std::to_string(number) + " was too old, and is run");
+        if (is_forgotten || (s.late.contains(number) && !is_known))
+            violate("request " + std::to_string(number) + " was too old, and is run");
         if (is_ahead && !is_known) violate("a request from the future was run");
         if (has_run && !is_committed) violate("an execution left no trace");
         // Below its fence there is no further execution.
@@ -208,6 +209,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
     }
     if (is_committed) {
         if (q.is_fixed && !is_at_end) violate("there is one more execution of request " + std::to_string(number) + ", which was fixed");
+        if (s.late.contains(number)) violate("there is one more execution of request " + std::to_string(number) + " below the fence");
         if (!has_run) record.at = logged(r, b, record.sequence).at;
         counts_.count(!has_run                                                ? covered::requests_confirmed
                       : record.execution->outcome == request_outcome::refused ? covered::requests_refused

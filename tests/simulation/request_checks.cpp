@@ -205,6 +205,11 @@ void world::check_forgetting(bool is_generous, std::size_t most_rounds) {
         settle();
         for (std::size_t i = 0; i < links_.size(); ++i) connect(i, is_generous);
         run_to_rest(most_rounds);
+        // What each has on disk goes from one to the next.
+        for (std::size_t hop = 0; hop < replicas_.size(); ++hop) {
+            now_ += adverts_.count() + 1;
+            run_to_rest(most_rounds);
+        }
     }
     for (std::size_t b = 0; b < buckets_; ++b) {
         if (!is_whole(b)) continue;

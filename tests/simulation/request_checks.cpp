@@ -43,8 +43,8 @@ void world::note_fixed(replica& r, std::size_t b) {
         check_fixed(r, number);
     }
     if (const auto left = remembered(r, b).size(); left != count) {
-        violate("replica " + std::to_string(r.index) + " says that it remembers " + std::to_string(count) + " requests, and does " +
-                std::to_string(left));
+        violate("replica " + std::to_string(r.index) + " says that it remembers " + std::to_string(count) +
+                " requests, and does " + std::to_string(left));
     }
 }
 
@@ -60,8 +60,8 @@ void world::check_fixed(const replica& r, std::size_t number) const {
         for (const auto* t : h.executions_of(number, h.everything())) {
             // What a member does that is being retired counts in part.
             if (replicas_[t->origin]->shares[q.bucket].is_retired || m->shares[q.bucket].has[t->origin] >= t->sequence) continue;
-            violate(what + ", and replica " + std::to_string(m->index) + " has not heard of transaction " + std::to_string(t->sequence) +
-                    " of replica " + std::to_string(t->origin));
+            violate(what + ", and replica " + std::to_string(m->index) + " has not heard of transaction " +
+                    std::to_string(t->sequence) + " of replica " + std::to_string(t->origin));
         }
     }
 }
@@ -103,7 +103,7 @@ void world::check_request(replica& r, std::size_t number) {
         counts_.count(covered::executions_suppressed);
         counts = place;
     }
-    // Two primary copies may confirm two mirrors' executions: then the one that counts may bring back what the other had replaced.
+    // Two primary copies may confirm two mirrors' executions: then one may bring back what the other had replaced.
     if (suppressed.contains(place)) {
         if (!winner->execution->confirms)
             violate("an execution of request " + std::to_string(number) + " that did not count counts again");
@@ -177,7 +177,9 @@ void world::check_outcomes(std::size_t b) {
 /// All who hold it are its members, reach each other, and wait for nobody.
 bool world::is_whole(std::size_t b) const {
     if (is_anybody_retired() || has_anybody_left() || limits_logs_ || holders(b).size() != 1) return false;
-    return std::ranges::all_of(replicas_, [&](const auto& r) { return !r->shares[b].handle || r->shares[b].handle->is_member(); });
+    return std::ranges::all_of(replicas_, [&](const auto& r) {
+        return !r->shares[b].handle || r->shares[b].handle->is_member();
+    });
 }
 
 /// When all have talked to each other for longer than the window, no request is remembered, and the state is as it was.

@@ -1,4 +1,4 @@
-// What executions of requests do to a field, written down as docs/requests.md has it: which of them counts, and who has seen whom.
+// What executions of requests do to a field, as docs/requests.md has it: which of them counts, and who has seen whom.
 #pragma once
 
 #include <boost/container/small_vector.hpp>

@@ -182,7 +182,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
 
     const auto now = s.handle->progress();
     const auto mine = std::ranges::find(now, *r.id, &progress_entry::origin);
-    // Waiting for the disk, a replica may have written on its own account after that, or instead where there was nothing to record.
+    // While it waited for the disk the replica may have written on its own account, too.
     const bool is_recorded = has_run || (may_confirm && !is_unconfirmed(r, number));
     const bool is_committed = is_recorded && mine != now.end() && mine->sequence >= record.sequence;
     const bool is_at_end = s.is_retired || s.has_left;  // nobody has to wait for it any more
@@ -208,8 +208,9 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
         if (done->is_repeat != is_known) violate("an answer says wrongly whether it is a repeat");
     }
     if (is_committed) {
-        if (q.is_fixed && !is_at_end) violate("there is one more execution of request " + std::to_string(number) + ", which was fixed");
-        if (s.late.contains(number)) violate("there is one more execution of request " + std::to_string(number) + " below the fence");
+        const auto one_more = "there is one more execution of request " + std::to_string(number);
+        if (q.is_fixed && !is_at_end) violate(one_more + ", which was fixed");
+        if (s.late.contains(number)) violate(one_more + ", which is too old here");
         if (!has_run) record.at = logged(r, b, record.sequence).at;
         counts_.count(!has_run                                                ? covered::requests_confirmed
                       : record.execution->outcome == request_outcome::refused ? covered::requests_refused

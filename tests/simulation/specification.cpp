@@ -93,7 +93,9 @@ std::vector<const group*> shown_of(field_type type, const std::vector<const grou
 /// Remove-wins: an insertion counts while it has seen every removal of the element itself. One that removes and then inserts
 /// has seen its own removal.
 bool has_seen_all_removals(const group& g, const std::vector<group>& all) {
-    return std::ranges::all_of(all, [&](const group& r) { return &r == &g || !r.removes() || has_seen(g, writes, r, removes); });
+    return std::ranges::all_of(all, [&](const group& r) {
+        return &r == &g || !r.removes() || has_seen(g, writes, r, removes);
+    });
 }
 
 /// Whose write is shown, or counts.
@@ -119,8 +121,8 @@ shown_entry entry_of(const group& g) {
     return {by.at, by.origin, by.sequence, g.does()->write->value};
 }
 
-field_value evaluate_escrow(const history& h, std::size_t leaf, const cut& of, const heirs& who, const transaction_record* pending,
-                            const fixed_requests& fixed) {
+field_value evaluate_escrow(const history& h, std::size_t leaf, const cut& of, const heirs& who,
+                            const transaction_record* pending, const fixed_requests& fixed) {
     field_value value;
     for (const auto& g : escrow_generations(h, leaf, of, pending, fixed)) {
         if (!g.is_live) continue;
@@ -211,7 +213,10 @@ std::string live_state(const history& h, const cut& of) {
             }
         } else {
             std::map<std::pair<std::size_t, std::uint64_t>, std::string> dots;
-            for (const auto* g : standing) dots[{g->does()->by->origin, g->does()->by->sequence}] = g->does()->write->value;
+            for (const auto* g : standing) {
+                const auto e = entry_of(*g);
+                dots[{e.origin, e.sequence}] = e.value;
+            }
             for (const auto& [dot, value] : dots) {
                 text += std::to_string(dot.first) + '.' + std::to_string(dot.second) + ':' + value + ',';
             }

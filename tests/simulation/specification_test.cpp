@@ -24,7 +24,9 @@ class story {
   public:
     explicit story(field_type type) : fields_(one_field(type)), history_(fields_) {}
 
-    birth_dot commit(std::size_t replica, std::vector<operation> operations) { return append(replica, std::move(operations), {}); }
+    birth_dot commit(std::size_t replica, std::vector<operation> operations) {
+        return append(replica, std::move(operations), {});
+    }
     birth_dot run(std::size_t request, std::size_t replica, request_role role, std::vector<operation> operations) {
         return append(replica, std::move(operations), request_execution{request, role});
     }
@@ -62,8 +64,7 @@ class story {
   private:
     birth_dot append(std::size_t replica, std::vector<operation> operations, std::optional<request_execution> execution) {
         const auto sequence = has_[replica][replica] + 1;
-        transaction_record t{replica, sequence, timestamp{++time_}, has_[replica], std::move(operations), {}, std::move(execution)};
-        history_.append(std::move(t));
+        history_.append({replica, sequence, timestamp{++time_}, has_[replica], std::move(operations), {}, std::move(execution)});
         has_[replica][replica] = sequence;
         return {replica, sequence};
     }
@@ -81,7 +82,9 @@ operation remove() { return {action::remove, 0}; }
 operation clear() { return {action::clear, 0}; }
 operation add(std::int64_t amount) { return {action::add, 0, amount}; }
 operation reset() { return {action::reset, 0}; }
-operation rights(action what, birth_dot of, std::int64_t amount, std::size_t to = 0) { return {what, 0, amount, {}, to, {{of, amount}}}; }
+operation rights(action what, birth_dot of, std::int64_t amount, std::size_t to = 0) {
+    return {what, 0, amount, {}, to, {{of, amount}}};
+}
 
 using strings = std::vector<std::string>;
 

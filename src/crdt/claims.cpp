@@ -169,9 +169,9 @@ bool has_seen_removals(const removals_row::add& a, const removals_row& r) {
 
 void entangle(const claim& c, open_requests& open) {
     for (const auto* all : {&c.writes, &c.removals}) {
-        for (const auto& d : *all) open.entangled.insert(d);
+        for (const auto& d : *all) open.entangle(d);
     }
-    open.entangled.insert(c.id);
+    open.entangle(c.id);
 }
 
 template <class Row>
@@ -193,7 +193,7 @@ void take_away_from(Row& r, const version_vector& covers, open_requests* open) {
         auto& c = make_claim(r.doubt.edit(), id);
         c.writes = {id};
         c.is_gone = true;
-        open->entangled.insert(id);
+        open->entangle(id);
     }
     items.erase(std::remove_if(items.begin(), items.end(), goes), items.end());
 }
@@ -262,7 +262,7 @@ void regroup_row(Row& r, const row_group& after, open_requests& open) {
             const auto* c = find_claim(all, id);
             const bool concerns = !next.removals.empty() || node{id, c}.is_in(next.covers);
             if (!concerns || id == next.id) continue;
-            open.entangled.insert(id);
+            open.entangle(id);
             if (c != nullptr) entangle(*c, open);
         }
         make_claim(all, next.id) = next;
@@ -270,7 +270,7 @@ void regroup_row(Row& r, const row_group& after, open_requests& open) {
     if constexpr (std::same_as<Row, removals_row>) {
         // Those that it has not seen are kept with what has not been seen.
         for (const auto& a : r.adds) {
-            if (!has_seen_removals(a, r)) open.entangled.insert(a.id);
+            if (!has_seen_removals(a, r)) open.entangle(a.id);
         }
     }
 }
@@ -431,7 +431,7 @@ void drop_unseeing(removals_row& r, open_requests* open) {
         if (a.seen.covers(r.removals)) return false;
         const auto* c = find_claim(r.doubt.get(), a.id);
         if (open == nullptr || !is_open(node{a.id, c}, *open)) return true;
-        open->entangled.insert(a.id);
+        open->entangle(a.id);
         return false;
     };
     r.adds.erase(std::remove_if(r.adds.begin(), r.adds.end(), goes), r.adds.end());

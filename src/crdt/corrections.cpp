@@ -255,7 +255,7 @@ void regroup_counter(Row& r, const row_group* before, const row_group& after, co
     }
     tidy(corrections);
     if (is_new_removal || is_doubled(after) || (std::same_as<Row, escrow_row> && locks(after))) {
-        for (const auto& p : after.parts) open.entangled.insert(p.id);
+        for (const auto& p : after.parts) open.entangle(p.id);
     }
     if (r.doubt.empty()) r.doubt.clear();
 }
@@ -315,38 +315,45 @@ void settle_weight(std::vector<correction>& all, const weight& w) {
     }
 }
 
-bool waits(const row_group& group, const auto& removals) {
-    return std::ranges::any_of(removals, [&](const auto& r) { return std::ranges::find(group.parts, r.id, &part::id) == group.parts.end(); });
+bool fix_removals_in(counter_row& r, const row_group& group) {
+    const auto all = r.doubt.get().removals;
+    for (const auto& removal : all) {
+        if (std::ranges::find(group.parts, removal.id, &part::id) == group.parts.end()) continue;
+        join_newest(r.resets, removal.resets);
+        return set_removal<counter_row::removal>(r.doubt.edit().removals, group, std::nullopt);
+    }
+    return false;
 }
 
-bool fix_counter(counter_row& r, const row_group& group, open_requests& open) {
-    auto& doubt = r.doubt.edit();
-    if (is_doubled(group) && waits(group, doubt.removals)) return false;
-    if (auto removal = removal_by(group, &r)) {
-        join_newest(r.resets, removal->resets);
-        set_removal<counter_row::removal>(doubt.removals, group, std::nullopt);
-        open.is_recount_due = true;
+bool fix_removals_in(escrow_row& r, const row_group& group) {
+    const auto all = r.doubt.get().removals;
+    for (const auto& removal : all) {
+        if (std::ranges::find(group.parts, removal.id, &part::id) == group.parts.end()) continue;
+        for (const auto& p : removal.parts) {
+            const auto g = std::ranges::find(r.generations, p.birth, &escrow_row::generation::birth);
+            if (g != r.generations.end()) join_newest(g->removed, p.removed);
+        }
+        return set_removal<escrow_row::removal>(r.doubt.edit().removals, group, std::nullopt);
     }
-    if (is_doubled(group)) settle_weight(doubt.corrections, weigh(r, group));
+    return false;
+}
+
+bool fix_counter(counter_row& r, const row_group& group) {
+    if (!is_doubled(group)) return true;
+    auto& doubt = r.doubt.edit();
+    if (!doubt.removals.empty()) return false;
+    settle_weight(doubt.corrections, weigh(r, group));
     tidy(doubt.corrections);
     if (r.doubt.empty()) r.doubt.clear();
     return true;
 }
 
-bool fix_escrow(escrow_row& r, const row_group& group, open_requests& open) {
+bool fix_escrow(escrow_row& r, const row_group& group) {
     auto& doubt = r.doubt.edit();
-    if (waits(group, doubt.removals)) return false;
+    if (!doubt.removals.empty()) return false;
     std::vector<dot> dead;
     for (const auto& g : r.generations) {
         if (!is_live(r, g)) dead.push_back(g.birth);
-    }
-    if (auto removal = removal_by(group, &r)) {
-        for (const auto& p : removal->parts) {
-            const auto g = std::ranges::find(r.generations, p.birth, &escrow_row::generation::birth);
-            if (g != r.generations.end()) join_newest(g->removed, p.removed);
-        }
-        set_removal<escrow_row::removal>(doubt.removals, group, std::nullopt);
-        open.is_recount_due = true;
     }
     settle_weight(doubt.corrections, weigh(r, group, dead));
     tidy(doubt.corrections);
@@ -457,9 +464,18 @@ void recount(row& r, const std::vector<row_group>& groups) {
     if (auto* e = std::get_if<escrow_row>(&r)) recount_row(*e, groups);
 }
 
+bool fix_removals(row& r, const row_group& group, open_requests& open) {
+    const bool is_changed = std::visit([&](auto& alternative) {
+        if constexpr (requires { fix_removals_in(alternative, group); }) return fix_removals_in(alternative, group);
+        return false;
+    }, r);
+    open.is_recount_due = open.is_recount_due || is_changed;
+    return is_changed;
+}
+
 bool fix(row& r, const row_group& group, const origin_table& origins, open_requests& open) {
-    if (auto* c = std::get_if<counter_row>(&r)) return fix_counter(*c, group, open);
-    if (auto* e = std::get_if<escrow_row>(&r)) return fix_escrow(*e, group, open);
+    if (auto* c = std::get_if<counter_row>(&r)) return fix_counter(*c, group);
+    if (auto* e = std::get_if<escrow_row>(&r)) return fix_escrow(*e, group);
     std::visit([&](auto& alternative) {
         if constexpr (requires { settle(alternative, origins, open); }) settle(alternative, origins, open);
     }, r);

@@ -84,6 +84,10 @@ struct open_requests {
     dot_set entangled;  ///< once they are fixed there is something to do in rows
     /// A removal has come, or gone: corrections have to be counted anew.
     bool is_recount_due = false;
+
+    void entangle(const dot& d) {
+        if (executions.contains(d)) entangled.insert(d);
+    }
 };
 
 /// Joins what the request does into the row: its first execution here, or after another one has come. `before` is the
@@ -93,7 +97,11 @@ void regroup(row& r, const row_group* before, const row_group& after, const vers
 /// Counts the corrections of a counter anew, from all requests that have executions in its stretches.
 void recount(row& r, const std::vector<row_group>& groups);
 
-/// The request is fixed: nothing of it can change any more, and `open` does not hold it any more. False, and nothing done, where it has to wait.
+/// The request is fixed: nothing of it can change any more. What it removes of a counter is removed for good. Whether there
+/// was anything.
+bool fix_removals(row& r, const row_group& group, open_requests& open);
+/// Then `open` does not hold it any more, and this is the last that is heard of it. False, and nothing done, where it has to
+/// wait for others' removals.
 bool fix(row& r, const row_group& group, const origin_table& origins, open_requests& open);
 /// Requests that may still change have to do with what it shows.
 bool is_in_doubt(const row& r);

@@ -434,7 +434,6 @@ result<void> bucket_state::forget_requests() {
         }
         if (forgotten == most_at_once) break;
     }
-    if (forgotten == 0) return {};
     lag_bytes_ += forgotten;
     return flush_locked();
 }
@@ -452,6 +451,16 @@ result<bool> bucket_state::forget(const hash128& identity, std::uint64_t before)
         if (!all) return fail(all.error());
         const auto paths = paths_of(*all);
         if (!paths) return fail(paths.error());
+        for (const auto& path : *paths) {
+            const auto group = group_on(path, *all);
+            if (!group) return fail(group.error());
+            if (group->parts.empty()) continue;
+            const auto removed = rows_.fix_removals(path, *group, open_);
+            if (!removed) return fail(removed.error());
+            if (*removed) lag_bytes_ += 1;  // so that it is written
+            has_duties_ = has_duties_ || *removed;  // others may have waited for it
+        }
+        if (auto counted = recount_rows(); !counted) return fail(counted.error());
         for (const auto& x : executions) open_.executions.erase(x.id);
         bool waits = false;
         result<void> failed;

@@ -115,6 +115,15 @@ result<void> row_table::recount(std::string_view path, const std::vector<crdt::r
     return change(path, crdt::row_kind::counter, [&](crdt::row& row) { crdt::recount(row, groups); });
 }
 
+result<bool> row_table::fix_removals(std::string_view path, const crdt::row_group& group, crdt::open_requests& open) {
+    auto row = peek(path);
+    if (!row) return fail(row.error());
+    if (!*row || !crdt::fix_removals(**row, group, open)) return false;
+    put(path, **row);
+    note_recount(path, open);
+    return true;
+}
+
 result<std::optional<crdt::row>> row_table::fixed(std::string_view path, const crdt::row_group& group, const origin_table& origins,
                                                   crdt::open_requests& open) {
     auto row = peek(path);

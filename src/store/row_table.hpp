@@ -66,6 +66,8 @@ class row_table {
     /// Rows whose corrections are to be counted anew since this was last asked.
     std::vector<std::string> take_recounts();
     void recount_later(std::string_view path) { recounts_.emplace_back(path); }
+    /// crdt::fix_removals().
+    result<bool> fix_removals(std::string_view path, const crdt::row_group& group, crdt::open_requests& open);
     /// The row after crdt::fix(); nothing where the request has to wait.
     result<std::optional<crdt::row>> fixed(std::string_view path, const crdt::row_group& group, const origin_table& origins,
                                            crdt::open_requests& open);

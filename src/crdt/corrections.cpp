@@ -115,22 +115,24 @@ weight weigh(const counter_row& r, const row_group& g) {
     return w;
 }
 
-/// `dead`: generations that have been removed.
-weight weigh(const escrow_row& r, const row_group& g, const std::vector<dot>& dead) {
+weight weigh(const escrow_row& r, const row_group& g) {
     weight w;
     const auto is_seen = [&](const part& p, const tally& t) {
         const auto* generation = find_generation(r, t.birth);
         return generation != nullptr && t.uses > 0 && p.id.sequence <= removed_of(r, *generation, p.id.writer).sequence;
     };
-    const bool is_gone = std::ranges::any_of(g.parts, [&](const part& p) {
-        return std::ranges::any_of(p.tallies, [&](const tally& t) { return std::ranges::find(dead, t.birth) != dead.end() && is_seen(p, t); });
+    // Whoever has seen one execution use the counter has seen the request use it.
+    const bool is_removed = std::ranges::any_of(g.parts, [&](const part& p) {
+        return std::ranges::any_of(p.tallies, [&](const tally& t) { return !t.is_undone && is_seen(p, t); });
     });
     for (const auto& p : g.parts) {
         for (const auto& t : p.tallies) {
-            if (counts(g, p) && !is_gone) {
-                if (t.gain > 0) w.at[{t.birth, p.id.writer}].locked += t.gain;
+            const auto uses = is_seen(p, t) ? 0U : t.uses;
+            if (!counts(g, p)) {
+                w.take_off(t.birth, p.id, {uses, t.value, t.bound});
             } else {
-                w.take_off(t.birth, p.id, {is_seen(p, t) ? 0U : t.uses, t.value, t.bound});
+                if (t.gain > 0) w.at[{t.birth, p.id.writer}].locked += t.gain;
+                if (is_removed && uses > 0) w.take_off(t.birth, p.id, {uses, 0, 0});
             }
         }
     }
@@ -157,7 +159,7 @@ void note(std::vector<correction>& all, const row_group& g) {
     if (!is_doubled(g) && !(std::same_as<Row, escrow_row> && locks(g))) return;
     for (const auto& p : g.parts) {
         for (const auto& t : p.tallies) {
-            auto& c = make_correction(all, {t.birth, p.id.writer});
+            auto& c = make_correction(all, {std::same_as<Row, counter_row> ? dot{} : t.birth, p.id.writer});
             c.first = c.first == 0 ? p.id.sequence : std::min(c.first, p.id.sequence);
             c.last = std::max(c.last, p.id.sequence);
         }
@@ -229,29 +231,19 @@ row totals_of(const row& change) {
     return totals;
 }
 
-bool has_removals(const counter_row& r) { return !r.resets.empty() || !r.doubt.get().removals.empty(); }
-bool has_removals(const escrow_row& r) {
-    return !r.doubt.get().removals.empty() || std::ranges::any_of(r.generations, [](const auto& g) { return !g.removed.empty(); });
-}
-
-weight weigh_quickly(const counter_row& r, const row_group& g) { return weigh(r, g); }
-weight weigh_quickly(const escrow_row& r, const row_group& g) { return weigh(r, g, {}); }
-
 template <class Row>
 void regroup_counter(Row& r, const row_group* before, const row_group& after, const version_vector& have, open_requests& open) {
     row joined = std::move(r);
-    for (const auto& p : after.parts) crdt::join(joined, {{}, totals_of(p.change.change)}, have);
+    for (const auto& p : after.parts) crdt::join(joined, {{}, totals_of(p.change.change)}, have, &open);
     r = std::move(std::get<Row>(joined));
     const bool is_new_removal = set_removal(r.doubt.edit().removals, after, removal_by(after, static_cast<const Row*>(nullptr)));
     auto& corrections = r.doubt.edit().corrections;
     note<Row>(corrections, after);
-    if (std::same_as<Row, escrow_row> && has_removals(r)) {
-        open.is_recount_due = true;
-    } else if (is_new_removal) {
+    if (is_new_removal) {
         open.is_recount_due = true;
     } else {
-        if (before != nullptr) put(corrections, weigh_quickly(r, *before), -1);
-        put(corrections, weigh_quickly(r, after), 1);
+        if (before != nullptr) put(corrections, weigh(r, *before), -1);
+        put(corrections, weigh(r, after), 1);
     }
     tidy(corrections);
     if (is_new_removal || is_doubled(after) || (std::same_as<Row, escrow_row> && locks(after))) {
@@ -285,23 +277,13 @@ void recount_row(counter_row& r, const std::vector<row_group>& groups) {
 }
 
 void recount_row(escrow_row& r, const std::vector<row_group>& groups) {
-    std::vector<dot> dead;
-    // Who is dead may make others dead, whose uses are executions of the same requests.
-    for (bool more = true; more;) {
-        auto& corrections = r.doubt.edit().corrections;
-        begin_recount(corrections);
-        for (const auto& g : groups) {
-            note<escrow_row>(corrections, g);
-            put(corrections, weigh(r, g, dead), 1);
-        }
-        more = false;
-        for (const auto& g : r.generations) {
-            if (is_live(r, g) || std::ranges::find(dead, g.birth) != dead.end()) continue;
-            dead.push_back(g.birth);
-            more = true;
-        }
+    auto& corrections = r.doubt.edit().corrections;
+    begin_recount(corrections);
+    for (const auto& g : groups) {
+        note<escrow_row>(corrections, g);
+        put(corrections, weigh(r, g), 1);
     }
-    tidy(r.doubt.edit().corrections);
+    tidy(corrections);
     if (r.doubt.empty()) r.doubt.clear();
 }
 
@@ -351,11 +333,7 @@ bool fix_counter(counter_row& r, const row_group& group) {
 bool fix_escrow(escrow_row& r, const row_group& group) {
     auto& doubt = r.doubt.edit();
     if (!doubt.removals.empty()) return false;
-    std::vector<dot> dead;
-    for (const auto& g : r.generations) {
-        if (!is_live(r, g)) dead.push_back(g.birth);
-    }
-    settle_weight(doubt.corrections, weigh(r, group, dead));
+    settle_weight(doubt.corrections, weigh(r, group));
     tidy(doubt.corrections);
     if (r.doubt.empty()) r.doubt.clear();
     return true;
@@ -371,13 +349,14 @@ std::optional<std::int64_t> counting(const counter_row& r, const counter_row::to
         if (gone.sequence >= total.sequence) return std::nullopt;
         sum -= static_cast<std::uint64_t>(gone.sum);
         // What came before the first addition of a request counts as one.
-        if (adds > 0) adds -= std::max<std::uint32_t>(gone.uses, 1);
+        if (adds > 0) adds -= std::min(adds, std::max<std::uint32_t>(gone.uses, 1));
     }
     if (const auto* c = find_correction(r.doubt.get().corrections, {}, total.writer)) {
-        sums off = c->open;
+        // What a transaction that is running has just removed has not been counted anew yet.
+        sums off = std::max(gone.sequence, total.start) < c->last ? c->open : sums{};
         if (std::max(gone.sequence, total.start) < c->fixed_upto) add(off, c->fixed, 1);
         sum -= static_cast<std::uint64_t>(off.value);
-        if (total.adds > 0) adds -= off.uses;
+        if (total.adds > 0) adds -= std::min(adds, off.uses);
     }
     if (total.adds > 0 && adds == 0) return std::nullopt;
     return static_cast<std::int64_t>(sum);
@@ -394,10 +373,10 @@ account_doubt doubt_of(const escrow_row& r, const dot& birth, origin writer) {
 bool is_live(const escrow_row& r, const escrow_row::generation& g) {
     return std::ranges::any_of(g.accounts, [&](const escrow_row::account& a) {
         const auto gone = removed_of(r, g, a.writer);
-        auto uses = a.uses - std::min(a.uses, gone.uses);
+        const auto uses = a.uses - std::min(a.uses, gone.uses);
         const auto* c = find_correction(r.doubt.get().corrections, g.birth, a.writer);
-        if (c != nullptr) uses -= c->open.uses + (gone.sequence < c->fixed_upto ? c->fixed.uses : 0);
-        return uses > 0;
+        if (c == nullptr) return uses > 0;
+        return uses > (gone.sequence < c->last ? c->open.uses : 0) + (gone.sequence < c->fixed_upto ? c->fixed.uses : 0);
     });
 }
 
@@ -431,7 +410,8 @@ std::vector<tally> tallies_of(const row& before, const delta& change, const dot&
         const auto& next = c->totals.front();
         const auto* old = find_writer(std::get<counter_row>(before).totals, me.writer);
         const bool goes_on = old != nullptr && old->start == next.start;
-        found.push_back({place, {}, 1, next.sum - (goes_on ? old->sum : 0), 0, 0});
+        // Its own replica costs no mention in the record.
+        found.push_back({place, {me.writer, 0}, 1, next.sum - (goes_on ? old->sum : 0), 0, 0, false});
     }
     if (const auto* e = std::get_if<escrow_row>(&change.change)) {
         for (const auto& g : e->generations) {
@@ -441,7 +421,9 @@ std::vector<tally> tallies_of(const row& before, const delta& change, const dot&
             const auto* old = known == nullptr ? nullptr : known->find(me.writer);
             const escrow_row::account none;
             if (old == nullptr) old = &none;
-            tally t{place, g.birth, mine->uses - old->uses, mine->value - old->value, mine->bound - old->bound, 0};
+            tally t{place, g.birth, mine->uses - old->uses, mine->value - old->value, mine->bound - old->bound, 0, false};
+            const auto* seen = find_writer(g.removed, me.writer);
+            t.is_undone = seen != nullptr && seen->sequence == me.sequence;
             for (const auto& [birth, rights] : change.gained) t.gain += birth == g.birth ? rights : 0;
             if (t.uses != 0) found.push_back(t);
         }

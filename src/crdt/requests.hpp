@@ -14,16 +14,17 @@ namespace anabranch::crdt {
 /// What a transaction added to running totals: they do not say it themselves.
 struct tally {
     std::uint32_t row = 0;  ///< its place among the transaction's rows
-    dot birth;              ///< of a bounded counter's generation
+    dot birth;              ///< of a bounded counter's generation; of a counter without meaning
     std::uint32_t uses = 0;
     std::int64_t value = 0;
     std::int64_t bound = 0;
     std::int64_t gain = 0;  ///< rights that it brought
+    bool is_undone = false;  ///< it removed the generation itself, afterwards
 
     bool operator==(const tally&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(row, birth, uses, value, bound, gain);
+        archive(row, birth, uses, value, bound, gain, is_undone);
     }
 };
 

@@ -51,9 +51,14 @@ const counter_row::reset* find_reset(const counter_row& r, origin writer) {
 
 void join_into(counter_row& state, const delta& d, const version_vector& have, open_requests* open) {
     const auto& change = std::get<counter_row>(d.change);
+    // A total that has been begun anew has nothing of what executions did to the old one.
+    const bool begins = std::ranges::any_of(change.totals, [&](const counter_row::total& t) {
+        const auto* old = find_total(state, t.writer);
+        return old != nullptr && old->start < t.start;
+    });
     join_newest(state.totals, change.totals, have);
     join_newest(state.resets, change.resets, {});  // their dots are of what they took
-    if (open != nullptr && !change.resets.empty() && !state.doubt.empty()) open->is_recount_due = true;
+    if (open != nullptr && (begins || !change.resets.empty()) && !state.doubt.empty()) open->is_recount_due = true;
     // A reset of an earlier total says nothing of the one that its writer began afterwards.
     erase_where(state.resets, [&](const counter_row::reset& reset) {
         const auto* total = find_total(state, reset.writer);
@@ -99,10 +104,8 @@ void join_into(escrow_row& state, const delta& d, const version_vector& have, op
         }
         join_newest(it->accounts, theirs.accounts, {});
         join_newest(it->removed, theirs.removed, {});
+        if (open != nullptr && !theirs.removed.empty() && !state.doubt.empty()) open->is_recount_due = true;
     }
-    // Whether it lives decides what executions that came here count for.
-    const bool is_removed = !state.doubt.get().removals.empty() || std::ranges::any_of(state.generations, [](const auto& g) { return !g.removed.empty(); });
-    if (open != nullptr && is_removed && !state.doubt.empty()) open->is_recount_due = true;
 }
 
 std::size_t writes_in(const auto& items, const claims& all) {

@@ -121,7 +121,7 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
         return scan_step{};
     });
     if (!scanned) return scanned;
-    if (!seen) return {};
+    if (!seen && !is_request_) return {};
     const auto take_away = [&](crdt::edit& e) {
         e.clear(in_.have);
         return result<void>{};
@@ -146,7 +146,12 @@ result<void> transaction_access::scan(std::string_view prefix, std::string_view 
 
 bool transaction_access::settle() {
     // Of a request it matters also where nothing was there to be removed: another execution may have removed something.
-    if (!is_request_) std::erase_if(edits_, [](const auto& entry) { return entry.second.empty(); });
+    std::erase_if(edits_, [&](const auto& entry) {
+        const auto kind = crdt::kind_of(entry.second.change);
+        const bool is_counter = kind == crdt::row_kind::counter || kind == crdt::row_kind::escrow;
+        const bool is_removal = is_request_ && (entry.second.removes || !is_counter);
+        return entry.second.empty() && !is_removal;
+    });
     return !edits_.empty() || !removals_.empty();
 }
 

@@ -33,7 +33,8 @@ world::logged_record world::logged(const replica& r, std::size_t b, std::uint64_
     const auto key = store_keys::log_key(state.number(), *r.open->state()->origins().find(*r.id), sequence);
     const auto value = r.open->state()->engine().get(storage::space::log, key);
     if (!value || !*value) return {r.open->state()->clock().last(), {}};
-    return {oplog::record_time(detail::body_of(**value)), detail::head_of(**value)};
+    const auto body = detail::body_of(**value);
+    return {oplog::record_time(body), detail::head_of(**value), oplog::is_execution(body)};
 }
 
 /// Nothing where it is cut already.

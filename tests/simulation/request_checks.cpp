@@ -119,13 +119,6 @@ void world::check_request(replica& r, std::size_t number) {
     }
 }
 
-/// As the replica says.
-bool world::is_unconfirmed(const replica& r, std::size_t number) const {
-    const auto listed = r.shares[requests_[number].bucket].handle->unconfirmed();
-    if (!listed) violate("unconfirmed requests cannot be listed: " + listed.error().message);
-    return std::ranges::find(*listed, requests_[number].identity.identity(), &unconfirmed_request::identity) != listed->end();
-}
-
 /// Those that no primary copy has confirmed are listed, the oldest first.
 void world::check_unconfirmed(const replica& r, std::size_t b) {
     const auto& s = r.shares[b];

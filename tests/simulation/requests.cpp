@@ -183,7 +183,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
     const auto now = s.handle->progress();
     const auto mine = std::ranges::find(now, *r.id, &progress_entry::origin);
     // While it waited for the disk the replica may have written on its own account, too.
-    const bool is_recorded = has_run || (may_confirm && !is_unconfirmed(r, number));
+    const bool is_recorded = has_run || (may_confirm && logged(r, b, record.sequence).is_execution);
     const bool is_committed = is_recorded && mine != now.end() && mine->sequence >= record.sequence;
     const bool is_at_end = s.is_retired || s.has_left;  // nobody has to wait for it any more
     if (!done) {

@@ -14,12 +14,14 @@ bool is_remove_wins(field_type type) {
     return type == field_type::disable_wins_flag || type == field_type::remove_wins_set;
 }
 
-bool does_anything(const effect&) { return true; }
 bool writes(const effect& e) { return e.write != nullptr; }
 bool removes(const effect& e) { return e.removes; }
 bool clears(const effect& e) { return e.clears; }
 
-bool has_seen_write(const group& g, const group& of) { return has_seen(g, does_anything, of, writes); }
+/// A removal of a remove-wins element covers nothing: additions have to have seen it.
+bool has_seen_write(field_type type, const group& g, const group& of) {
+    return has_seen(g, [&](const effect& e) { return !is_remove_wins(type) || writes(e) || clears(e); }, of, writes);
+}
 
 std::tuple<timestamp, std::size_t, std::uint64_t> age_of(const group& g) {
     const auto& by = *g.does()->by;
@@ -45,7 +47,7 @@ std::vector<bool> find_gone(field_type type, const std::vector<group>& all) {
         const auto* taker = takers.back();
         takers.pop_back();
         for (std::size_t i = 0; i < all.size(); ++i) {
-            if (gone[i] || !all[i].writes() || !has_seen_write(*taker, all[i])) continue;
+            if (gone[i] || !all[i].writes() || !has_seen_write(type, *taker, all[i])) continue;
             gone[i] = true;
             if (!all[i].is_plain) takers.push_back(&all[i]);
         }
@@ -54,7 +56,7 @@ std::vector<bool> find_gone(field_type type, const std::vector<group>& all) {
 }
 
 /// Of writes, the places of those that the one at `from` has seen, directly or transitively.
-std::vector<bool> find_seen(const std::vector<const group*>& all, std::size_t from) {
+std::vector<bool> find_seen(field_type type, const std::vector<const group*>& all, std::size_t from) {
     std::vector<bool> seen(all.size());
     std::vector<std::size_t> next{from};
     while (!next.empty()) {
@@ -63,7 +65,7 @@ std::vector<bool> find_seen(const std::vector<const group*>& all, std::size_t fr
         // What a plain write has seen is gone.
         if (by->is_plain) continue;
         for (std::size_t i = 0; i < all.size(); ++i) {
-            if (seen[i] || !has_seen_write(*by, *all[i])) continue;
+            if (seen[i] || !has_seen_write(type, *by, *all[i])) continue;
             seen[i] = true;
             next.push_back(i);
         }
@@ -77,7 +79,7 @@ std::vector<const group*> shown_of(field_type type, const std::vector<const grou
     if (std::ranges::all_of(all, &group::is_plain)) return all;
     const bool is_register = type == field_type::last_writer || type == field_type::multi_value;
     std::vector<std::vector<bool>> seen;
-    for (std::size_t i = 0; i < all.size(); ++i) seen.push_back(find_seen(all, i));
+    for (std::size_t i = 0; i < all.size(); ++i) seen.push_back(find_seen(type, all, i));
     std::vector<const group*> shown;
     for (std::size_t i = 0; i < all.size(); ++i) {
         const auto hides = [&](std::size_t j) {

@@ -138,6 +138,7 @@ void world::change_rights(replica& r, std::size_t b, const transaction& tx, oper
     const auto expect = [&](bool is_granted, std::int64_t said_to_be_here, errc why) {
         if (!is_granted && why != errc::insufficient_rights) return;  // the transaction has failed before
         if (is_granted != (takes <= here)) {
+            trace_operations(record);
             violate("replica " + std::to_string(r.index) + (is_granted ? " granted " : " refused ") + std::to_string(takes) + " of " +
                     fields_.describe(l) + ", and has " + std::to_string(here));
         }

@@ -213,7 +213,6 @@ class world {
     void check_fixed(const replica& r, std::size_t number) const;
     void check_receipt(const receipt& found, std::size_t number, const cut& of) const;
     void check_request(replica& r, std::size_t number);
-    bool is_unconfirmed(const replica& r, std::size_t number) const;
     void check_unconfirmed(const replica& r, std::size_t b);
     void check_outcomes(std::size_t b);
     bool is_whole(std::size_t b) const;
@@ -248,6 +247,7 @@ class world {
     struct logged_record {
         timestamp at;
         hash128 head{};  ///< zero where it is cut already
+        bool is_execution = false;
     };
     std::size_t index_of(const replica_id& id) const;
     bool is_anybody_retired() const;

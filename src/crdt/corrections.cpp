@@ -167,7 +167,7 @@ void note(std::vector<correction>& all, const row_group& g) {
 }
 
 void tidy(std::vector<correction>& all) {
-    std::erase_if(all, [](const correction& c) { return c.open == sums{} && c.fixed == sums{} && c.locked == 0 && c.first == 0; });
+    std::erase_if(all, [](const correction& c) { return c.open == sums{} && c.fixed == sums{} && c.locked == 0 && c.first == 0 && c.plain == 0; });
 }
 
 template <class Items>
@@ -231,10 +231,25 @@ row totals_of(const row& change) {
     return totals;
 }
 
+/// What its writer has added so far no request has, unless the row says otherwise.
+void note_plain(counter_row& r, origin writer) {
+    const auto* total = find_writer(r.totals, writer);
+    if (total != nullptr && total->adds == 0) make_correction(r.doubt.edit().corrections, {{}, writer}).plain = total->sequence;
+}
+
 template <class Row>
 void regroup_counter(Row& r, const row_group* before, const row_group& after, const version_vector& have, open_requests& open) {
+    if constexpr (std::same_as<Row, counter_row>) {
+        for (const auto& p : after.parts) {
+            note_plain(r, p.id.writer);
+            for (const auto& t : std::get<counter_row>(p.change.change).totals) {
+                const auto* old = find_writer(r.totals, t.writer);
+                if (old != nullptr && old->start < t.start) open.is_recount_due = true;
+            }
+        }
+    }
     row joined = std::move(r);
-    for (const auto& p : after.parts) crdt::join(joined, {{}, totals_of(p.change.change)}, have, &open);
+    for (const auto& p : after.parts) crdt::join(joined, {{}, totals_of(p.change.change)}, have);
     r = std::move(std::get<Row>(joined));
     const bool is_new_removal = set_removal(r.doubt.edit().removals, after, removal_by(after, static_cast<const Row*>(nullptr)));
     auto& corrections = r.doubt.edit().corrections;
@@ -271,6 +286,7 @@ void recount_row(counter_row& r, const std::vector<row_group>& groups) {
         const auto gone = removed_of(r, c.writer);
         const auto* total = find_writer(r.totals, c.writer);
         if (total == nullptr || total->start >= c.fixed_upto || (gone.is_certain && gone.sequence >= c.fixed_upto)) c.fixed = {};
+        if (total == nullptr || total->start >= c.plain || total->adds == 0) c.plain = 0;
     }
     tidy(corrections);
     if (r.doubt.empty()) r.doubt.clear();
@@ -344,21 +360,22 @@ bool fix_escrow(escrow_row& r, const row_group& group) {
 std::optional<std::int64_t> counting(const counter_row& r, const counter_row::total& total) {
     auto sum = static_cast<std::uint64_t>(total.sum);
     auto adds = total.adds;
+    bool is_plain = adds == 0;
     const auto gone = removed_of(r, total.writer);
     if (gone.sequence > total.start) {
         if (gone.sequence >= total.sequence) return std::nullopt;
         sum -= static_cast<std::uint64_t>(gone.sum);
-        // What came before the first addition of a request counts as one.
-        if (adds > 0) adds -= std::min(adds, std::max<std::uint32_t>(gone.uses, 1));
+        adds -= std::min(adds, gone.uses);
     }
     if (const auto* c = find_correction(r.doubt.get().corrections, {}, total.writer)) {
         // What a transaction that is running has just removed has not been counted anew yet.
         sums off = std::max(gone.sequence, total.start) < c->last ? c->open : sums{};
         if (std::max(gone.sequence, total.start) < c->fixed_upto) add(off, c->fixed, 1);
         sum -= static_cast<std::uint64_t>(off.value);
-        if (total.adds > 0) adds -= std::min(adds, off.uses);
+        adds -= std::min(adds, off.uses);
+        is_plain = is_plain || c->plain > std::max(gone.sequence, total.start);
     }
-    if (total.adds > 0 && adds == 0) return std::nullopt;
+    if (adds == 0 && !is_plain) return std::nullopt;
     return static_cast<std::int64_t>(sum);
 }
 
@@ -394,11 +411,31 @@ std::vector<stretch> entangled_stretches(const row& r) {
 
 bool is_in_doubt(const row& r) {
     if (const auto* removals = std::get_if<removals_row>(&r); removals != nullptr && shown(*removals).size() != removals->adds.size()) return true;
-    return std::visit([](const auto& alternative) { return !alternative.doubt.empty(); }, r);
+    return std::visit([](const auto& alternative) {
+        if constexpr (requires { alternative.doubt.get().is_open(); }) return alternative.doubt.get().is_open();
+        return !alternative.doubt.empty();
+    }, r);
+}
+
+void note_plain(counter_row& r, const counter_row::total& added) {
+    const auto* total = find_writer(r.totals, added.writer);
+    if (total == nullptr || total->adds == 0 || added.sequence <= total->start) return;
+    auto& c = make_correction(r.doubt.edit().corrections, {{}, added.writer});
+    c.plain = std::max(c.plain, added.sequence);
+}
+
+void forget_writer(counter_row& r, origin writer) {
+    std::erase_if(r.doubt.edit().corrections, [&](const correction& c) { return c.writer == writer; });
+    if (r.doubt.empty()) r.doubt.clear();
 }
 
 void preview(row& r, const delta& change, origin me) {
+    const auto* counter = std::get_if<counter_row>(&change.change);
+    const auto* mine = counter == nullptr || counter->totals.empty() ? nullptr : &counter->totals.front();
+    const auto* old = mine == nullptr ? nullptr : find_writer(std::get<counter_row>(r).totals, mine->writer);
+    const bool is_plain = mine != nullptr && mine->adds == (old == nullptr ? 0 : old->adds);
     join(r, change, {});
+    if (is_plain) note_plain(std::get<counter_row>(r), *mine);
     if (change.gained.empty()) return;
     auto& corrections = std::get<escrow_row>(r).doubt.edit().corrections;
     for (const auto& [birth, rights] : change.gained) make_correction(corrections, {birth, me}).locked += rights;

@@ -43,24 +43,20 @@ bool edit::add(const dot& me, std::int64_t amount, std::uint64_t forgotten) {
     const auto* current = find_writer(mine.totals, me.writer);
     const auto* old = find_writer(before.totals, me.writer);
     const bool is_reset = find_writer(mine.resets, me.writer) != nullptr;
-    counter_row::total next{me.writer, execution_by_ ? 1U : 0U, me.sequence - 1, me.sequence, 0};
+    counter_row::total next{me.writer, 0, me.sequence - 1, me.sequence, 0};
     if (current != nullptr) {
         next = *current;
     } else if (old != nullptr && taken(before, *old) && (!is_reset || execution_by_)) {
         // A request's reset is no end for good, so it is no beginning either.
         next.start = old->start;
         next.sum = old->sum;
-        if (old->adds > 0) {
-            next.adds = old->adds + 1;
-        } else if (execution_by_) {
-            const auto* reset = find_writer(before.resets, me.writer);
-            next.adds = reset != nullptr && reset->sequence > old->start ? 3 : 2;
-        }
+        next.adds = old->adds;
     } else if (old == nullptr && !is_reset && find_writer(before.resets, me.writer) == nullptr) {
         // Where nothing of the writer is here, one number for all counters: it costs nothing in a fold.
         next.start = std::min(forgotten, next.start);
     }
     if (__builtin_add_overflow(next.sum, amount, &next.sum)) return false;
+    if (execution_by_ && current == nullptr) ++next.adds;
     mine.totals.clear();
     mine.totals.push_back(next);
     return true;

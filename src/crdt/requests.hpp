@@ -136,6 +136,9 @@ account_doubt doubt_of(const escrow_row& r, const dot& birth, origin writer);
 void take_away(entries_row& r, const version_vector& covers, open_requests* open);
 void take_away(dots_row& r, const version_vector& covers, open_requests* open);
 void take_away(removals_row& r, const version_vector& covers, open_requests* open);
+/// A plain addition of that origin has been joined, or its total has been let go.
+void note_plain(counter_row& r, const counter_row::total& added);
+void forget_writer(counter_row& r, origin writer);
 /// Adds that did not see a removal go, but for those that may still turn out to have seen it.
 void drop_unseeing(removals_row& r, open_requests* open);
 

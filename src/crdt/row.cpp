@@ -57,6 +57,9 @@ void join_into(counter_row& state, const delta& d, const version_vector& have, o
         return old != nullptr && old->start < t.start;
     });
     join_newest(state.totals, change.totals, have);
+    if (open != nullptr) {
+        for (const auto& t : change.totals) note_plain(state, t);
+    }
     join_newest(state.resets, change.resets, {});  // their dots are of what they took
     if (open != nullptr && (begins || !change.resets.empty()) && !state.doubt.empty()) open->is_recount_due = true;
     // A reset of an earlier total says nothing of the one that its writer began afterwards.
@@ -313,8 +316,12 @@ void prune(row& r, const version_vector& stable) {
     struct visitor {
         const version_vector& stable;
         void operator()(counter_row& c) const {
-            if (!c.doubt.empty()) return;
+            if (c.doubt.get().is_open()) return;
             // The writer has seen the reset, and begins a new total when it adds again.
+            const auto all = c.totals;
+            for (const auto& total : all) {
+                if (!taken(c, total) && !c.doubt.empty()) forget_writer(c, total.writer);
+            }
             erase_where(c.totals, [&](const auto& total) { return !taken(c, total); });
             erase_where(c.resets, [&](const auto& reset) { return find_total(c, reset.writer) == nullptr; });
         }

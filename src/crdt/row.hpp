@@ -60,6 +60,7 @@ struct correction {
     sums fixed;  ///< of others: whoever removes one from now on has seen them all
     std::uint64_t fixed_upto = 0;  ///< their writer's last of those
     std::int64_t locked = 0;  ///< rights from requests that may still change
+    std::uint64_t plain = 0;  ///< of a counter: its writer's last addition that no request made, where others are requests'
     /// Where to look for the executions that matter here and may still change.
     std::uint64_t first = 0;
     std::uint64_t last = 0;
@@ -67,7 +68,7 @@ struct correction {
     bool operator==(const correction&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(birth, writer, open, fixed, fixed_upto, locked, first, last);
+        archive(birth, writer, open, fixed, fixed_upto, locked, plain, first, last);
     }
 };
 /// Of a counter, bounded or not.
@@ -76,6 +77,10 @@ struct doubts {
     std::vector<correction> corrections;  ///< sorted by (birth, writer)
     std::vector<Removal> removals;        ///< by requests that may still change
     bool empty() const { return corrections.empty() && removals.empty(); }
+    /// Something may still change.
+    bool is_open() const {
+        return !removals.empty() || std::ranges::any_of(corrections, [](const correction& c) { return c.first > 0; });
+    }
     bool operator==(const doubts&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
@@ -91,7 +96,7 @@ struct counter_row {
     /// whose whole total has been reset begins a new one: then rows need not be kept to remember the old sum.
     struct total {
         origin writer{};
-        /// How many additions it is made of; 0 while none of them is a request's. What came before the first of those counts as one.
+        /// How many of the additions that it is made of are requests'.
         std::uint32_t adds = 0;
         std::uint64_t start = 0;
         std::uint64_t sequence = 0;

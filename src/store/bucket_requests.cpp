@@ -366,7 +366,13 @@ result<void> bucket_state::recount_rows() {
 
 // --- forgetting ------------------------------------------------------------------------------------------
 
-bool bucket_state::is_fence_due() const { return store_.options().env.now().count() >= next_fence_; }
+bool bucket_state::is_fence_due() const {
+    const auto next = next_fence_.load();
+    if (next == INT64_MAX) return false;
+    const auto now = store_.options().env.now().count();
+    // A clock that was ahead for a while has set it too late.
+    return now >= next || next - now > store_.options().request_window.count();
+}
 
 /// To where this member's own fence is to be raised; 0: not now.
 std::uint64_t bucket_state::due_fence() {
@@ -422,8 +428,9 @@ result<void> bucket_state::forget_requests() {
             const auto x = load_execution({writer, *next});
             if (!x) return fail(x.error());
             const auto& r = (*x)->what.request;
-            // Later ones were hardly issued earlier: those that were wait a little longer.
-            if (milliseconds((*x)->at.wall()) >= before) break;
+            // Later ones were hardly issued earlier: those that were wait a little longer. But by a clock that is ahead all are late.
+            const auto at = (*x)->at.wall();
+            if (milliseconds(at) >= before && at <= store_.options().env.now()) break;
             if (r.issued >= before || !looked_at.insert(r.identity).second) continue;
             const auto done = forget(r.identity, before);
             if (!done) return fail(done.error());

@@ -108,6 +108,8 @@ void edit::remove_for_good(const dot& me) {
     auto& mine = as<removals_row>(change_.change);
     mine.adds.clear();
     mine.removals.join(me);
+    // What a request only removes has to have seen it: it covers nothing any more that it added to.
+    if (execution_by_) change_.covers = {};
 }
 
 /// Of the writer, in the change. A new one where the row has none.
@@ -222,6 +224,7 @@ void edit::clear(const version_vector& covered) {
         auto& mine = as<escrow_row>(change_.change).generations;
         const auto is_older = [&](const auto& g) { return covered.covers(g.birth); };
         mine.erase(std::stable_partition(mine.begin(), mine.end(), is_older), mine.end());
+        std::erase_if(change_.gained, [&](const auto& g) { return !covered.covers(g.first); });
         const auto seen = now();
         const auto& all = std::get<escrow_row>(seen);
         for (const auto& g : all.generations) {

@@ -57,7 +57,7 @@ void world::check_fixed(const replica& r, std::size_t number) const {
     for (const auto& m : replicas_) {
         // Who has been let in and does not know it yet will get all of it before it does anything.
         const auto& theirs = m->shares[q.bucket];
-        if (!m->id || !roster.counts(*m->id) || (m->open && theirs.handle && !theirs.handle->is_member())) continue;
+        if (!m->id || !roster.counts(*m->id) || !m->open || !theirs.handle || !theirs.handle->is_member()) continue;
         if (!is_late(*m, q)) violate(what + ", which replica " + std::to_string(m->index) + " would still execute");
         for (const auto* t : h.executions_of(number, h.everything())) {
             // What a member does that is being retired counts in part.

@@ -45,7 +45,7 @@ request accepted(const headers& sent, const http::request_options& options = {})
 }
 
 /// Why it was refused; every refusal is a 400.
-std::string refusal(const headers& sent, const http::request_options& options = {}) {
+std::string why_not(const headers& sent, const http::request_options& options = {}) {
     const auto found = read(sent, options);
     if (found) return "accepted";
     CHECK(http::answer_to(found.error()).status == 400);
@@ -101,18 +101,18 @@ TEST_CASE("what is neither a token nor a quoted string is no key") {
                               R"("a", "b")", R"("a"b")", R"("a\")", R"("a\n")", R"("a";b=c)", "k\x7f", "k\x01", "\"k\x01\"",
                               "\"\xc3\xa4\"", "\xc3\xa4");
     CAPTURE(key);
-    CHECK(refusal(with_key(key)) == "Idempotency-Key is neither a token nor a quoted string");
+    CHECK(why_not(with_key(key)) == "Idempotency-Key is neither a token nor a quoted string");
 }
 
 TEST_CASE("values have a longest length") {
     const std::string most(http::max_value, 'k');
     const std::string more = most + 'k';
     CHECK(accepted(with_key(most)).key == most);
-    CHECK(refusal(with_key(more)) == "Idempotency-Key is too long");
+    CHECK(why_not(with_key(more)) == "Idempotency-Key is too long");
     CHECK(accepted(complete({{"x-tenant", most}})).tenant == most);
-    CHECK(refusal(complete({{"x-tenant", more}})) == "x-tenant is too long");
-    CHECK(refusal({{"Idempotency-Key", uuid7}, {"x-principal", more}}) == "x-principal is too long");
-    CHECK(refusal({{"Idempotency-Key", uuid7}, {"x-principal", "ada"}, {"Idempotency-Issued", more}}) ==
+    CHECK(why_not(complete({{"x-tenant", more}})) == "x-tenant is too long");
+    CHECK(why_not({{"Idempotency-Key", uuid7}, {"x-principal", more}}) == "x-principal is too long");
+    CHECK(why_not({{"Idempotency-Key", uuid7}, {"x-principal", "ada"}, {"Idempotency-Issued", more}}) ==
           "Idempotency-Issued is too long");
 }
 
@@ -120,9 +120,9 @@ TEST_CASE("a header of which two parties may each have sent one is refused, also
     for (const char* header : {"Idempotency-Key", "Idempotency-Issued", "x-principal"}) {
         const auto all = complete();
         const auto first = std::find_if(all.begin(), all.end(), [&](const auto& sent) { return sent.first == header; });
-        CHECK(refusal(complete({*first})) == header + std::string(" is given more than once"));
+        CHECK(why_not(complete({*first})) == header + std::string(" is given more than once"));
     }
-    CHECK(refusal(complete({{"x-tenant", "a"}, {"X-Tenant", "b"}})) == "x-tenant is given more than once");
+    CHECK(why_not(complete({{"x-tenant", "a"}, {"X-Tenant", "b"}})) == "x-tenant is given more than once");
 }
 
 TEST_CASE("the issue time is the header's, then the key's, and then missing") {
@@ -132,13 +132,13 @@ TEST_CASE("the issue time is the header's, then the key's, and then missing") {
     CHECK(accepted(with_key(uuid7)).issued == 1795531977123ms);
 
     const headers without{{"Idempotency-Key", "k1"}, {"x-principal", "ada"}};
-    CHECK(refusal(without).starts_with("issue time missing"));
+    CHECK(why_not(without).starts_with("issue time missing"));
     CHECK(accepted(without, {.stamp = true}).issued == arrived);
     // A stamp replaces nothing that the client has said, and excuses nothing.
     CHECK(accepted(with_key(uuid7), {.stamp = true}).issued == 1795531977123ms);
     CHECK(accepted({{"Idempotency-Key", uuid7}, {"x-principal", "ada"}}, {.stamp = true}).issued == 1645557742000ms);
     const headers malformed{{"Idempotency-Key", uuid7}, {"x-principal", "ada"}, {"Idempotency-Issued", "today"}};
-    CHECK(refusal(malformed, {.stamp = true}) == "Idempotency-Issued is neither milliseconds since 1970 nor a time of RFC 3339");
+    CHECK(why_not(malformed, {.stamp = true}) == "Idempotency-Issued is neither milliseconds since 1970 nor a time of RFC 3339");
     CHECK(accepted(complete({{"When", "5"}}), {.issued_header = "when"}).issued == 5ms);
 }
 
@@ -146,20 +146,20 @@ TEST_CASE("x-request-id is a key only where that is wanted, and then the last") 
     const http::request_options options{.request_id_is_key = true};
     CHECK(accepted({{"x-request-id", uuid7}, {"x-principal", "ada"}}, options).key == uuid7);
     CHECK(accepted(complete({{"x-request-id", uuid7}}), options).key == "k1");
-    CHECK(refusal(with_key(""), options) == "Idempotency-Key is neither a token nor a quoted string");
+    CHECK(why_not(with_key(""), options) == "Idempotency-Key is neither a token nor a quoted string");
     const auto none = read({{"x-principal", "ada"}}, options);
     CHECK((none && !*none));
 }
 
 TEST_CASE("a request is its principal's, and a missing one is an error") {
     const headers nobody{{"Idempotency-Key", uuid7}};
-    CHECK(refusal(nobody) == "x-principal is missing");
-    CHECK(refusal({{"Idempotency-Key", uuid7}, {"x-principal", " "}}) == "x-principal is missing");
+    CHECK(why_not(nobody) == "x-principal is missing");
+    CHECK(why_not({{"Idempotency-Key", uuid7}, {"x-principal", " "}}) == "x-principal is missing");
     CHECK(accepted(nobody, {.allow_anonymous = true}).principal.empty());
     CHECK(accepted(complete(), {.allow_anonymous = true}).principal == "ada");
     CHECK(accepted(complete()).tenant == "default");
     CHECK(accepted(complete(), {.default_tenant = "shop"}).tenant == "shop");
-    CHECK(refusal(complete({{"x-tenant", ""}})) == "x-tenant is missing");
+    CHECK(why_not(complete({{"x-tenant", ""}})) == "x-tenant is missing");
 }
 
 TEST_CASE("a mirrored copy is known by its host") {

@@ -1,5 +1,6 @@
 #include "api.hpp"
 
+#include <anabranch/http.hpp>
 #include <boost/json.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
@@ -73,36 +74,13 @@ http_response answer(unsigned status, const json::object& body) {
 
 request_error not_found(const std::string& what) { return {404, "not_found", "there is no " + what}; }
 
-/// The library's errors as HTTP.
+/// The library's errors as HTTP: as the adapter has them, but for what means something else in a shop.
 request_error as_request_error(const anabranch::error& failure) {
-    switch (failure.code) {
-        case errc::storage_full:
-            return {503, "storage_full", failure.message};
-        case errc::storage_failure:
-            return {503, "storage_failure", failure.message};
-        case errc::closed:
-            return {503, "closed", failure.message};
-        case errc::not_a_member:  // not yet: this instance has to meet another one first
-            return {503, "not_a_member", failure.message, 1};
-        case errc::retired:  // for good; another instance can serve it
-            return {503, "retired", failure.message};
-        case errc::refused:
-            return {409, "refused", failure.message};
-        case errc::insufficient_rights:
-            return {409, "out_of_stock", failure.message};
-        case errc::invalid_token:
-            return {400, "invalid_token", failure.message};
-        case errc::behind_cut:
-            return {410, "behind_cut", "read anew: " + failure.message};
-        case errc::invalid_argument:
-            return {422, "unacceptable", failure.message};
-        case errc::limit_exceeded:
-            return {422, "limit_exceeded", failure.message};
-        case errc::overflow:
-            return {422, "overflow", failure.message};
-        default:
-            return {500, "internal", failure.message};
-    }
+    if (failure.code == errc::insufficient_rights) return {409, "out_of_stock", failure.message};
+    if (failure.code == errc::invalid_argument) return {422, "unacceptable", failure.message};
+    if (failure.code == errc::behind_cut) return {410, "behind_cut", "read anew: " + failure.message};
+    const auto found = anabranch::http::answer_to(failure);
+    return {found.status, found.code, found.text, static_cast<unsigned>(found.retry_after.count())};
 }
 
 request_error as_request_error(const shortage& lacking) {
@@ -418,13 +396,15 @@ http_response api::get_changes(const call& c) {
                         {"more", batch.more}});
 }
 
-/// For a balancer: reads would do, but writes are refused until this instance has joined the others.
+/// For a balancer: the disk can be read, and the adapter finds nothing amiss.
 http_response api::get_ready(const call&) {
     value_of(shop_.find_order("-"));
-    if (!bucket_.is_member()) {
-        throw request_error(503, "not_a_member", "this instance is no member of the shop", 1);
-    }
-    return answer(200, {{"ready", true}});
+    const auto found =
+        anabranch::http::check_readiness(bucket_, peers_(), {.has_caught_up = has_caught_up_.load()});
+    if (found.has_caught_up) has_caught_up_ = true;
+    http_response response{found.status, found.body};
+    response.retry_after = static_cast<unsigned>(found.retry_after.count());
+    return response;
 }
 
 }  // namespace retail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <anabranch/replica.hpp>
+#include <atomic>
 #include <boost/json/object.hpp>
 #include <chrono>
 #include <functional>
@@ -40,7 +41,7 @@ struct api_options {
 /// Thread-safe.
 class api {
   public:
-    /// `peers` is asked for GET /status.
+    /// `peers` is asked for GET /status and GET /ready.
     api(anabranch::store store, anabranch::bucket bucket, api_options options,
         std::function<std::vector<anabranch::peer_status>()> peers);
 
@@ -86,6 +87,7 @@ class api {
     shop shop_;
     const std::chrono::milliseconds session_wait_;
     std::function<std::vector<anabranch::peer_status>()> peers_;
+    std::atomic<bool> has_caught_up_ = false;  ///< since the start; GET /ready asks
 };
 
 }  // namespace retail

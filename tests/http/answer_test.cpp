@@ -11,12 +11,13 @@ using http::answer_to;
 
 TEST_CASE("a receipt answers with the stored result, the first time and again") {
     for (const bool is_repeat : {false, true}) {
-        const auto placed = answer_to({.outcome = request_outcome::committed, .result = "o1", .is_repeat = is_repeat, .transaction = {}});
+        const receipt committed{request_outcome::committed, "o1", is_repeat, {}};
+        const auto placed = answer_to(committed);
         CHECK(placed.status == 200);
         CHECK(placed.code == "committed");
         CHECK(placed.text == "o1");
         CHECK(placed.retry_after == 0s);
-        const receipt refused{.outcome = request_outcome::refused, .result = "out of stock", .is_repeat = is_repeat, .transaction = {}};
+        const receipt refused{request_outcome::refused, "out of stock", is_repeat, {}};
         CHECK(answer_to(refused).status == 409);
         CHECK(answer_to(refused, 402).status == 402);
         CHECK(answer_to(refused).code == "refused");

@@ -68,8 +68,8 @@ TEST_CASE("draining, a disk that takes nothing and not being a member are reason
     CHECK(all.reasons == reasons{"draining", "storage", "not_a_member", "behind", "too_few_peers"});
     CHECK(all.status == 503);
     CHECK(all.retry_after.count() == 1);
-    CHECK(all.body ==
-          "{\"ready\":false,\"reasons\":[\"draining\",\"storage\",\"not_a_member\",\"behind\",\"too_few_peers\"],\"behind\":1001}\n");
+    CHECK(all.body == R"({"ready":false,"reasons":["draining","storage","not_a_member","behind","too_few_peers"],"behind":1001})"
+                      "\n");
 }
 
 TEST_CASE("an instance that starts is not ready while it lacks much, and ready whatever it lacks once it has caught up") {

@@ -197,14 +197,32 @@ TEST_CASE("an instance that has not joined yet is read, and says when to write a
     auto local = anabranch::store::in_memory().value();
     auto bucket = local.bucket("shop").value();
     api waiting{local, bucket, {}, [] { return std::vector<anabranch::peer_status>{}; }};
-    for (const auto& [method, target] : {std::pair("PUT", "/products/71053"), std::pair("GET", "/ready")}) {
-        const auto refusal = waiting.handle({method, target, lantern});
-        CHECK(refusal.status == 503);
-        CHECK(refusal.retry_after == 1);
-        CHECK(json::parse(refusal.body).at("code") == "not_a_member");
-    }
+    const auto refusal = waiting.handle({"PUT", "/products/71053", lantern});
+    CHECK(refusal.status == 503);
+    CHECK(refusal.retry_after == 1);
+    CHECK(json::parse(refusal.body).at("code") == "not_a_member");
+    const auto unready = waiting.handle({"GET", "/ready", {}});
+    CHECK(unready.status == 503);
+    CHECK(unready.retry_after == 1);
+    CHECK(json::parse(unready.body).at("reasons") == json::array{"not_a_member"});
     CHECK(waiting.handle({"GET", "/products", {}}).status == 200);
     CHECK(f.call("PUT", "/products/71053", lantern).retry_after == 0);
+}
+
+TEST_CASE("an instance that starts far behind is ready once it has caught up, and then stays so") {
+    auto local = anabranch::store::in_memory().value();
+    anabranch::peer_status peer;
+    peer.connected = true;
+    peer.phase = anabranch::session_phase::catching_up;
+    peer.totals.transactions_to_receive = 1'000'000;
+    api starting{local, local.create_bucket("shop").value(), {}, [&peer] { return std::vector{peer}; }};
+    const http_request ready{"GET", "/ready", {}};
+    CHECK(starting.handle(ready).status == 503);
+    peer.phase = anabranch::session_phase::live;
+    peer.totals.transactions_to_receive = 0;
+    CHECK(starting.handle(ready).status == 200);
+    peer.totals.transactions_to_receive = 1'000'000;
+    CHECK(starting.handle(ready).status == 200);
 }
 
 TEST_CASE("orders from several threads all count") {

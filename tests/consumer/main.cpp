@@ -1,4 +1,5 @@
 // What somebody who uses the installed library writes first.
+#include <anabranch/http.hpp>
 #include <anabranch/store.hpp>
 
 #include <cstdio>
@@ -13,5 +14,6 @@ int main() {
     auto apples =
         bucket->read([](const anabranch::map_view& stock) { return stock.counter("apples").value(); });
     if (!apples || *apples != 3) return 1;
+    if (!anabranch::http::check_readiness(*bucket, {}, {}).is_ready()) return 1;
     std::puts("3 apples");
 }

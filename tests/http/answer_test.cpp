@@ -41,6 +41,7 @@ TEST_CASE("errors that a client meets have a status, a code and perhaps a time t
                                               {errc::storage_failure, 503, "storage_failure", 0s},
                                               {errc::closed, 503, "closed", 0s},
                                               {errc::retired, 503, "retired", 0s},
+                                              {errc::refused, 409, "refused", 0s},
                                               {errc::insufficient_rights, 409, "insufficient_rights", 0s},
                                               {errc::invalid_argument, 400, "invalid_argument", 0s},
                                               {errc::invalid_token, 400, "invalid_token", 0s},

@@ -108,14 +108,15 @@ TEST_CASE("readiness of a bucket and its peers") {
 
     // The peer that has the most counts, and what is left of a session that has ended does not.
     const std::vector peers{peer(true, session_phase::live, 3), peer(true, session_phase::catching_up, 2000),
-                            peer(false, session_phase::ended, 9000), peer(false, session_phase::live, 9000)};
+                            peer(true, session_phase::live, 4), peer(false, session_phase::ended, 9000),
+                            peer(false, session_phase::live, 9000)};
     const auto behind = check_readiness(bucket, peers, {});
     CHECK(behind.reasons == reasons{"behind"});
     CHECK(behind.body == "{\"ready\":false,\"reasons\":[\"behind\"],\"behind\":2000}\n");
     CHECK(check_readiness(bucket, peers, {.has_caught_up = true}).is_ready());
     CHECK(check_readiness(bucket, peers, {}, {.max_behind = 2000}).has_caught_up);
-    CHECK(check_readiness(bucket, peers, {}, {.max_behind = 2000, .min_connected_peers = 2}).is_ready());
-    CHECK(check_readiness(bucket, peers, {}, {.max_behind = 2000, .min_connected_peers = 3}).reasons == reasons{"too_few_peers"});
+    CHECK(check_readiness(bucket, peers, {}, {.max_behind = 2000, .min_connected_peers = 3}).is_ready());
+    CHECK(check_readiness(bucket, peers, {}, {.max_behind = 2000, .min_connected_peers = 4}).reasons == reasons{"too_few_peers"});
 
     const std::vector greeting{peer(true, session_phase::greeting, 0), peer(false, session_phase::live, 0)};
     CHECK_FALSE(check_readiness(bucket, greeting, {}).has_caught_up);

@@ -22,18 +22,18 @@ constexpr auto session_header = "Session-Token";
 
 class http_client::impl {
   public:
-    impl(std::uint16_t port, std::chrono::milliseconds timeout)
-        : address_(asio::ip::address_v4::loopback(), port), timeout_(timeout) {}
+    impl(const endpoint& server, std::chrono::milliseconds timeout)
+        : address_(asio::ip::make_address(server.host), server.port), timeout_(timeout) {}
 
     http_answer request(std::string_view method, std::string_view target, std::string body,
-                        const std::string& session_token) {
+                        const http_headers& headers) {
         http::request<http::string_body> message{http::string_to_verb({method.data(), method.size()}),
                                                  {target.data(), target.size()},
                                                  11,
                                                  std::move(body)};
-        message.set(http::field::host, "127.0.0.1");
+        message.set(http::field::host, address_.address().to_string());
         message.set(http::field::content_type, "application/json");
-        if (!session_token.empty()) message.set(session_header, session_token);
+        for (const auto& [name, value] : headers) message.set(name, value);
         message.prepare_payload();
         try {
             if (!stream_) connect();
@@ -77,14 +77,20 @@ class http_client::impl {
     beast::flat_buffer buffer_;
 };
 
-http_client::http_client(std::uint16_t port, std::chrono::milliseconds timeout)
-    : impl_(std::make_unique<impl>(port, timeout)) {}
+http_client::http_client(const endpoint& server, std::chrono::milliseconds timeout)
+    : impl_(std::make_unique<impl>(server, timeout)) {}
 http_client::~http_client() = default;
 http_client::http_client(http_client&&) noexcept = default;
 http_client& http_client::operator=(http_client&&) noexcept = default;
 http_answer http_client::request(std::string_view method, std::string_view target, std::string body,
                                  const std::string& session_token) {
-    return impl_->request(method, target, std::move(body), session_token);
+    http_headers headers;
+    if (!session_token.empty()) headers.emplace_back(session_header, session_token);
+    return impl_->request(method, target, std::move(body), headers);
+}
+http_answer http_client::request(std::string_view method, std::string_view target, std::string body,
+                                 const http_headers& headers) {
+    return impl_->request(method, target, std::move(body), headers);
 }
 
 std::string percent_encoded(std::string_view text) {

@@ -1,17 +1,14 @@
 // retail-demo: feeds orders to two instances of the shop through a link cut and a kill, and shows that both
 // hold the same state in the end.
 #include <signal.h>
-#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <system_error>
-#include <thread>
 
 #include "demo/chart.hpp"
+#include "demo/program.hpp"
 #include "demo/scenario.hpp"
 #include "demo/terminal.hpp"
 #include "demo/traffic.hpp"
@@ -32,7 +29,7 @@ struct demo_options {
 };
 
 constexpr int usage_error = 2;
-constexpr std::size_t generated_orders = 450;
+const std::string program = "retail-demo";
 
 /// Fills `options`; where the program should end instead, its exit code.
 std::optional<int> parse_command_line(int argc, char** argv, demo_options& options) {
@@ -69,105 +66,16 @@ std::optional<int> parse_command_line(int argc, char** argv, demo_options& optio
     return {};
 }
 
-/// Finds out before the run, not after it. Leaves the file as it was.
-bool can_write(const std::string& file) {
-    const bool existed = fs::exists(fs::symlink_status(file));
-    const bool good = std::ofstream(file, std::ios::app).good();
-    if (!good) std::cerr << "retail-demo: " << file << " cannot be written\n";
-    if (good && !existed) fs::remove(file);
-    return good;
+/// Where both sides keep their stores.
+retail::workspace make_workspace(const demo_options& options) {
+    if (options.directory.empty()) return retail::workspace("retail-demo", options.keep);
+    return retail::workspace(options.directory, {"edge", "cloud"});
 }
-
-bool write(const std::string& file, const std::string& content) {
-    std::ofstream stream(file, std::ios::binary);
-    stream << content << std::flush;
-    if (!stream) std::cerr << "retail-demo: " << file << " could not be written\n";
-    return stream.good();
-}
-
-retail::order_set load_orders(const demo_options& options) {
-    fs::path file = options.orders;
-    if (file.empty()) {
-        if (const char* root = ::getenv("ANABRANCH_ROOT")) {
-            const fs::path shared = fs::path(root) / ".." / "shared" / "data" / "online-retail.csv";
-            if (fs::exists(shared)) file = fs::canonical(shared);
-        }
-    }
-    const auto orders = file.empty() ? retail::generate_orders(generated_orders) : retail::read_orders(file);
-    const std::string name = file.empty() ? "generated ones" : file.string();
-    constexpr std::size_t shown = 20;
-    for (std::size_t i = 0; i < orders.skipped.size() && i < shown; ++i) {
-        std::cerr << name << ":" << orders.skipped[i].line << ": skipped: " << orders.skipped[i].reason
-                  << "\n";
-    }
-    std::cout << "  orders     " << retail::grouped(static_cast<std::int64_t>(orders.orders.size()))
-              << " with " << retail::grouped(static_cast<std::int64_t>(orders.lines)) << " lines from "
-              << name << " (" << orders.skipped.size() << " lines skipped)" << std::endl;
-    return orders;
-}
-
-/// Where both sides keep their stores. A temporary directory goes away with it.
-class workspace {
-  public:
-    explicit workspace(const demo_options& options) : temporary_(options.directory.empty() && !options.keep) {
-        if (options.directory.empty()) {
-            std::string name = (fs::temp_directory_path() / "retail-demo-XXXXXX").string();
-            if (!::mkdtemp(name.data())) throw std::system_error(errno, std::generic_category(), name);
-            path_ = name;
-        } else {
-            path_ = fs::absolute(options.directory);
-            for (const char* side : {"edge", "cloud"}) {
-                if (fs::exists(path_ / side))
-                    throw std::runtime_error((path_ / side).string() + " exists already");
-            }
-            fs::create_directories(path_);
-        }
-        if (!temporary_) std::cout << "  stores     " << path_.string() << "\n";
-    }
-    ~workspace() {
-        std::error_code ignored;
-        if (temporary_) fs::remove_all(path_, ignored);
-    }
-    workspace(const workspace&) = delete;
-    workspace& operator=(const workspace&) = delete;
-
-    const fs::path& path() const { return path_; }
-
-  private:
-    const bool temporary_;
-    fs::path path_;
-};
-
-/// Turns SIGINT and the like into a stop request, for as long as it lives. Made before all other threads.
-class signal_watch {
-  public:
-    signal_watch() {
-        ::sigemptyset(&signals_);
-        for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&signals_, number);
-        ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-        thread_ = std::jthread([this](const std::stop_token& ended) {
-            const timespec patience{0, 50'000'000};
-            while (!ended.stop_requested()) {
-                if (::sigtimedwait(&signals_, nullptr, &patience) > 0) stop_.request_stop();
-            }
-        });
-    }
-    std::stop_token token() const { return stop_.get_token(); }
-
-  private:
-    sigset_t signals_{};
-    std::stop_source stop_;
-    std::jthread thread_;
-};
 
 int run(const demo_options& options) {
-    const signal_watch signals;
-    const auto orders = load_orders(options);
-    if (orders.orders.empty()) {
-        std::cerr << "retail-demo: no order line can be used\n";
-        return 1;
-    }
-    const workspace stores(options);
+    const retail::signal_watch signals;
+    const auto orders = retail::load_orders(options.orders);
+    const auto stores = make_workspace(options);
     const fs::path service = fs::canonical("/proc/self/exe").parent_path() / "retail-service";
     if (!fs::exists(service)) throw std::runtime_error(service.string() + " is missing");
 
@@ -191,10 +99,13 @@ int run(const demo_options& options) {
                                  " orders with " +
                                  retail::grouped(static_cast<std::int64_t>(result.found.lines)) +
                                  " lines; shaded: no link between the two";
-    bool written = write(
-        options.svg, draw_chart(result.history, "Edge and cloud: transactions behind each other", subtitle));
+    bool written = retail::write_file(
+        program, options.svg,
+        draw_chart(result.history, "Edge and cloud: transactions behind each other", subtitle));
     if (written) std::cout << "  chart                 " << options.svg << "\n";
-    if (!options.json.empty()) written = write(options.json, to_json_text(result.found)) && written;
+    if (!options.json.empty()) {
+        written = retail::write_file(program, options.json, to_json_text(result.found)) && written;
+    }
     return result.found.converged && written ? 0 : 1;
 }
 
@@ -203,7 +114,10 @@ int run(const demo_options& options) {
 int main(int argc, char** argv) {
     demo_options options;
     if (const auto exit_code = parse_command_line(argc, argv, options)) return *exit_code;
-    if (!can_write(options.svg) || (!options.json.empty() && !can_write(options.json))) return usage_error;
+    if (!retail::can_write(program, options.svg) ||
+        (!options.json.empty() && !retail::can_write(program, options.json))) {
+        return usage_error;
+    }
     ::signal(SIGPIPE, SIG_IGN);
     try {
         return run(options);

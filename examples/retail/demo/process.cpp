@@ -86,6 +86,9 @@ void process::kill() {
     reaped_ = true;
 }
 
+void process::pause() { ::kill(id_, SIGSTOP); }
+void process::resume() { ::kill(id_, SIGCONT); }
+
 bool process::terminate(std::chrono::milliseconds patience) {
     if (!ended()) ::kill(id_, SIGTERM);
     const auto deadline = std::chrono::steady_clock::now() + patience;

@@ -26,6 +26,10 @@ class process {
     /// SIGTERM; SIGKILL where it still runs after `patience`. True where it ended by itself with 0.
     bool terminate(std::chrono::milliseconds patience);
 
+    /// SIGSTOP: it takes no step until resume(). Both from any thread, while it has not been ended.
+    void pause();
+    void resume();
+
     pid_t id() const { return id_; }
 
   private:

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "demo/relay.hpp"
+#include "demo/stocking.hpp"
 #include "demo/terminal.hpp"
 #include "demo/traffic.hpp"
 #include "demo/verify.hpp"
@@ -31,20 +32,6 @@ std::string behind_text(const behind_sample& sample) {
     return "edge " + one(sample.edge) + ", cloud " + one(sample.cloud) + " transactions behind";
 }
 
-/// Every product with the name and price of its first order line.
-std::vector<client_request> seed_requests(const order_set& input, expectation& expected) {
-    std::vector<client_request> requests;
-    for (const auto& placed : input.orders) {
-        for (const auto& line : placed.lines) {
-            if (!expected.stock.emplace(line.sku, 0).second) continue;
-            const boost::json::object body{{"name", line.description}, {"price", to_string(line.price)}};
-            requests.push_back(
-                {"PUT", "/products/" + percent_encoded(line.sku), boost::json::serialize(body)});
-        }
-    }
-    return requests;
-}
-
 /// For edge and cloud, of each product twice what that side is going to sell. So what it has left is never less
 /// than what it has sold lately: it asks the other side for nothing, and has enough when the link is cut.
 std::array<cart, 2> supplies(const order_set& input) {
@@ -55,25 +42,6 @@ std::array<cart, 2> supplies(const order_set& input) {
         }
     }
     return pieces;
-}
-
-/// A few products a request, each of which is one transaction.
-std::vector<std::string> delivery_bodies(const cart& pieces) {
-    std::vector<std::string> bodies;
-    boost::json::array items;
-    const auto finish = [&] {
-        if (items.empty()) return;
-        bodies.push_back(boost::json::serialize(boost::json::object{{"items", items}}));
-        items.clear();
-    };
-    for (const auto& [sku, count] : pieces) {
-        for (auto left = count; left > 0; left -= max_quantity) {
-            items.push_back({{"sku", sku}, {"add", std::min(left, max_quantity)}});
-            if (items.size() == max_deliveries) finish();
-        }
-    }
-    finish();
-    return bodies;
 }
 
 void expect_orders(const order_set& input, expectation& expected) {
@@ -172,7 +140,7 @@ class story {
     /// All products at the cloud; edge gets them over the link. Each side brings in what it is going to sell.
     void seed() {
         progress_bar bar("seed");
-        request_lists requests{{{}, seed_requests(input_, expected_)}};
+        request_lists requests{{{}, product_requests(input_)}};
         expect_orders(input_, expected_);
         found_.products = expected_.stock.size();
         const double begin = watcher_->now();

@@ -8,9 +8,7 @@ namespace retail {
 namespace json = boost::json;
 
 void side::start() {
-    std::vector<std::string> command = command_;
-    command.insert(command.end(), {"--http", "127.0.0.1:0"});
-    process_ = std::make_unique<process>(command);
+    process_ = std::make_unique<process>(command_);
     const auto line = process_->read_line(std::chrono::seconds(30));
     unsigned http = 0;
     unsigned sync = 0;

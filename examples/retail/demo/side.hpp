@@ -1,4 +1,4 @@
-// One of the two instances of the shop.
+// An instance of the shop.
 #pragma once
 
 #include <atomic>
@@ -17,9 +17,11 @@ namespace retail {
 /// ports may be read by any.
 class side {
   public:
-    /// `command`: the service and its options, but for --http.
-    side(std::string name, std::vector<std::string> command)
-        : name_(std::move(name)), command_(std::move(command)) {}
+    /// `command`: the service and its options, but for --http, which is `http`.
+    side(std::string name, std::vector<std::string> command, const std::string& http = "127.0.0.1:0")
+        : name_(std::move(name)), command_(std::move(command)) {
+        command_.insert(command_.end(), {"--http", http});
+    }
 
     /// Waits until it serves. Throws std::runtime_error where it does not.
     void start();
@@ -27,6 +29,9 @@ class side {
     void kill();
     /// SIGTERM. False where it did not end in order.
     bool stop();
+    /// While it runs: it takes no step until resume(). From any thread.
+    void pause() { process_->pause(); }
+    void resume() { process_->resume(); }
 
     const std::string& name() const { return name_; }
     /// 0 while it is down.
@@ -35,7 +40,7 @@ class side {
 
   private:
     const std::string name_;
-    const std::vector<std::string> command_;
+    std::vector<std::string> command_;
     std::unique_ptr<process> process_;
     std::atomic<std::uint16_t> http_port_ = 0;
     std::atomic<std::uint16_t> sync_port_ = 0;

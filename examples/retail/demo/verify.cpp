@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "demo/reading.hpp"
 #include "demo/traffic.hpp"
 #include "json.hpp"
 
@@ -11,33 +12,6 @@ namespace retail {
 namespace json = boost::json;
 
 namespace {
-
-json::value get(http_client& client, const std::string& target) {
-    const auto answer = client.get(target);
-    if (answer.status != 200) {
-        throw std::runtime_error("GET " + target + " was answered with " + std::to_string(answer.status) +
-                                 ": " + answer.body);
-    }
-    return json::parse(answer.body);
-}
-
-/// All items of a listing, page by page.
-std::vector<json::value> list(http_client& client, const std::string& resource, const std::string& member) {
-    std::vector<json::value> items;
-    for (std::string after;;) {
-        const json::value page = get(client, resource + "?limit=1000" + after);
-        const json::array& found = page.at(member).as_array();
-        items.insert(items.end(), found.begin(), found.end());
-        if (page.at("next").is_null()) return items;
-        after = "&after=" + percent_encoded(std::string(page.at("next").as_string()));
-    }
-}
-
-std::vector<std::string> list_names(http_client& client, const std::string& resource) {
-    std::vector<std::string> names;
-    for (const auto& item : list(client, resource, "orders")) names.emplace_back(item.as_string());
-    return names;
-}
 
 template <class T>
 std::vector<std::string> names_of(const std::map<std::string, T>& map) {
@@ -53,7 +27,7 @@ void verify(const side& checked, const expectation& expected, std::vector<std::s
     http_client client(checked.http_port());
     const auto report = [&](const std::string& what) { differences.push_back(checked.name() + ": " + what); };
 
-    const auto listed = list_names(client, "/orders");
+    const auto listed = list_orders(client, "/orders");
     const auto wanted = names_of(expected.orders);
     std::vector<std::string> difference;
     std::set_difference(wanted.begin(), wanted.end(), listed.begin(), listed.end(),
@@ -68,13 +42,13 @@ void verify(const side& checked, const expectation& expected, std::vector<std::s
         if (stop.stop_requested()) throw interrupted();
         const auto found = expected.orders.find(id);
         if (found == expected.orders.end()) continue;
-        const json::value stored = get(client, "/orders/" + percent_encoded(id));
+        const json::value stored = read_json(client, "/orders/" + percent_encoded(id));
         if (parse_order(stored.as_object()) != found->second)
             report("order " + id + " is not as it was sent");
     }
 
     std::map<std::string, std::int64_t> stock;
-    for (const auto& item : list(client, "/products", "products")) {
+    for (const auto& item : list_items(client, "/products", "products")) {
         stock.emplace(item.at("sku").as_string(), item.at("stock").as_int64());
     }
     for (const auto& [sku, pieces] : expected.stock) {
@@ -90,7 +64,7 @@ void verify(const side& checked, const expectation& expected, std::vector<std::s
 
     for (const auto& [customer, ids] : expected.customers) {
         if (stop.stop_requested()) throw interrupted();
-        if (list_names(client, "/customers/" + percent_encoded(customer) + "/orders") != ids) {
+        if (list_orders(client, "/customers/" + percent_encoded(customer) + "/orders") != ids) {
             report("customer " + customer + " has other orders than were sent");
         }
     }
@@ -98,7 +72,7 @@ void verify(const side& checked, const expectation& expected, std::vector<std::s
 
 std::string read_digest(const side& checked) {
     http_client client(checked.http_port(), std::chrono::seconds(60));
-    return std::string(get(client, "/digest").at("digest").as_string());
+    return std::string(read_json(client, "/digest").at("digest").as_string());
 }
 
 }  // namespace retail

@@ -1,6 +1,7 @@
 #include "json.hpp"
 
 #include "text.hpp"
+#include "uuid.hpp"
 
 namespace retail {
 
@@ -200,7 +201,7 @@ std::vector<delivery> parse_deliveries(const json::object& object) {
 order parse_order(const json::object& object) {
     const members body(object);
     order parsed{
-        body.id("id"), {body.text_or_empty("customer"), body.text("country"), body.text("date")}, {}};
+        body.has("id") ? body.id("id") : uuid_v7(), {body.text_or_empty("customer"), body.text("country"), body.text("date")}, {}};
     if (!parsed.head.customer.empty()) require_id(parsed.head.customer, "member \"customer\"");
     const json::array& lines = body.array("lines");
     if (lines.empty()) unacceptable("member \"lines\"", "is empty");

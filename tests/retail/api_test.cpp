@@ -95,6 +95,18 @@ TEST_CASE("an order is placed once, and takes all its lines from stock") {
     CHECK(f.expect(200, "GET", "/customers/17850/orders?limit=1").at("next") == "536365");
 }
 
+TEST_CASE("an order without an id is given one, each time another") {
+    fixture f;
+    f.expect(201, "PUT", "/products/71053", lantern);
+    json::value order = json::parse(small_order);
+    order.as_object().erase("id");
+    order.at("lines").as_array().resize(1);
+    const auto first = f.expect(201, "POST", "/orders", json::serialize(order)).at("id");
+    const auto second = f.expect(201, "POST", "/orders", json::serialize(order)).at("id");
+    CHECK(first != second);
+    CHECK(f.expect(200, "GET", "/orders").at("orders").as_array().size() == 2);
+}
+
 TEST_CASE("a cart becomes an order") {
     fixture f;
     f.expect(201, "PUT", "/products/71053", lantern);
@@ -133,7 +145,7 @@ TEST_CASE("malformed bodies are refused with the member's name") {
         CHECK(f.refuse(400, "POST", "/orders", body) == "bad_json");
     }
     CHECK(f.refuse(400, "POST", "/orders", std::string(5000, '[')) == "bad_json");
-    CHECK(message("{}").find("\"id\"") != std::string::npos);
+    CHECK(message("{}").find("\"country\"") != std::string::npos);
     CHECK(message(R"({"id":7})").find("\"id\"") != std::string::npos);
     const auto with_line = [](const std::string& line) {
         return R"({"id":"1","country":"","date":"","lines":[)" + line + "]}";

@@ -91,6 +91,10 @@ void process::resume() { ::kill(id_, SIGCONT); }
 
 bool process::terminate(std::chrono::milliseconds patience) {
     if (!ended()) ::kill(id_, SIGTERM);
+    return wait(patience);
+}
+
+bool process::wait(std::chrono::milliseconds patience) {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     while (!ended() && std::chrono::steady_clock::now() < deadline) {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));

@@ -21,9 +21,11 @@ class process {
 
     /// The next line of its output; nothing where it ends, or says nothing for that long.
     std::optional<std::string> read_line(std::chrono::milliseconds patience);
+    /// Waits for its end; SIGKILL after `patience`. True where it ended by itself with 0.
+    bool wait(std::chrono::milliseconds patience);
     /// SIGKILL, and waits for its end.
     void kill();
-    /// SIGTERM; SIGKILL where it still runs after `patience`. True where it ended by itself with 0.
+    /// SIGTERM, and wait().
     bool terminate(std::chrono::milliseconds patience);
 
     /// SIGSTOP: it takes no step until resume(). Both from any thread, while it has not been ended.

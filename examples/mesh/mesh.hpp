@@ -1,0 +1,84 @@
+// What runs: two edges and a cloud, each a shop with a store of its own, and the gateway before them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "demo/http_client.hpp"
+#include "demo/side.hpp"
+#include "network.hpp"
+
+namespace retail {
+
+struct mesh_options {
+    std::filesystem::path service;
+    std::filesystem::path envoy;
+    std::filesystem::path configuration;  ///< gateway.yaml
+    std::filesystem::path directory;      ///< for stores, the rendered configuration and Envoy's log
+    unsigned rate_per_second = 200;       ///< that the gateway lets through
+};
+
+// Values of Authorization. The gateway knows these two.
+inline constexpr auto till = "Basic dGlsbDp0aWxsLXNlY3JldA==";               // till:till-secret
+inline constexpr auto auditor = "Basic YXVkaXRvcjphdWRpdG9yLXNlY3JldA==";  // auditor:auditor-secret
+
+/// The text with each ${NAME} replaced by what this mesh uses. Throws std::runtime_error for a name that it does not
+/// know.
+std::string render_configuration(const std::string& text, unsigned rate_per_second);
+
+/// Renders the configuration into the directory; throws std::runtime_error where Envoy finds it invalid.
+std::filesystem::path write_configuration(const mesh_options& options);
+
+/// An instance, and where the driver reaches it whatever happens to the link.
+struct instance {
+    side service;
+    endpoint control;
+    bool is_up = false;
+};
+
+/// Started and ended by the main thread. Everything ends with it.
+class mesh {
+  public:
+    static constexpr std::size_t edge_1 = 0;
+    static constexpr std::size_t edge_2 = 1;
+    static constexpr std::size_t cloud = 2;
+
+    mesh(const mesh_options& options, network& net);
+
+    /// Founds the shop in the cloud, lets the edges join, opens the gateway. Throws std::runtime_error.
+    void start(const std::stop_token& stop);
+    /// False where a service did not end in order.
+    bool stop();
+
+    std::array<std::unique_ptr<instance>, 3>& instances() { return instances_; }
+    instance& at(std::size_t which) { return *instances_[which]; }
+    void start_instance(std::size_t which);
+    void kill_instance(std::size_t which);
+    /// Waits until it is a member of the shop.
+    void wait_until_ready(std::size_t which, const std::stop_token& stop);
+
+    static endpoint gateway();
+    /// SIGKILL, and starts it again.
+    void restart_gateway();
+    /// Waits until it lets requests through, and to all instances.
+    void wait_for_gateway(const std::stop_token& stop);
+    /// Mirrored copies that the cloud has answered, since the start of the mesh.
+    std::uint64_t copies_answered();
+
+  private:
+    std::uint64_t read_copies() const;
+    void open_gateway();
+
+    const mesh_options options_;
+    network& network_;
+    std::array<std::unique_ptr<instance>, 3> instances_;
+    std::filesystem::path configuration_;
+    std::unique_ptr<process> gateway_;
+    std::uint64_t copies_before_restart_ = 0;
+};
+
+}  // namespace retail

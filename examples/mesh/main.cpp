@@ -34,7 +34,7 @@ struct options {
     bool quick = false;
     bool validate = false;
     bool without_identity = false;
-    double rate = 40;
+    double rate = 15;
 };
 
 /// Fills `chosen`; where the program should end instead, its exit code.

@@ -169,7 +169,7 @@ void mesh::open_gateway() {
 }
 
 void mesh::restart_gateway() {
-    copies_before_restart_ += read_copies();
+    before_restart_ = counts();
     gateway_.reset();
     open_gateway();
 }
@@ -187,8 +187,9 @@ void mesh::wait_for_gateway(const std::stop_token& stop) {
              });
 }
 
-std::uint64_t mesh::copies_answered() { return copies_before_restart_ + read_copies(); }
-
-std::uint64_t mesh::read_copies() const { return read_statistic("cluster.cloud_mirror.upstream_rq_completed"); }
+gateway_counts mesh::counts() const {
+    return {before_restart_.copies + read_statistic("cluster.cloud_mirror.upstream_rq_2xx"),
+            before_restart_.retries + read_statistic("cluster.shop.upstream_rq_retry")};
+}
 
 }  // namespace retail

@@ -40,6 +40,12 @@ struct instance {
     bool is_up = false;
 };
 
+/// What the gateway has counted.
+struct gateway_counts {
+    std::uint64_t copies = 0;   ///< mirrored, and carried out by the cloud
+    std::uint64_t retries = 0;  ///< of the gateway's own: the client saw none of them
+};
+
 /// Started and ended by the main thread. Everything ends with it.
 class mesh {
   public:
@@ -66,11 +72,10 @@ class mesh {
     void restart_gateway();
     /// Waits until it lets requests through, and to all instances.
     void wait_for_gateway(const std::stop_token& stop);
-    /// Mirrored copies that the cloud has answered, since the start of the mesh.
-    std::uint64_t copies_answered();
+    /// Since the start of the mesh.
+    gateway_counts counts() const;
 
   private:
-    std::uint64_t read_copies() const;
     void open_gateway();
 
     const mesh_options options_;
@@ -78,7 +83,7 @@ class mesh {
     std::array<std::unique_ptr<instance>, 3> instances_;
     std::filesystem::path configuration_;
     std::unique_ptr<process> gateway_;
-    std::uint64_t copies_before_restart_ = 0;
+    gateway_counts before_restart_;
 };
 
 }  // namespace retail

@@ -15,9 +15,12 @@ namespace retail {
 /// One fault, from its begin until all replicas hold the same again.
 struct episode {
     std::string name;
-    std::uint64_t copies = 0;  ///< mirrored ones that the cloud answered
-    std::size_t missed = 0;    ///< acknowledged orders that the replica which lacked most did not have at the end of the fault
-    double recovery_ms = 0;    ///< from the end of the fault until all digests were equal; negative: they never were
+    std::uint64_t copies = 0;   ///< mirrored, and carried out by the cloud
+    std::uint64_t retries = 0;  ///< the gateway's own
+    /// Acknowledged orders that the replica which lacked most did not have at the end of the fault.
+    std::size_t missed = 0;
+    /// From the end of the fault until all digests were equal; negative: they never were.
+    double recovery_ms = 0;
 };
 
 struct report {

@@ -130,15 +130,18 @@ void shoppers::place(purchase& wanted) {
     }
 }
 
-crawler::crawler(endpoint gateway, std::size_t requests) {
-    constexpr std::size_t connections = 2;
-    for (std::size_t i = 0; i < connections; ++i) {
-        threads_.emplace_back([gateway, left = requests / connections](const std::stop_token& stop) mutable {
+crawler::crawler(endpoint gateway, unsigned per_second) {
+    constexpr unsigned connections = 2;
+    const auto interval = std::chrono::microseconds(1'000'000 * connections / per_second);
+    for (unsigned i = 0; i < connections; ++i) {
+        threads_.emplace_back([gateway, interval](const std::stop_token& stop) {
             http_client client(gateway, std::chrono::seconds(2));
-            for (; left > 0 && !stop.stop_requested(); --left) {
+            const auto begin = steady_clock::now();
+            for (auto due = begin; due < begin + std::chrono::seconds(10) && !stop.stop_requested(); due += interval) {
+                std::this_thread::sleep_until(due);
                 try {
                     client.request("GET", "/products?limit=1", {}, {{"Authorization", auditor}});
-                } catch (const no_answer&) {
+                } catch (const no_answer&) {  // it goes on without this page
                 }
             }
         });

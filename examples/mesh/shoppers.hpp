@@ -18,7 +18,7 @@ namespace retail {
 struct shopper_options {
     endpoint gateway;
     std::size_t connections = 8;
-    double per_second = 40;
+    double per_second = 15;
     /// Sends Idempotency-Key and Idempotency-Issued, the same ones with every attempt.
     bool has_identity = true;
     /// Then the client gives up waiting, and tries again.
@@ -58,10 +58,10 @@ class shoppers {
     std::vector<std::thread> threads_;
 };
 
-/// Somebody who only reads, as fast as the answers come: two connections, at most so many requests.
+/// Somebody who only reads, so many times a second at most, and no longer than ten seconds.
 class crawler {
   public:
-    crawler(endpoint gateway, std::size_t requests);
+    crawler(endpoint gateway, unsigned per_second);
 
   private:
     std::vector<std::jthread> threads_;

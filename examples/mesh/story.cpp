@@ -38,13 +38,17 @@ class slowdown {
         : thread_([&slowed, stopped, running](const std::stop_token& stop) {
               while (!stop.stop_requested()) {
                   slowed.pause();
-                  std::this_thread::sleep_for(stopped);
+                  sleep(stopped, stop);
                   slowed.resume();
-                  std::this_thread::sleep_for(running);
+                  sleep(running, stop);
               }
           }) {}
 
   private:
+    static void sleep(milliseconds time, const std::stop_token& stop) {
+        for (; time > time.zero() && !stop.stop_requested(); time -= look_again) std::this_thread::sleep_for(look_again);
+    }
+
     std::jthread thread_;
 };
 
@@ -132,7 +136,7 @@ class story {
             {"an edge killed", [this] { kill_mid_request(mesh::edge_1); }, [this] { restart(mesh::edge_1); }},
             {"an edge stalls", [this] { slow_ = slow_down(mesh::edge_1, milliseconds(900), milliseconds(100)); },
              [this] { slow_.reset(); }},
-            {"the cloud is slow", [this] { slow_ = slow_down(mesh::cloud, milliseconds(600), milliseconds(10)); },
+            {"the cloud is slow", [this] { slow_ = slow_down(mesh::cloud, milliseconds(900), milliseconds(10)); },
              [this] { slow_.reset(); }},
             {"the edges refuse connections",
              [this] {
@@ -144,7 +148,7 @@ class story {
                  restart(mesh::edge_2);
              }},
             {"the gateway restarted", [this] { mesh_.restart_gateway(); }, nothing},
-            {"throttled", [this] { crawler_ = std::make_unique<crawler>(mesh::gateway(), 10 * rate_per_second_); },
+            {"throttled", [this] { crawler_ = std::make_unique<crawler>(mesh::gateway(), 4 * rate_per_second_); },
              [this] { crawler_.reset(); }},
             {"denied", nothing, nothing, [](std::vector<purchase*>& purchases) {
                  // In turn: nobody, a wrong password, one who may only read; and one who may order.
@@ -182,7 +186,7 @@ class story {
         }
         if (played.prepare) played.prepare(purchases);
         remember_what_is_held();
-        const std::uint64_t copies = mesh_.copies_answered();
+        const gateway_counts before = mesh_.counts();
         {
             shoppers sent({.gateway = mesh::gateway(),
                            .per_second = options_.per_second,
@@ -200,12 +204,14 @@ class story {
             sent.finish();
             if (!begun) played.begin();
         }
-        episode lived{played.name, 0, missed_until_now(), 0};
+        episode lived{.name = played.name, .missed = missed_until_now()};
         const auto healed = steady_clock::now();
         played.end();
         lived.recovery_ms = recover(healed);
         mesh_.wait_for_gateway(stop_);
-        lived.copies = mesh_.copies_answered() - copies;
+        const gateway_counts after = mesh_.counts();
+        lived.copies = after.copies - before.copies;
+        lived.retries = after.retries - before.retries;
         bar.finish(played.name + ": " + std::to_string(lived.missed) + " requests missed" +
                    (lived.recovery_ms < 0 ? ", and NOT EQUAL after 30 s"
                                           : ", all equal " + std::to_string(int(lived.recovery_ms)) + " ms after its end"));

@@ -11,7 +11,7 @@ namespace retail {
 
 struct story_options {
     std::size_t orders = 0;     ///< of the input; shared among the faults
-    double per_second = 40;
+    double per_second = 15;
     bool has_identity = true;
 };
 

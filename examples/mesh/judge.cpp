@@ -73,7 +73,8 @@ class judgement {
 
     void compare_digests() {
         for (std::size_t i = 1; i < replicas_.size(); ++i) {
-            if (replicas_[i].digest != replicas_[0].digest) report(i, "the digest is not that of " + replicas_[0].name);
+            if (replicas_[i].digest != replicas_[0].digest)
+                report(i, "the digest is not that of " + replicas_[0].name);
         }
     }
 

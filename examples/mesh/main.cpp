@@ -1,5 +1,5 @@
-// retail-mesh: plays orders through a real Envoy to two edges and a cloud, while one fault after the other happens, and
-// checks that each order counts once.
+// retail-mesh: plays orders through a real Envoy to two edges and a cloud, while one fault after the other
+// happens, and checks that each order counts once.
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -40,9 +40,12 @@ struct options {
 /// Fills `chosen`; where the program should end instead, its exit code.
 std::optional<int> parse_command_line(int argc, char** argv, options& chosen) {
     CLI::App app{
-        "Plays real orders through an Envoy gateway to a shop of two edges and a cloud that mirror, retry, fail over and "
-        "replicate, while one fault after the other happens, and checks that each order that a client was told is placed "
-        "is there exactly once on every replica. Runs in network namespaces of its own. Exits with 0 where it holds, 69 "
+        "Plays real orders through an Envoy gateway to a shop of two edges and a cloud that mirror, retry, "
+        "fail over and "
+        "replicate, while one fault after the other happens, and checks that each order that a client was "
+        "told is placed "
+        "is there exactly once on every replica. Runs in network namespaces of its own. Exits with 0 where "
+        "it holds, 69 "
         "where this machine cannot run it."};
     app.add_option("--envoy", chosen.envoy, "the Envoy to run (./run mesh installs one)")->required();
     app.add_option("--configuration", chosen.configuration, "the gateway's configuration")->required();
@@ -53,7 +56,9 @@ std::optional<int> parse_command_line(int argc, char** argv, options& chosen) {
     app.add_option("--json", chosen.json, "write the result as one JSON object to this file");
     app.add_option("--dir", chosen.directory, "keep stores, configuration and Envoy's log in this directory");
     app.add_flag("--keep", chosen.keep, "do not remove the temporary directory");
-    app.add_option("--rate", chosen.rate, "orders a second")->check(CLI::Range(1.0, 100.0))->capture_default_str();
+    app.add_option("--rate", chosen.rate, "orders a second")
+        ->check(CLI::Range(1.0, 100.0))
+        ->capture_default_str();
     app.add_flag("--quick", chosen.quick, "fewer orders, once through all faults, in less than a minute");
     app.add_flag("--without-identity", chosen.without_identity,
                  "send no Idempotency-Key: shows how many orders are then doubled or lost");
@@ -94,7 +99,8 @@ int run(const options& chosen) {
         std::cout << chosen.configuration << " is valid\n";
         return 0;
     }
-    if (!fs::exists(mesh_options.service)) throw std::runtime_error(mesh_options.service.string() + " is missing");
+    if (!fs::exists(mesh_options.service))
+        throw std::runtime_error(mesh_options.service.string() + " is missing");
     const auto orders = retail::load_orders(chosen.orders);
 
     retail::report told;

@@ -87,7 +87,8 @@ std::string render_configuration(const std::string& text, unsigned rate_per_seco
         if (end == std::string::npos) throw std::runtime_error("the configuration does not close a ${");
         const std::string name = text.substr(begin + 2, end - begin - 2);
         const auto found = values.find(name);
-        if (found == values.end()) throw std::runtime_error("the configuration names an unknown ${" + name + "}");
+        if (found == values.end())
+            throw std::runtime_error("the configuration names an unknown ${" + name + "}");
         rendered += found->second;
         at = end + 1;
     }
@@ -99,8 +100,10 @@ fs::path write_configuration(const mesh_options& options) {
     process check({options.envoy, "--mode", "validate", "--log-level", "error", "--log-path",
                    options.directory / "validate.log", "--config-path", file});
     if (!check.wait(start_patience)) {
+        const fs::path log = options.directory / "validate.log";
+        if (!fs::exists(log)) throw std::runtime_error(options.envoy.string() + " does not run");
         throw std::runtime_error("Envoy finds " + options.configuration.string() + " invalid:\n" +
-                                 read_text(options.directory / "validate.log"));
+                                 read_text(log));
     }
     return file;
 }
@@ -157,7 +160,8 @@ void mesh::kill_instance(std::size_t which) {
 
 void mesh::wait_until_ready(std::size_t which, const std::stop_token& stop) {
     http_client client(at(which).control, std::chrono::seconds(2));
-    wait_for(at(which).service.name() + " is not ready", stop, [&] { return client.get("/ready").status == 200; });
+    wait_for(at(which).service.name() + " is not ready", stop,
+             [&] { return client.get("/ready").status == 200; });
 }
 
 endpoint mesh::gateway() { return {"127.0.0.1", gateway_port}; }
@@ -177,14 +181,12 @@ void mesh::restart_gateway() {
 void mesh::wait_for_gateway(const std::stop_token& stop) {
     http_client client(gateway(), std::chrono::seconds(2));
     const http_headers headers{{"Authorization", auditor}};
-    wait_for("the gateway does not let requests through to everybody; its log is " +
-                 (options_.directory / "gateway.log").string(),
-             stop, [&] {
-                 return client.request("GET", "/ready", {}, headers).status == 200 &&
-                        read_statistic("cluster.edges.membership_healthy") == 2 &&
-                        read_statistic("cluster.cloud.membership_healthy") == 1 &&
-                        read_statistic("cluster.cloud_mirror.membership_healthy") == 1;
-             });
+    wait_for("the gateway does not let requests through to everybody", stop, [&] {
+        return client.request("GET", "/ready", {}, headers).status == 200 &&
+               read_statistic("cluster.edges.membership_healthy") == 2 &&
+               read_statistic("cluster.cloud.membership_healthy") == 1 &&
+               read_statistic("cluster.cloud_mirror.membership_healthy") == 1;
+    });
 }
 
 gateway_counts mesh::counts() const {

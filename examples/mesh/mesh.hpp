@@ -23,11 +23,11 @@ struct mesh_options {
 };
 
 // Values of Authorization. The gateway knows these two.
-inline constexpr auto till = "Basic dGlsbDp0aWxsLXNlY3JldA==";               // till:till-secret
+inline constexpr auto till = "Basic dGlsbDp0aWxsLXNlY3JldA==";             // till:till-secret
 inline constexpr auto auditor = "Basic YXVkaXRvcjphdWRpdG9yLXNlY3JldA==";  // auditor:auditor-secret
 
-/// The text with each ${NAME} replaced by what this mesh uses. Throws std::runtime_error for a name that it does not
-/// know.
+/// The text with each ${NAME} replaced by what this mesh uses. Throws std::runtime_error for a name that it
+/// does not know.
 std::string render_configuration(const std::string& text, unsigned rate_per_second);
 
 /// Renders the configuration into the directory; throws std::runtime_error where Envoy finds it invalid.

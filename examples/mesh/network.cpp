@@ -23,7 +23,8 @@ int open_own() {
 
 void run(const std::string& arguments) {
     const std::string command = "PATH=\"$PATH:/usr/sbin:/sbin\"; exec ip " + arguments;
-    if (std::system(command.c_str()) != 0) throw no_network("ip " + arguments + " failed (it is in the package iproute2)");
+    if (std::system(command.c_str()) != 0)
+        throw no_network("ip " + arguments + " failed (it is in the package iproute2)");
 }
 
 /// Root of its own networks only: enough to set them up.

@@ -11,8 +11,9 @@ struct no_network : std::runtime_error {
     using runtime_error::runtime_error;
 };
 
-/// Two network namespaces with a link between them: here (edges, gateway and whoever drives them) and the cloud. They
-/// need no names, and end with the last process in them. Made by the main thread before all others, and used by it.
+/// Two network namespaces with a link between them: here (edges, gateway and whoever drives them) and the
+/// cloud. They need no names, and end with the last process in them. Made by the main thread before all
+/// others, and used by it.
 class network {
   public:
     // Addresses of the cloud: on the link, and on one of the driver's own, which is never cut.

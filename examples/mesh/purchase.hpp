@@ -22,13 +22,13 @@ enum class told {
 struct purchase {
     order content;  ///< with the reference in it
     std::string reference;
-    std::size_t fault = 0;      ///< during which it is sent
-    std::string authorization;  ///< empty: none
+    std::size_t fault = 0;       ///< during which it is sent
+    std::string authorization;   ///< empty: none
     bool is_sent_twice = false;  ///< though it was answered: the customer clicks again
 
     // What came of it.
     told outcome = told::nothing;
-    unsigned status = 0;      ///< of the last answer; 0: none
+    unsigned status = 0;  ///< of the last answer; 0: none
     unsigned attempts = 0;
     unsigned unanswered = 0;  ///< attempts that timed out or lost their connection
     unsigned failed = 0;      ///< attempts answered with 5xx
@@ -36,8 +36,8 @@ struct purchase {
     std::chrono::microseconds took{};
 };
 
-// Clients know an order by a reference of their own, for its id is the service's to make up. The API has no field for
-// one; the date is free text.
+// Clients know an order by a reference of their own, for its id is the service's to make up. The API has no
+// field for one; the date is free text.
 inline std::string with_reference(const std::string& date, const std::string& reference) {
     return date + " invoice " + reference;
 }

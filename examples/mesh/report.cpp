@@ -57,7 +57,8 @@ constexpr int name_width = 30;
 
 std::string row_of(const std::string& name, const std::vector<purchase>& purchases,
                    const std::function<bool(const purchase&)>& belongs) {
-    std::string row = "  " + name + std::string(name_width - std::min<std::size_t>(name_width, name.size()), ' ');
+    std::string row =
+        "  " + name + std::string(name_width - std::min<std::size_t>(name_width, name.size()), ' ');
     for (const auto& each : columns()) {
         std::uint64_t sum = 0;
         for (const auto& wanted : purchases) {
@@ -94,11 +95,13 @@ bool holds(const report& told) { return told.found.differences.empty(); }
 std::string to_table(const report& told) {
     std::string table = "  " + std::string(name_width, ' ');
     for (const auto& each : columns()) table += padded(each.title, each.width);
-    table += padded("retries", 9) + padded("copies", 8) + padded("missed", 8) + padded("ms/missed", 11) + "\n";
+    table +=
+        padded("retries", 9) + padded("copies", 8) + padded("missed", 8) + padded("ms/missed", 11) + "\n";
     for (std::size_t i = 0; i < told.episodes.size(); ++i) {
         const auto& each = told.episodes[i];
         table += row_of(each.name, told.purchases, [i](const purchase& wanted) { return wanted.fault == i; });
-        table += padded(count(each.retries), 9) + padded(count(each.copies), 8) + padded(count(each.missed), 8) + padded(recovery_text(each), 11) + "\n";
+        table += padded(count(each.retries), 9) + padded(count(each.copies), 8) +
+                 padded(count(each.missed), 8) + padded(recovery_text(each), 11) + "\n";
     }
     table += row_of("in all", told.purchases, [](const purchase&) { return true; }) + "\n\n";
 
@@ -112,11 +115,13 @@ std::string to_table(const report& told) {
         {"stock wrong", count(told.found.stock_wrong) + " products"},
         {"superseded", count_or_dash(told.superseded)},
         {"unconfirmed", count_or_dash(told.unconfirmed)},
-        {"recovery", (recovery ? decimals(*recovery) + " ms" : "not known") + " for each missed request (the paper: 95 ms and 235 ms)"},
+        {"recovery", (recovery ? decimals(*recovery) + " ms" : "not known") +
+                         " for each missed request (the paper: 95 ms and 235 ms)"},
     };
     for (const auto& [name, digest] : told.digests) rows.emplace_back("digest " + name, digest);
-    rows.emplace_back("verdict", holds(told) ? "each acknowledged order once on every replica, and nothing else"
-                                             : "IT DOES NOT HOLD");
+    rows.emplace_back("verdict", holds(told)
+                                     ? "each acknowledged order once on every replica, and nothing else"
+                                     : "IT DOES NOT HOLD");
     for (const auto& [name, value] : rows) {
         table += "  " + name + std::string(22 - std::min<std::size_t>(22, name.size()), ' ') + value + "\n";
     }

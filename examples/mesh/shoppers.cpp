@@ -24,7 +24,8 @@ std::string body_of(const order& placed) {
 http_headers headers_of(const purchase& wanted, bool has_identity) {
     http_headers headers;
     if (!wanted.authorization.empty()) headers.emplace_back("Authorization", wanted.authorization);
-    if (!wanted.content.head.customer.empty()) headers.emplace_back("X-Customer", wanted.content.head.customer);
+    if (!wanted.content.head.customer.empty())
+        headers.emplace_back("X-Customer", wanted.content.head.customer);
     if (has_identity) {
         const auto issued = std::chrono::duration_cast<std::chrono::milliseconds>(
             std::chrono::system_clock::now().time_since_epoch());
@@ -34,7 +35,8 @@ http_headers headers_of(const purchase& wanted, bool has_identity) {
     return headers;
 }
 
-/// What an answer tells; nothing where it tells nothing. 429 is no answer to a request that may have run before.
+/// What an answer tells; nothing where it tells nothing. 429 is no answer to a request that may have run
+/// before.
 told meaning_of(unsigned status, bool may_have_run) {
     if (status == 200 || status == 201) return told::placed;
     if (status == 401 || status == 403) return told::denied;
@@ -84,11 +86,12 @@ void shoppers::work() {
         while (!ended_) {
             const std::size_t index = next_++;
             if (index >= purchases_.size()) return;
-            const auto due = begin_ + std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(
-                                          static_cast<double>(index) / options_.per_second));
+            const auto due =
+                begin_ + std::chrono::duration_cast<steady_clock::duration>(
+                             std::chrono::duration<double>(static_cast<double>(index) / options_.per_second));
             while (steady_clock::now() < due && !ended_ && !stop_.stop_requested()) {
-                std::this_thread::sleep_for(
-                    std::min<steady_clock::duration>(due - steady_clock::now(), std::chrono::milliseconds(50)));
+                std::this_thread::sleep_for(std::min<steady_clock::duration>(due - steady_clock::now(),
+                                                                             std::chrono::milliseconds(50)));
             }
             place(*purchases_[index]);
             ++done_;
@@ -137,7 +140,8 @@ crawler::crawler(endpoint gateway, unsigned per_second) {
         threads_.emplace_back([gateway, interval](const std::stop_token& stop) {
             http_client client(gateway, std::chrono::seconds(2));
             const auto begin = steady_clock::now();
-            for (auto due = begin; due < begin + std::chrono::seconds(10) && !stop.stop_requested(); due += interval) {
+            for (auto due = begin; due < begin + std::chrono::seconds(10) && !stop.stop_requested();
+                 due += interval) {
                 std::this_thread::sleep_until(due);
                 try {
                     client.request("GET", "/products?limit=1", {}, {{"Authorization", auditor}});

@@ -23,8 +23,8 @@ using std::chrono::steady_clock;
 
 constexpr auto look_again = milliseconds(5);
 constexpr auto recovery_patience = std::chrono::seconds(30);
-/// Times what is sold that each replica may sell: also without identities, where orders are sold twice, nobody has to ask
-/// another replica for stock.
+/// Times what is sold that each replica may sell: also without identities, where orders are sold twice,
+/// nobody has to ask another replica for stock.
 constexpr std::int64_t supply = 4;
 
 double milliseconds_since(steady_clock::time_point begin) {
@@ -46,7 +46,8 @@ class slowdown {
 
   private:
     static void sleep(milliseconds time, const std::stop_token& stop) {
-        for (; time > time.zero() && !stop.stop_requested(); time -= look_again) std::this_thread::sleep_for(look_again);
+        for (; time > time.zero() && !stop.stop_requested(); time -= look_again)
+            std::this_thread::sleep_for(look_again);
     }
 
     std::jthread thread_;
@@ -70,8 +71,8 @@ struct fault {
 
 class story {
   public:
-    story(const story_options& options, mesh& played, network& net, unsigned rate_per_second, const order_set& input,
-          std::stop_token stop, report& told)
+    story(const story_options& options, mesh& played, network& net, unsigned rate_per_second,
+          const order_set& input, std::stop_token stop, report& told)
         : options_(options),
           mesh_(played),
           network_(net),
@@ -96,7 +97,8 @@ class story {
         progress_bar bar("start");
         const auto begin = steady_clock::now();
         mesh_.start(stop_);
-        bar.finish("gateway, two edges and a cloud after " + std::to_string(int(milliseconds_since(begin))) + " ms");
+        bar.finish("gateway, two edges and a cloud after " + std::to_string(int(milliseconds_since(begin))) +
+                   " ms");
     }
 
     /// At the replicas themselves, once: that is not what is tried here.
@@ -106,7 +108,8 @@ class story {
         for (const auto& wanted : told_.purchases) sold.orders.push_back(wanted.content);
         cart pieces;
         for (const auto& placed : sold.orders) {
-            for (const auto& line : placed.lines) pieces[line.sku] += supply * std::max<std::int64_t>(line.quantity, 0);
+            for (const auto& line : placed.lines)
+                pieces[line.sku] += supply * std::max<std::int64_t>(line.quantity, 0);
         }
         http_client cloud(mesh_.at(mesh::cloud).control);
         const auto products = product_requests(sold);
@@ -116,10 +119,12 @@ class story {
         }
         for (const auto& each : mesh_.instances()) {
             http_client client(each->control);
-            for (const auto& body : delivery_bodies(pieces)) expect(client.request("POST", "/stock", body), 200);
+            for (const auto& body : delivery_bodies(pieces))
+                expect(client.request("POST", "/stock", body), 200);
             for (const auto& [sku, count] : pieces) delivered_[sku] += count;
         }
-        if (recover() < 0) throw std::runtime_error("the replicas do not become equal before anything has happened");
+        if (recover() < 0)
+            throw std::runtime_error("the replicas do not become equal before anything has happened");
         bar.finish(grouped(static_cast<std::int64_t>(products.size())) + " products at all replicas");
     }
 
@@ -134,9 +139,11 @@ class story {
             {"none", nothing, nothing},
             {"link to the cloud cut", [this] { network_.cut(); }, [this] { network_.heal(); }},
             {"an edge killed", [this] { kill_mid_request(mesh::edge_1); }, [this] { restart(mesh::edge_1); }},
-            {"an edge stalls", [this] { slow_ = slow_down(mesh::edge_1, milliseconds(900), milliseconds(100)); },
+            {"an edge stalls",
+             [this] { slow_ = slow_down(mesh::edge_1, milliseconds(900), milliseconds(100)); },
              [this] { slow_.reset(); }},
-            {"the cloud is slow", [this] { slow_ = slow_down(mesh::cloud, milliseconds(900), milliseconds(10)); },
+            {"the cloud is slow",
+             [this] { slow_ = slow_down(mesh::cloud, milliseconds(900), milliseconds(10)); },
              [this] { slow_.reset(); }},
             {"the edges refuse connections",
              [this] {
@@ -148,12 +155,15 @@ class story {
                  restart(mesh::edge_2);
              }},
             {"the gateway restarted", [this] { mesh_.restart_gateway(); }, nothing},
-            {"throttled", [this] { crawler_ = std::make_unique<crawler>(mesh::gateway(), 4 * rate_per_second_); },
+            {"throttled",
+             [this] { crawler_ = std::make_unique<crawler>(mesh::gateway(), 4 * rate_per_second_); },
              [this] { crawler_.reset(); }},
-            {"denied", nothing, nothing, [](std::vector<purchase*>& purchases) {
+            {"denied", nothing, nothing,
+             [](std::vector<purchase*>& purchases) {
                  // In turn: nobody, a wrong password, one who may only read; and one who may order.
                  const std::array<const char*, 4> who{"", wrong_password, auditor, till};
-                 for (std::size_t i = 0; i < purchases.size(); ++i) purchases[i]->authorization = who[i % who.size()];
+                 for (std::size_t i = 0; i < purchases.size(); ++i)
+                     purchases[i]->authorization = who[i % who.size()];
              }},
         };
     }
@@ -213,9 +223,11 @@ class story {
         lived.copies = after.copies - before.copies;
         lived.retries = after.retries - before.retries;
         bar.finish(played.name + ": " + std::to_string(lived.missed) + " requests missed" +
-                   (lived.recovery_ms < 0 ? ", and NOT EQUAL after 30 s"
-                                          : ", all equal " + std::to_string(int(lived.recovery_ms)) + " ms after its end"));
-        if (lived.recovery_ms < 0) told_.found.differences.push_back(played.name + ": the replicas did not become equal");
+                   (lived.recovery_ms < 0
+                        ? ", and NOT EQUAL after 30 s"
+                        : ", all equal " + std::to_string(int(lived.recovery_ms)) + " ms after its end"));
+        if (lived.recovery_ms < 0)
+            told_.found.differences.push_back(played.name + ": the replicas did not become equal");
         told_.episodes.push_back(std::move(lived));
     }
 
@@ -268,7 +280,8 @@ class story {
         std::size_t most = 0;
         for (const auto& held : held_) {
             most = std::max<std::size_t>(
-                most, std::count_if(told_.purchases.begin(), told_.purchases.end(), [&](const purchase& wanted) {
+                most,
+                std::count_if(told_.purchases.begin(), told_.purchases.end(), [&](const purchase& wanted) {
                     return wanted.outcome == told::placed && !held.count(wanted.reference);
                 }));
         }
@@ -296,7 +309,8 @@ class story {
         told_.unconfirmed = count_requests(cloud, "unconfirmed");
         auto differences = std::move(told_.found.differences);
         told_.found = judge(told_.purchases, delivered_, replicas);
-        told_.found.differences.insert(told_.found.differences.begin(), differences.begin(), differences.end());
+        told_.found.differences.insert(told_.found.differences.begin(), differences.begin(),
+                                       differences.end());
         bar.finish("every order and every product's stock at all replicas");
     }
 
@@ -326,6 +340,7 @@ void tell_story(const story_options& options, mesh& played, network& net, const 
     } catch (const interrupted&) {
         throw;
     } catch (const std::exception& failure) {
+        if (told.episodes.empty()) throw;
         told.found.differences.push_back(failure.what());
     }
 }

@@ -7,18 +7,21 @@ using namespace retail;
 
 namespace {
 
-/// Three orders of four pieces each, all placed, and three replicas that hold exactly that under ids of their own.
+/// Three orders of four pieces each, all placed, and three replicas that hold exactly that under ids of their
+/// own.
 struct fixture {
     fixture() {
         order_set input;
         for (const char* invoice : {"1001", "1002", "C1003"}) {
-            input.orders.push_back({invoice, {"17850", "Norway", "12-01-2010"}, {{"71053", 4, {33900}, "LANTERN"}}});
+            input.orders.push_back(
+                {invoice, {"17850", "Norway", "12-01-2010"}, {{"71053", 4, {33900}, "LANTERN"}}});
         }
         purchases = make_purchases(input, 100);
         for (auto& wanted : purchases) wanted.outcome = told::placed;
         for (const char* name : {"edge-1", "edge-2", "cloud"}) {
             replicas.push_back({name, {}, {{"71053", 100 - 12}}, "d"});
-            for (std::size_t i = 0; i < purchases.size(); ++i) place(replicas.back(), i, "id" + std::to_string(i));
+            for (std::size_t i = 0; i < purchases.size(); ++i)
+                place(replicas.back(), i, "id" + std::to_string(i));
         }
     }
 

@@ -38,7 +38,8 @@ TEST_CASE("a run holds where there is no difference") {
 }
 
 TEST_CASE("a configuration names only what it can be given") {
-    CHECK(render_configuration("rate: ${RATE_PER_SECOND}, again ${RATE_PER_SECOND}", 7) == "rate: 7, again 7");
+    CHECK(render_configuration("rate: ${RATE_PER_SECOND}, again ${RATE_PER_SECOND}", 7) ==
+          "rate: 7, again 7");
     CHECK_THROWS(render_configuration("${SOMETHING_ELSE}", 7));
     CHECK_THROWS(render_configuration("${RATE_PER_SECOND", 7));
 }

@@ -30,7 +30,8 @@ inline constexpr auto auditor = "Basic YXVkaXRvcjphdWRpdG9yLXNlY3JldA==";  // au
 /// does not know.
 std::string render_configuration(const std::string& text, unsigned rate_per_second);
 
-/// Renders the configuration into the directory; throws std::runtime_error where Envoy finds it invalid.
+/// Renders the configuration into the directory. Throws std::runtime_error where Envoy does not take it;
+/// Envoy itself says why.
 std::filesystem::path write_configuration(const mesh_options& options);
 
 /// An instance, and where the driver reaches it whatever happens to the link.

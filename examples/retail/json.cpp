@@ -200,8 +200,9 @@ std::vector<delivery> parse_deliveries(const json::object& object) {
 
 order parse_order(const json::object& object) {
     const members body(object);
-    order parsed{
-        body.has("id") ? body.id("id") : uuid_v7(), {body.text_or_empty("customer"), body.text("country"), body.text("date")}, {}};
+    order parsed{body.has("id") ? body.id("id") : uuid_v7(),
+                 {body.text_or_empty("customer"), body.text("country"), body.text("date")},
+                 {}};
     if (!parsed.head.customer.empty()) require_id(parsed.head.customer, "member \"customer\"");
     const json::array& lines = body.array("lines");
     if (lines.empty()) unacceptable("member \"lines\"", "is empty");

@@ -14,7 +14,8 @@
 namespace retail {
 
 /// Orders of `file`; where it is empty those of the excerpt beside the project (ANABRANCH_ROOT), or generated
-/// ones where that is not there. Says which, and what was skipped. Throws std::runtime_error, also where there is none.
+/// ones where that is not there. Says which, and what was skipped. Throws std::runtime_error, also where
+/// there is none.
 order_set load_orders(const std::string& file);
 
 /// Finds out before the run, not after it. Leaves the file as it was.

@@ -107,8 +107,9 @@ int run(const options& chosen) {
     retail::mesh played(mesh_options, *net);
     retail::tell_story({.orders = chosen.quick ? quick_orders : orders.orders.size(),
                         .per_second = chosen.rate,
-                        .has_identity = !chosen.without_identity},
-                       played, *net, mesh_options, orders, signals.token(), told);
+                        .has_identity = !chosen.without_identity,
+                        .gateway_per_second = mesh_options.rate_per_second},
+                       played, *net, orders, signals.token(), told);
     std::cout << "\n" << to_table(told) << std::flush;
     print_differences(told.found.differences);
     const bool written = chosen.json.empty() || retail::write_file(program, chosen.json, to_json_text(told));

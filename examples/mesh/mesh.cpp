@@ -56,6 +56,7 @@ void wait_for(const std::string& what, const std::stop_token& stop, Function fn)
 std::uint64_t read_statistic(const std::string& name) {
     http_client admin(endpoint{"127.0.0.1", admin_port}, std::chrono::seconds(2));
     const auto answer = admin.get("/stats?format=json&filter=^" + name + "$");
+    if (answer.status != 200) throw no_answer("the gateway does not tell " + name);
     const json::value statistics = json::parse(answer.body);
     const json::array& found = statistics.at("stats").as_array();
     return found.empty() ? 0 : found.front().at("value").to_number<std::uint64_t>();
@@ -182,6 +183,14 @@ void mesh::wait_for_gateway(const std::stop_token& stop) {
                read_statistic("cluster.edges.membership_healthy") == 2 &&
                read_statistic("cluster.cloud.membership_healthy") == 1 &&
                read_statistic("cluster.cloud_mirror.membership_healthy") == 1;
+    });
+}
+
+void mesh::wait_until_quiet(const std::stop_token& stop) {
+    wait_for("requests are under way that nobody has sent", stop, [] {
+        return read_statistic("cluster.edges.upstream_rq_active") == 0 &&
+               read_statistic("cluster.cloud.upstream_rq_active") == 0 &&
+               read_statistic("cluster.cloud_mirror.upstream_rq_active") == 0;
     });
 }
 

@@ -73,6 +73,8 @@ class mesh {
     void restart_gateway();
     /// Waits until it lets requests through, and to all instances.
     void wait_for_gateway(const std::stop_token& stop);
+    /// Waits until no request and no copy is under way.
+    void wait_until_quiet(const std::stop_token& stop);
     /// Since the start of the mesh.
     gateway_counts counts() const;
 

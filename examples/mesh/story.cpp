@@ -71,12 +71,11 @@ struct fault {
 
 class story {
   public:
-    story(const story_options& options, mesh& played, network& net, unsigned rate_per_second,
-          const order_set& input, std::stop_token stop, report& told)
+    story(const story_options& options, mesh& played, network& net, const order_set& input,
+          std::stop_token stop, report& told)
         : options_(options),
           mesh_(played),
           network_(net),
-          rate_per_second_(rate_per_second),
           input_(input),
           stop_(std::move(stop)),
           told_(told) {}
@@ -156,7 +155,9 @@ class story {
              }},
             {"the gateway restarted", [this] { mesh_.restart_gateway(); }, nothing},
             {"throttled",
-             [this] { crawler_ = std::make_unique<crawler>(mesh::gateway(), 4 * rate_per_second_); },
+             [this] {
+                 crawler_ = std::make_unique<crawler>(mesh::gateway(), 4 * options_.gateway_per_second);
+             },
              [this] { crawler_.reset(); }},
             {"denied", nothing, nothing,
              [](std::vector<purchase*>& purchases) {
@@ -290,6 +291,8 @@ class story {
 
     void compare() {
         progress_bar bar("compare");
+        mesh_.wait_until_quiet(stop_);  // a copy may be late
+        if (recover() < 0) told_.found.differences.push_back("the replicas did not become equal in the end");
         std::vector<holdings> replicas;
         for (const auto& each : mesh_.instances()) {
             http_client client(each->control);
@@ -319,7 +322,6 @@ class story {
     const story_options& options_;
     mesh& mesh_;
     network& network_;
-    const unsigned rate_per_second_;
     const order_set& input_;
     const std::stop_token stop_;
     report& told_;
@@ -332,9 +334,9 @@ class story {
 
 }  // namespace
 
-void tell_story(const story_options& options, mesh& played, network& net, const mesh_options& limits,
-                const order_set& input, const std::stop_token& stop, report& told) {
-    story one(options, played, net, limits.rate_per_second, input, stop, told);
+void tell_story(const story_options& options, mesh& played, network& net, const order_set& input,
+                const std::stop_token& stop, report& told) {
+    story one(options, played, net, input, stop, told);
     try {
         one.tell();
     } catch (const interrupted&) {

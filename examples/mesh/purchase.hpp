@@ -1,7 +1,6 @@
 // An order that a client places, and what the client was told.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -30,10 +29,10 @@ struct purchase {
     told outcome = told::nothing;
     unsigned status = 0;  ///< of the last answer; 0: none
     unsigned attempts = 0;
-    unsigned unanswered = 0;  ///< attempts that timed out or lost their connection
-    unsigned failed = 0;      ///< attempts answered with 5xx
+    unsigned unanswered = 0;            ///< attempts that timed out or lost their connection
+    unsigned failed = 0;                ///< attempts answered with 5xx
+    std::vector<std::string> problems;  ///< status and body of the answers that refused it, or failed
     bool was_sent_twice = false;
-    std::chrono::microseconds took{};
 };
 
 // Clients know an order by a reference of their own, for its id is the service's to make up. The API has no

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <cstdio>
 #include <functional>
+#include <map>
 
 #include "demo/terminal.hpp"
 
@@ -69,6 +70,26 @@ std::string row_of(const std::string& name, const std::vector<purchase>& purchas
     return row;
 }
 
+/// What the answers said that refused an order or failed, the most frequent first.
+std::string problems_text(const std::vector<purchase>& purchases) {
+    std::map<std::string, std::uint64_t> counts;
+    for (const auto& wanted : purchases) {
+        for (const auto& problem : wanted.problems) {
+            constexpr std::size_t shown_bytes = 90;
+            ++counts[problem.substr(0, std::min(problem.find('\n'), shown_bytes))];
+        }
+    }
+    std::vector<std::pair<std::string, std::uint64_t>> sorted(counts.begin(), counts.end());
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [](const auto& one, const auto& other) { return one.second > other.second; });
+    constexpr std::size_t shown = 5;
+    if (sorted.size() > shown) sorted.resize(shown);
+    std::string text;
+    for (const auto& [problem, times] : sorted)
+        text += "  " + padded(count(times), 6) + " x " + problem + "\n";
+    return text.empty() ? text : text + "\n";
+}
+
 std::string recovery_text(const episode& told) {
     if (told.recovery_ms < 0) return "never";
     if (told.missed == 0) return "-";
@@ -103,7 +124,8 @@ std::string to_table(const report& told) {
         table += padded(count(each.retries), 9) + padded(count(each.copies), 8) +
                  padded(count(each.missed), 8) + padded(recovery_text(each), 11) + "\n";
     }
-    table += row_of("in all", told.purchases, [](const purchase&) { return true; }) + "\n\n";
+    table += row_of("in all", told.purchases, [](const purchase&) { return true; }) + "\n\n" +
+             problems_text(told.purchases);
 
     const auto recovery = recovery_ms_per_request(told);
     std::vector<std::pair<std::string, std::string>> rows{

@@ -104,7 +104,6 @@ void shoppers::work() {
 }
 
 void shoppers::place(purchase& wanted) {
-    const auto begin = steady_clock::now();
     const auto headers = headers_of(wanted, options_.has_identity);
     const auto body = body_of(wanted.content);
     http_client client(options_.gateway, options_.patience);
@@ -114,8 +113,11 @@ void shoppers::place(purchase& wanted) {
         const bool may_have_run = wanted.unanswered + wanted.failed > 0;
         ++wanted.attempts;
         try {
-            wanted.status = client.request("POST", "/orders", body, headers).status;
+            const auto answer = client.request("POST", "/orders", body, headers);
+            wanted.status = answer.status;
             wanted.outcome = meaning_of(wanted.status, may_have_run);
+            if (wanted.outcome == told::nothing || wanted.outcome == told::refused)
+                wanted.problems.push_back(std::to_string(answer.status) + " " + answer.body);
             if (wanted.outcome != told::nothing) break;
             ++wanted.failed;
         } catch (const no_answer&) {
@@ -124,7 +126,6 @@ void shoppers::place(purchase& wanted) {
         std::this_thread::sleep_for(pause);
         pause = std::min(pause * 2, std::chrono::milliseconds(400));
     }
-    wanted.took = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - begin);
     if (wanted.outcome != told::placed || !wanted.is_sent_twice) return;
     wanted.was_sent_twice = true;
     try {

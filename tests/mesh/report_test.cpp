@@ -1,11 +1,25 @@
 #include "report.hpp"
 
 #include <boost/json.hpp>
+#include <sstream>
 
 #include "mesh.hpp"
 #include "support/catch.hpp"
 
 using namespace retail;
+
+namespace {
+
+std::vector<int> numbers(const std::string& line) {
+    std::vector<int> found;
+    std::istringstream words(line);
+    for (std::string word; words >> word;) {
+        if (word.find_first_not_of("0123456789") == std::string::npos) found.push_back(std::stoi(word));
+    }
+    return found;
+}
+
+}  // namespace
 
 TEST_CASE("the result as JSON says null where something is not known") {
     report told;
@@ -35,6 +49,30 @@ TEST_CASE("a run holds where there is no difference") {
     told.found.differences.push_back("cloud: order 1 is missing");
     CHECK_FALSE(holds(told));
     CHECK(to_table(told).find("IT DOES NOT HOLD") != std::string::npos);
+}
+
+TEST_CASE("the table counts by what the clients were told, for each fault") {
+    report told;
+    told.episodes = {{.name = "cut"}, {.name = "denied"}};
+    told.purchases.resize(4);
+    told.purchases[0].outcome = told::placed;
+    told.purchases[1].outcome = told::refused;
+    told.purchases[1].problems = {"503 no healthy upstream", "409 gone"};
+    told.purchases[1].failed = 1;
+    told.purchases[2].problems = {"503 no healthy upstream"};
+    told.purchases[3].fault = 1;
+    told.purchases[3].outcome = told::denied;
+    const auto table = to_table(told);
+    const auto line = [&](const std::string& begin) {
+        const auto at = table.find(begin);
+        REQUIRE(at != std::string::npos);
+        return table.substr(at, table.find('\n', at) - at);
+    };
+    // orders, placed, refused, denied, throttled, nothing; unanswered, failed, twice; retries, copies, missed
+    CHECK(numbers(line("  cut ")) == std::vector<int>{3, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 0});
+    CHECK(numbers(line("  denied ")) == std::vector<int>{1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0});
+    CHECK(numbers(line("  in all ")) == std::vector<int>{4, 1, 1, 1, 0, 1, 0, 1, 0});
+    CHECK(table.find("2 x 503 no healthy upstream\n") != std::string::npos);
 }
 
 TEST_CASE("a configuration names only what it can be given") {

@@ -244,6 +244,8 @@ void regroup_row(Row& r, const row_group& after, open_requests& open) {
                 }
             }
             std::ranges::sort(next.removals);
+            // A removal of the element alone covers nothing: additions have to have seen it.
+            if (!is_written && !after.content->change.removes) next.covers = {};
         }
         if (is_written && !next.is_gone) {
             auto item = items_of(content).front();
@@ -346,8 +348,14 @@ bool settle_hidden(Row& r, const origin_table& origins, open_requests& open) {
         any = true;
     }
     if (!any) return false;
-    std::erase_if(r.doubt.edit(), [&](const claim& c) {
-        return !is_open(c, open) && std::ranges::find(closed, c.id, &node::id) != closed.end() && find_item(items_of(r), c.id) == items_of(r).end();
+    std::erase_if(r.doubt.edit(), [&](claim& c) {
+        if (is_open(c, open) || std::ranges::find(closed, c.id, &node::id) == closed.end() || find_item(items_of(r), c.id) != items_of(r).end()) {
+            return false;
+        }
+        // What it removes of the element is another matter.
+        c.writes.clear();
+        c.covers = {};
+        return c.removals.empty();
     });
     return true;
 }

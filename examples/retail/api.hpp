@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "shop.hpp"
@@ -18,6 +19,7 @@ struct http_request {
     std::string target;  ///< path and query, percent-encoded
     std::string body;
     std::string session_token{};  ///< the Session-Token header; empty: none
+    std::vector<std::pair<std::string, std::string>> headers{};
 };
 
 struct http_response {

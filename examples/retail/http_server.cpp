@@ -159,8 +159,10 @@ class http_server::impl {
                 keep_alive = request.keep_alive() && !stopping_;
                 const bool head = request.method() == http::verb::head;  // a GET whose body stays here
                 const std::string method = head ? "GET" : std::string(request.method_string());
-                auto response = handle_({method, std::string(request.target()), request.body(),
-                                         std::string(request[session_header])});
+                http_request received{method, std::string(request.target()), request.body(),
+                                      std::string(request[session_header])};
+                for (const auto& field : request) received.headers.emplace_back(field.name_string(), field.value());
+                auto response = handle_(received);
                 message = to_message(std::move(response), request.version(), keep_alive);
                 if (head) message.body().clear();
             }

@@ -198,6 +198,8 @@ std::vector<delivery> parse_deliveries(const json::object& object) {
     return parsed;
 }
 
+bool has_order_id(std::string_view body) { return parse_object(body).contains("id"); }
+
 order parse_order(const json::object& object) {
     const members body(object);
     order parsed{body.has("id") ? body.id("id") : uuid_v7(),

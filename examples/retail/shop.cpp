@@ -198,12 +198,18 @@ auto shop::write(session& client, Function fn) {
 /// again: nobody waits for who waits for stock.
 template <class Function>
 auto shop::sell(session& client, Function fn) {
+    return sell_by([&](shortage& lacking, bool) { return write(client, [&](transaction& tx) { return fn(tx, lacking); }); });
+}
+
+/// `write_once(shortage&, is_last)`: there is no further try after the last one.
+template <class Write>
+auto shop::sell_by(Write write_once) {
     const auto deadline = steady_clock::now() + options_.stock_wait;
     std::unique_ptr<product_watch> arrivals;
     std::string watched;
     while (true) {
         shortage lacking;
-        auto done = write(client, [&](transaction& tx) { return fn(tx, lacking); });
+        auto done = write_once(lacking, steady_clock::now() >= deadline);
         using answer = sale<typename decltype(done)::value_type>;
         if (done) return answer(std::move(*done));
         static_cast<anabranch::error&>(lacking) = done.error();
@@ -401,6 +407,30 @@ sale<placement> shop::place(const order& placed, session& client) {
         if (*before) return **before == placed ? placement::known : placement::conflict;
         if (auto written = write_order(tx, placed, lacking); !written) return fail(written.error());
         return placement::placed;
+    });
+}
+
+sale<placement> shop::place(const anabranch::request& identity, const order& placed, session& client) {
+    return sell_by([&](shortage& lacking, bool is_last) -> result<placement> {
+        const auto done = bucket_.commit(
+            identity,
+            [&](transaction& tx) -> result<std::string> {
+                const auto before = read_order(tx, placed.id);
+                if (!before) return fail(before.error());
+                if (*before) return tx.refuse("another order has the id " + placed.id);
+                if (auto written = write_order(tx, placed, lacking); !written) {
+                    if (written.error().code != errc::insufficient_rights || (!is_last && lacking.is_elsewhere())) return fail(written.error());
+                    return tx.refuse(written.error().message);
+                }
+                return placed.id;
+            },
+            options_.durability);
+        if (!done) return fail(done.error());
+        session written;
+        written.add(done->transaction);
+        client.add(written);
+        if (done->outcome == anabranch::request_outcome::committed) return done->is_repeat ? placement::known : placement::placed;
+        return fail(errc::insufficient_rights, done->result);
     });
 }
 

@@ -188,6 +188,9 @@ class shop {
     /// Writes the order, takes its lines from stock and lists it with the customer; or none of it, where one
     /// product is lacking.
     sale<placement> place(const order& placed, session& client);
+    /// The same for a request that may run elsewhere, too, and counts once. That something is lacking is an outcome then, and
+    /// whoever brings the request again is told the same.
+    sale<placement> place(const anabranch::request& identity, const order& placed, session& client);
     result<std::optional<order>> find_order(const std::string& id) const;
     result<page<std::string>> list_orders(const anabranch::scan_range& range) const;
     result<page<std::string>> list_orders_of(const std::string& customer,
@@ -198,6 +201,8 @@ class shop {
     auto write(session& client, Function fn);
     template <class Function>
     auto sell(session& client, Function fn);
+    template <class Write>
+    auto sell_by(Write write_once);
 
     anabranch::bucket bucket_;
     shop_options options_;

@@ -73,8 +73,10 @@ result<receipt> bucket_state::execute(const request& r, const hash128& identity,
         transaction tx(access, {self.id, me.sequence}, at);
         return fn(tx);
     }();
-    if (!answer) return fail(answer.error());
-    if (!access.is_refused() && !access.status()) return fail(access.status().error());
+    if (!answer || (!access.is_refused() && !access.status())) {
+        note_demands(access.demands(), false);
+        return fail(answer ? access.status().error() : answer.error());
+    }
     if (answer->size() > limits::request_result) {
         return fail(errc::limit_exceeded, "an answer of " + std::to_string(answer->size()) + " bytes; the limit is " +
                                               std::to_string(limits::request_result));
@@ -105,7 +107,7 @@ result<receipt> bucket_state::execute(const request& r, const hash128& identity,
         }
     }
     const auto logged = log_execution(me, at, last, payload, mentioned, std::move(what));
-    note_demands(access.demands(), logged.has_value());
+    note_demands(access.demands(), logged && !access.is_refused());
     if (!logged) return fail(logged.error());
     return receipt{access.is_refused() ? request_outcome::refused : request_outcome::committed, std::move(*answer), false, {self.id, me.sequence}};
 }

@@ -430,9 +430,11 @@ result<void> bucket_state::forget_requests() {
             const auto x = load_execution({writer, *next});
             if (!x) return fail(x.error());
             const auto& r = (*x)->what.request;
-            // Later ones were hardly issued earlier: those that were wait a little longer. But by a clock that is ahead all are late.
+            // Later ones were hardly issued earlier: those that were wait a little longer. But by a clock that is ahead all are
+            // late, and who has nothing to forget any more does not raise its fence.
             const auto at = (*x)->at.wall();
-            if (milliseconds(at) >= before && at <= store_.options().env.now()) break;
+            const auto now = store_.options().env.now();
+            if (milliseconds(at) >= before && at <= now && at >= now - store_.options().request_window) break;
             if (r.issued >= before || !looked_at.insert(r.identity).second) continue;
             const auto done = forget(r.identity, before);
             if (!done) return fail(done.error());

@@ -315,14 +315,14 @@ result<void> bucket_state::join_execution(std::shared_ptr<const loaded_execution
     return recount_rows();
 }
 
-/// What it removes below prefixes, of rows that have come since.
+/// What its request removes below prefixes, of rows that have come since.
 result<void> bucket_state::remove_again(const loaded_execution& x) {
-    if (x.what.changed.removals.empty()) return {};
     const auto known = requests_.find(x.what.request.identity);
     if (!known) return fail(known.error());
     if (!*known) return {};
     const auto all = load_executions(**known);
     if (!all) return fail(all.error());
+    if (std::ranges::all_of(*all, [](const auto& other) { return other->what.changed.removals.empty(); })) return {};
     const auto paths = paths_of(*all);
     if (!paths) return fail(paths.error());
     for (const auto& path : *paths) {

@@ -116,6 +116,13 @@ bool world::is_late(const replica& r, const client_request& q) const {
     return q.identity.issued.count() < r.latest - r.options.request_window.count();
 }
 
+/// A newcomer has its fence from who let it in, whose clock may be ahead of its own.
+bool world::has_inherited_fence(const replica& r, const client_request& q) const {
+    const auto roster = r.shares[q.bucket].handle->state()->roster();
+    const auto* m = roster.find(*r.id);
+    return m != nullptr && r.shares[q.bucket].comes_late && q.identity.issued.count() < static_cast<std::int64_t>(m->fence);
+}
+
 void world::execute(replica& r, std::size_t number, const request_copy& copy) {
     auto& q = requests_[number];
     const auto b = q.bucket;
@@ -235,7 +242,7 @@ void world::judge_refusal(replica& r, std::size_t number, errc code, bool is_kno
     const bool is_ahead = q.identity.issued.count() > wall(r) + r.options.request_max_lead.count();
     if (code == errc::request_conflict && is_altered) {
         counts_.count(covered::requests_in_conflict);
-    } else if (code == errc::request_too_old && is_late(r, q)) {
+    } else if (code == errc::request_too_old && (is_late(r, q) || has_inherited_fence(r, q))) {
         s.late.insert(number);
         counts_.count(covered::requests_too_old);
     } else if (code == errc::request_from_future && is_ahead && !is_known) {

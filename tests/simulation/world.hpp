@@ -204,6 +204,7 @@ class world {
                                     const std::vector<std::size_t>& members);
     void execute(replica& r, std::size_t number, const request_copy& copy);
     bool is_late(const replica& r, const client_request& q) const;
+    bool has_inherited_fence(const replica& r, const client_request& q) const;
     void judge_refusal(replica& r, std::size_t number, errc code, bool is_known, bool is_altered);
 
     // request_checks.cpp: what becomes of them

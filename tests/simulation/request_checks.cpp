@@ -128,7 +128,8 @@ void world::check_request(replica& r, std::size_t number) {
 /// Those that no primary copy has confirmed are listed, the oldest first.
 void world::check_unconfirmed(const replica& r, std::size_t b) {
     const auto& s = r.shares[b];
-    if (request_window_.count() == 0 || r.storage->is_dead()) return;
+    // Who was retired lists what does not count any more.
+    if (request_window_.count() == 0 || r.storage->is_dead() || s.is_retired) return;
     ++checks_;
     const auto listed = s.handle->unconfirmed();
     if (!listed) violate("unconfirmed requests cannot be listed: " + listed.error().message);

@@ -348,8 +348,7 @@ http_response api::post_order(const call& c) {
     const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
     const auto identity = value_of(anabranch::http::read_request(anabranch::http::lookup_in(headers), {c.whole.method, c.whole.target, c.body}, now,
                                                                  {.allow_anonymous = true}));
-    auto placed = parse_order(parse_object(c.body));
-    if (identity && !has_order_id(c.body)) placed.id = identity->id();
+    const auto placed = parse_order(parse_object(c.body), identity ? identity->id() : std::string{});
     const auto outcome = identity ? shop_.place(*identity, placed, c.session) : shop_.place(placed, c.session);
     return order_response(placed.id, value_of(outcome));
 }

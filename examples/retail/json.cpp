@@ -198,11 +198,10 @@ std::vector<delivery> parse_deliveries(const json::object& object) {
     return parsed;
 }
 
-bool has_order_id(std::string_view body) { return parse_object(body).contains("id"); }
-
-order parse_order(const json::object& object) {
+order parse_order(const json::object& object, std::string id_if_none) {
     const members body(object);
-    order parsed{body.has("id") ? body.id("id") : uuid_v7(),
+    if (id_if_none.empty()) id_if_none = uuid_v7();
+    order parsed{body.has("id") ? body.id("id") : std::move(id_if_none),
                  {body.text_or_empty("customer"), body.text("country"), body.text("date")},
                  {}};
     if (!parsed.head.customer.empty()) require_id(parsed.head.customer, "member \"customer\"");

@@ -69,9 +69,8 @@ class members {
     std::string where_;
 };
 
-/// Otherwise parse_order() makes one up.
-bool has_order_id(std::string_view body);
-order parse_order(const boost::json::object& object);
+/// An order that has no id gets that one, or one that is made up.
+order parse_order(const boost::json::object& object, std::string id_if_none = {});
 std::vector<delivery> parse_deliveries(const boost::json::object& object);
 product_update parse_product_update(const boost::json::object& object);
 

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "crdt/requests.hpp"
+#include "crdt/sorted.hpp"
 
 namespace anabranch::crdt {
 namespace {
@@ -28,12 +29,6 @@ auto find_item(Items& items, const dot& id) {
 template <class Items>
 void erase_item(Items& items, const dot& id) {
     if (const auto it = find_item(items, id); it != items.end()) items.erase(it);
-}
-
-template <class Items>
-void insert_item(Items& items, const typename Items::value_type& item) {
-    const auto it = std::ranges::lower_bound(items, id_of(item), {}, [](const auto& i) -> const dot& { return id_of(i); });
-    if (it == items.end() || id_of(*it) != id_of(item)) items.insert(it, item);
 }
 
 template <class Claims>
@@ -254,7 +249,7 @@ void regroup_row(Row& r, const row_group& after, open_requests& open) {
                     for (const auto& add : std::get<Row>(p.change.change).adds) item.seen.join(add.seen);
                 }
             }
-            insert_item(items, item);
+            insert_by_dot(items, item, [](const auto& i) -> const dot& { return id_of(i); });
         }
     }
     if (next.is_gone || !next.covers.empty() || !next.removals.empty() || next.writes.size() > 1 || (!is_written && !next.writes.empty())) {

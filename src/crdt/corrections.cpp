@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "crdt/requests.hpp"
+#include "crdt/sorted.hpp"
 
 namespace anabranch::crdt {
 namespace {
@@ -37,12 +38,6 @@ correction& make_correction(std::vector<correction>& all, const place& at) {
     correction fresh;
     std::tie(fresh.birth, fresh.writer) = at;
     return *all.insert(it, fresh);
-}
-
-template <class Items>
-auto* find_writer(Items& items, origin writer) {
-    const auto it = std::ranges::find(items, writer, [](const auto& item) { return item.writer; });
-    return it == items.end() ? nullptr : &*it;
 }
 
 /// Of several removals the one that has seen most.
@@ -170,29 +165,25 @@ void tidy(std::vector<correction>& all) {
     std::erase_if(all, [](const correction& c) { return c.open == sums{} && c.fixed == sums{} && c.locked == 0 && c.first == 0 && c.plain == 0; });
 }
 
-template <class Items>
-void join_newest(Items& items, const Items& more) {
-    for (const auto& other : more) {
-        const auto it = std::ranges::lower_bound(items, other.writer, {}, [](const auto& item) { return item.writer; });
-        if (it == items.end() || it->writer != other.writer) {
-            items.insert(it, other);
-        } else if (it->sequence < other.sequence) {
-            *it = other;
-        }
-    }
+template <class Row>
+void finish(Row& r) {
+    tidy(r.doubt.edit().corrections);
+    if (r.doubt.empty()) r.doubt.clear();
 }
 
 void join(escrow_row::removal& to, const escrow_row::removal& more) {
     for (const auto& p : more.parts) {
         auto it = std::ranges::lower_bound(to.parts, p.birth, {}, &escrow_row::removal::part::birth);
         if (it == to.parts.end() || it->birth != p.birth) it = to.parts.insert(it, {p.birth, {}});
-        join_newest(it->removed, p.removed);
+        join_newest(it->removed, p.removed, {});
     }
 }
 
+bool is_part(const row_group& g, const dot& id) { return std::ranges::find(g.parts, id, &part::id) != g.parts.end(); }
+
 template <class Removal>
 bool set_removal(std::vector<Removal>& all, const row_group& g, std::optional<Removal> next) {
-    const auto is_of_it = [&](const Removal& r) { return std::ranges::find(g.parts, r.id, &part::id) != g.parts.end(); };
+    const auto is_of_it = [&](const Removal& r) { return is_part(g, r.id); };
     const auto old = std::ranges::find_if(all, is_of_it);
     if (old != all.end() ? next && *old == *next : !next) return false;
     std::erase_if(all, is_of_it);
@@ -206,7 +197,7 @@ bool set_removal(std::vector<Removal>& all, const row_group& g, std::optional<Re
 std::optional<counter_row::removal> removal_by(const row_group& g, const counter_row*) {
     if (g.content == nullptr || !g.content->change.removes) return std::nullopt;
     counter_row::removal removal{g.content->id, {}};
-    for (const auto& p : g.parts) join_newest(removal.resets, std::get<counter_row>(p.change.change).resets);
+    for (const auto& p : g.parts) join_newest(removal.resets, std::get<counter_row>(p.change.change).resets, {});
     return removal;
 }
 
@@ -260,47 +251,37 @@ void regroup_counter(Row& r, const row_group* before, const row_group& after, co
         if (before != nullptr) put(corrections, weigh(r, *before), -1);
         put(corrections, weigh(r, after), 1);
     }
-    tidy(corrections);
     if (is_new_removal || is_doubled(after) || (std::same_as<Row, escrow_row> && locks(after))) {
         for (const auto& p : after.parts) open.entangle(p.id);
     }
-    if (r.doubt.empty()) r.doubt.clear();
+    finish(r);
 }
 
-void begin_recount(std::vector<correction>& all) {
-    for (auto& c : all) {
-        c.open = {};
-        c.locked = 0;
-        c.first = c.last = 0;
-    }
-}
-
-void recount_row(counter_row& r, const std::vector<row_group>& groups) {
-    auto& corrections = r.doubt.edit().corrections;
-    begin_recount(corrections);
-    for (const auto& g : groups) {
-        note<counter_row>(corrections, g);
-        put(corrections, weigh(r, g), 1);
-    }
-    for (auto& c : corrections) {
+/// What is fixed, or plain, and has been removed for good since.
+void drop_removed(counter_row& r) {
+    for (auto& c : r.doubt.edit().corrections) {
         const auto gone = removed_of(r, c.writer);
         const auto* total = find_writer(r.totals, c.writer);
         if (total == nullptr || total->start >= c.fixed_upto || (gone.is_certain && gone.sequence >= c.fixed_upto)) c.fixed = {};
         if (total == nullptr || total->start >= c.plain || total->adds == 0) c.plain = 0;
     }
-    tidy(corrections);
-    if (r.doubt.empty()) r.doubt.clear();
 }
+void drop_removed(escrow_row&) {}  // a generation goes as a whole
 
-void recount_row(escrow_row& r, const std::vector<row_group>& groups) {
+template <class Row>
+void recount_row(Row& r, const std::vector<row_group>& groups) {
     auto& corrections = r.doubt.edit().corrections;
-    begin_recount(corrections);
+    for (auto& c : corrections) {
+        c.open = {};
+        c.locked = 0;
+        c.first = c.last = 0;
+    }
     for (const auto& g : groups) {
-        note<escrow_row>(corrections, g);
+        note<Row>(corrections, g);
         put(corrections, weigh(r, g), 1);
     }
-    tidy(corrections);
-    if (r.doubt.empty()) r.doubt.clear();
+    drop_removed(r);
+    finish(r);
 }
 
 /// Moves what is off to what is off for good.
@@ -313,46 +294,41 @@ void settle_weight(std::vector<correction>& all, const weight& w) {
     }
 }
 
-bool fix_removals_in(counter_row& r, const row_group& group) {
-    const auto all = r.doubt.get().removals;
-    for (const auto& removal : all) {
-        if (std::ranges::find(group.parts, removal.id, &part::id) == group.parts.end()) continue;
-        join_newest(r.resets, removal.resets);
-        return set_removal<counter_row::removal>(r.doubt.edit().removals, group, std::nullopt);
+void remove_for_good(counter_row& r, const counter_row::removal& removal) { join_newest(r.resets, removal.resets, {}); }
+void remove_for_good(escrow_row& r, const escrow_row::removal& removal) {
+    for (const auto& p : removal.parts) {
+        const auto g = std::ranges::find(r.generations, p.birth, &escrow_row::generation::birth);
+        if (g != r.generations.end()) join_newest(g->removed, p.removed, {});
     }
-    return false;
 }
 
-bool fix_removals_in(escrow_row& r, const row_group& group) {
-    const auto all = r.doubt.get().removals;
-    for (const auto& removal : all) {
-        if (std::ranges::find(group.parts, removal.id, &part::id) == group.parts.end()) continue;
-        for (const auto& p : removal.parts) {
-            const auto g = std::ranges::find(r.generations, p.birth, &escrow_row::generation::birth);
-            if (g != r.generations.end()) join_newest(g->removed, p.removed);
-        }
-        return set_removal<escrow_row::removal>(r.doubt.edit().removals, group, std::nullopt);
-    }
-    return false;
-}
-
-bool fix_counter(counter_row& r, const row_group& group) {
-    if (!is_doubled(group)) return true;
-    auto& doubt = r.doubt.edit();
-    if (!doubt.removals.empty()) return false;
-    settle_weight(doubt.corrections, weigh(r, group));
-    tidy(doubt.corrections);
-    if (r.doubt.empty()) r.doubt.clear();
+template <class Row>
+bool fix_removals_of(Row& r, const row_group& group) {
+    if (r.doubt.empty()) return false;
+    auto& all = r.doubt.edit().removals;
+    const auto it = std::ranges::find_if(all, [&](const auto& removal) { return is_part(group, removal.id); });
+    if (it == all.end()) return false;
+    remove_for_good(r, *it);
+    all.erase(it);
     return true;
 }
 
-bool fix_escrow(escrow_row& r, const row_group& group) {
+template <class Row>
+bool fix_counter(Row& r, const row_group& group) {
+    // An only execution takes nothing off a counter; of a bounded one it may lock rights.
+    if (std::same_as<Row, counter_row> && !is_doubled(group)) return true;
     auto& doubt = r.doubt.edit();
     if (!doubt.removals.empty()) return false;
     settle_weight(doubt.corrections, weigh(r, group));
-    tidy(doubt.corrections);
-    if (r.doubt.empty()) r.doubt.clear();
+    finish(r);
     return true;
+}
+
+/// `use(counter)` for a row that is one, bounded or not; nothing for others.
+template <class Row, class Use>
+void if_counter(Row& r, const Use& use) {
+    if (auto* c = std::get_if<counter_row>(&r)) use(*c);
+    if (auto* e = std::get_if<escrow_row>(&r)) use(*e);
 }
 
 }  // namespace
@@ -399,13 +375,11 @@ bool is_live(const escrow_row& r, const escrow_row::generation& g) {
 
 std::vector<stretch> entangled_stretches(const row& r) {
     std::vector<stretch> found;
-    const auto look = [&](const std::vector<correction>& all) {
-        for (const auto& c : all) {
+    if_counter(r, [&](const auto& counter) {
+        for (const auto& c : counter.doubt.get().corrections) {
             if (c.first > 0) found.push_back({c.writer, c.first, c.last});
         }
-    };
-    if (const auto* c = std::get_if<counter_row>(&r)) look(c->doubt.get().corrections);
-    if (const auto* e = std::get_if<escrow_row>(&r)) look(e->doubt.get().corrections);
+    });
     return found;
 }
 
@@ -479,26 +453,25 @@ void regroup(row& r, const row_group* before, const row_group& after, const vers
 }
 
 void recount(row& r, const std::vector<row_group>& groups) {
-    if (auto* c = std::get_if<counter_row>(&r)) recount_row(*c, groups);
-    if (auto* e = std::get_if<escrow_row>(&r)) recount_row(*e, groups);
+    if_counter(r, [&](auto& counter) { recount_row(counter, groups); });
 }
 
 bool fix_removals(row& r, const row_group& group, open_requests& open) {
-    const bool is_changed = std::visit([&](auto& alternative) {
-        if constexpr (requires { fix_removals_in(alternative, group); }) return fix_removals_in(alternative, group);
-        return false;
-    }, r);
+    bool is_changed = false;
+    if_counter(r, [&](auto& counter) { is_changed = fix_removals_of(counter, group); });
     open.is_recount_due = open.is_recount_due || is_changed;
     return is_changed;
 }
 
 bool fix(row& r, const row_group& group, const origin_table& origins, open_requests& open) {
-    if (auto* c = std::get_if<counter_row>(&r)) return fix_counter(*c, group);
-    if (auto* e = std::get_if<escrow_row>(&r)) return fix_escrow(*e, group);
-    std::visit([&](auto& alternative) {
-        if constexpr (requires { settle(alternative, origins, open); }) settle(alternative, origins, open);
+    return std::visit([&](auto& alternative) {
+        if constexpr (requires { settle(alternative, origins, open); }) {
+            settle(alternative, origins, open);
+            return true;
+        } else {
+            return fix_counter(alternative, group);
+        }
     }, r);
-    return true;
 }
 
 }  // namespace anabranch::crdt

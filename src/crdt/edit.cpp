@@ -6,15 +6,10 @@
 #include <tuple>
 
 #include "crdt/requests.hpp"
+#include "crdt/sorted.hpp"
 
 namespace anabranch::crdt {
 namespace {
-
-template <class Items>
-auto* find_writer(Items& items, origin writer) {
-    const auto it = std::ranges::find(items, writer, [](const auto& item) { return item.writer; });
-    return it == items.end() ? nullptr : &*it;
-}
 
 const escrow_row::generation* first_live(const escrow_row& r) {
     const auto it = std::ranges::find_if(r.generations, [&](const auto& g) { return is_live(r, g); });

@@ -81,7 +81,6 @@ struct row_group {
 /// What a store knows of requests that are not fixed.
 struct open_requests {
     dot_set executions;
-    dot_set doubled;    ///< those of requests with several
     dot_set entangled;  ///< once they are fixed there is something to do in rows
     /// A removal has come, or gone: corrections have to be counted anew.
     bool is_recount_due = false;

@@ -7,6 +7,7 @@
 #include "base/hash.hpp"
 #include "codec/archive.hpp"
 #include "crdt/requests.hpp"
+#include "crdt/sorted.hpp"
 
 namespace anabranch::crdt {
 namespace {
@@ -19,41 +20,11 @@ bool erase_where(Items& items, Predicate predicate) {
     return any;
 }
 
-/// Keeps, of two items of one writer, the one with the greater sequence. One that `have` covers and is not here was forgotten.
-template <class Items>
-void join_newest(Items& items, const Items& more, const version_vector& have) {
-    using item = typename Items::value_type;
-    for (const auto& other : more) {
-        const auto it = std::ranges::lower_bound(items, other.writer, {}, &item::writer);
-        if (it == items.end() || it->writer != other.writer) {
-            if (!have.covers(dot{other.writer, other.sequence})) items.insert(it, other);
-        } else if (it->sequence < other.sequence) {
-            *it = other;
-        }
-    }
-}
-
-template <class Items, class Projection>
-void insert_by_dot(Items& items, const typename Items::value_type& item, Projection id) {
-    const auto it = std::ranges::lower_bound(items, std::invoke(id, item), {}, id);
-    if (it == items.end() || std::invoke(id, *it) != std::invoke(id, item)) items.insert(it, item);
-}
-
-const counter_row::total* find_total(const counter_row& r, origin writer) {
-    const auto it = std::ranges::lower_bound(r.totals, writer, {}, &counter_row::total::writer);
-    return it != r.totals.end() && it->writer == writer ? &*it : nullptr;
-}
-
-const counter_row::reset* find_reset(const counter_row& r, origin writer) {
-    const auto it = std::ranges::lower_bound(r.resets, writer, {}, &counter_row::reset::writer);
-    return it != r.resets.end() && it->writer == writer ? &*it : nullptr;
-}
-
 void join_into(counter_row& state, const delta& d, const version_vector& have, open_requests* open) {
     const auto& change = std::get<counter_row>(d.change);
     // A total that has been begun anew has nothing of what executions did to the old one.
     const bool begins = std::ranges::any_of(change.totals, [&](const counter_row::total& t) {
-        const auto* old = find_total(state, t.writer);
+        const auto* old = find_writer(state.totals, t.writer);
         return old != nullptr && old->start < t.start;
     });
     join_newest(state.totals, change.totals, have);
@@ -64,7 +35,7 @@ void join_into(counter_row& state, const delta& d, const version_vector& have, o
     if (open != nullptr && (begins || !change.resets.empty()) && !state.doubt.empty()) open->is_recount_due = true;
     // A reset of an earlier total says nothing of the one that its writer began afterwards.
     erase_where(state.resets, [&](const counter_row::reset& reset) {
-        const auto* total = find_total(state, reset.writer);
+        const auto* total = find_writer(state.totals, reset.writer);
         return total != nullptr && reset.sequence <= total->start;
     });
 }
@@ -298,7 +269,7 @@ bool has_leftovers(const row& r) {
     struct visitor {
         bool operator()(const counter_row& c) const {
             return std::ranges::any_of(c.totals, [&](const auto& total) { return !taken(c, total); }) ||
-                   std::ranges::any_of(c.resets, [&](const auto& reset) { return find_total(c, reset.writer) == nullptr; });
+                   std::ranges::any_of(c.resets, [&](const auto& reset) { return find_writer(c.totals, reset.writer) == nullptr; });
         }
         bool operator()(const entries_row&) const { return false; }
         bool operator()(const dots_row&) const { return false; }
@@ -323,7 +294,7 @@ void prune(row& r, const version_vector& stable) {
                 if (!taken(c, total) && !c.doubt.empty()) forget_writer(c, total.writer);
             }
             erase_where(c.totals, [&](const auto& total) { return !taken(c, total); });
-            erase_where(c.resets, [&](const auto& reset) { return find_total(c, reset.writer) == nullptr; });
+            erase_where(c.resets, [&](const auto& reset) { return find_writer(c.totals, reset.writer) == nullptr; });
         }
         void operator()(entries_row&) const {}
         void operator()(dots_row&) const {}
@@ -370,7 +341,7 @@ bool is_live(const row& r) {
 }
 
 std::optional<std::int64_t> taken(const counter_row& r, const counter_row::total& total) {
-    const auto* reset = find_reset(r, total.writer);
+    const auto* reset = find_writer(r.resets, total.writer);
     if (reset == nullptr || reset->sequence <= total.start) return 0;
     if (reset->sequence >= total.sequence) return std::nullopt;
     return reset->sum;

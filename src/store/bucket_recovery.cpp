@@ -35,7 +35,6 @@ result<void> bucket_state::recover() {
         for (const auto& x : known.executions) {
             open_.executions.insert(x.id);
             open_.entangled.insert(x.id);  // perhaps
-            if (known.executions.size() > 1) open_.doubled.insert(x.id);
         }
     });
     if (!loaded) return loaded;

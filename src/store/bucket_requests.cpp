@@ -83,37 +83,32 @@ result<receipt> bucket_state::execute(const request& r, const hash128& identity,
     }
     crdt::executed what;
     what.request = {identity, milliseconds(r.issued), r.role, request_outcome::committed, r.content, std::nullopt, *answer, {}};
-    std::vector<origin> mentioned;
-    std::string payload;
     if (access.is_refused()) {
         what.request.outcome = request_outcome::refused;
-        crdt::encode_execution(payload, what.request, me.writer, mentioned);
-        payload += crdt::encode_changes({}, me.writer, mentioned);
     } else {
         access.settle();
         auto tallies = access.tallies();
         if (!tallies) return fail(tallies.error());
         what.request.tallies = std::move(*tallies);
-        std::uint32_t place = 0;
-        for (const auto& [path, change] : access.rows()) {
-            if (change.removes) what.request.removals.push_back(place);
-            ++place;
-        }
-        payload = access.encode(mentioned, &what.request);
         what.changed.removals = access.removals();
         for (const auto& [path, change] : access.rows()) {
-            what.places.push_back(static_cast<std::uint32_t>(what.places.size()));
+            const auto place = static_cast<std::uint32_t>(what.places.size());
+            if (change.removes) what.request.removals.push_back(place);
+            what.places.push_back(place);
             what.changed.rows.push_back({path, change});
         }
     }
-    const auto logged = log_execution(me, at, last, payload, mentioned, std::move(what));
+    const auto logged = log_execution(me, at, last, std::move(what));
     note_demands(access.demands(), logged && !access.is_refused());
     if (!logged) return fail(logged.error());
     return receipt{access.is_refused() ? request_outcome::refused : request_outcome::committed, std::move(*answer), false, {self.id, me.sequence}};
 }
 
-result<void> bucket_state::log_execution(const dot& me, timestamp at, const tail& last, std::string_view payload,
-                                         const std::vector<origin>& mentioned, crdt::executed what) {
+result<void> bucket_state::log_execution(const dot& me, timestamp at, const tail& last, crdt::executed what) {
+    std::vector<origin> mentioned;
+    std::string payload;
+    crdt::encode_execution(payload, what.request, me.writer, mentioned);
+    payload += crdt::encode_changes(what.changed, me.writer, mentioned);
     const auto size = append(last, me, at, payload, mentioned, oplog::record_kind::execution);
     if (!size) return fail(size.error());
     if (auto joined = join_execution(std::make_shared<loaded_execution>(me, at, std::move(what))); !joined) broken_ = joined.error();
@@ -123,38 +118,39 @@ result<void> bucket_state::log_execution(const dot& me, timestamp at, const tail
     return {};
 }
 
-result<receipt> bucket_state::receipt_of(const known_request& known) const {
+/// What counts of it, and the execution that says what that is.
+result<std::pair<receipt, std::shared_ptr<const bucket_state::loaded_execution>>> bucket_state::outcome_of(const known_request& known) const {
     const auto& counts = crdt::winner(known.executions, store_.origins());
-    const auto content = load_execution(counts.content());
+    auto content = load_execution(counts.content());
     if (!content) return fail(content.error());
     const auto& id = (*content)->id;
-    return receipt{counts.outcome, (*content)->what.request.result, true, {store_.origins().id(id.writer), id.sequence}};
+    receipt told{counts.outcome, (*content)->what.request.result, true, {store_.origins().id(id.writer), id.sequence}};
+    return std::pair(std::move(told), std::move(*content));
+}
+
+bool bucket_state::is_confirmed(const known_request& known) {
+    return std::ranges::any_of(known.executions, [](const auto& x) { return x.role == request_role::primary; });
 }
 
 /// It has run before.
 result<receipt> bucket_state::repeat(const request& r, const hash128& identity, const known_request& known) {
-    const auto first = load_execution(crdt::winner(known.executions, store_.origins()).content());
-    if (!first) return fail(first.error());
-    if ((*first)->what.request.content != r.content) {
+    auto found = outcome_of(known);
+    if (!found) return fail(found.error());
+    const auto& [answer, content] = *found;
+    if (content->what.request.content != r.content) {
         return fail(errc::request_conflict, "the key \"" + r.key + "\" has been used for another request");
     }
-    auto answer = receipt_of(known);
-    const bool is_confirmed = std::ranges::any_of(known.executions, [](const auto& x) { return x.role == request_role::primary; });
     const auto* self = members_.roster().find(store_.self().id);
     // Below its fence there is no execution any more, of no kind: others may have forgotten the request.
     const bool may_execute = check_member() && known.issued >= self->fence;
-    if (!answer || r.role != request_role::primary || is_confirmed || !may_execute) return answer;
+    if (r.role != request_role::primary || is_confirmed(known) || !may_execute) return answer;
     // The client is told what the mirror's execution did: so that is what has to stand.
     if (auto room = make_room(); !room) return fail(room.error());
     const auto last = tail_of(store_.self().number);
     const dot me{store_.self().number, last.sequence + 1};
     crdt::executed what;
-    what.request = {identity, known.issued, r.role, answer->outcome, r.content, (*first)->id, {}, {}};
-    std::vector<origin> mentioned;
-    std::string payload;
-    crdt::encode_execution(payload, what.request, me.writer, mentioned);
-    payload += crdt::encode_changes({}, me.writer, mentioned);
-    const auto logged = log_execution(me, store_.clock().next(), last, payload, mentioned, std::move(what));
+    what.request = {identity, known.issued, r.role, answer.outcome, r.content, content->id, {}, {}};
+    const auto logged = log_execution(me, store_.clock().next(), last, std::move(what));
     if (!logged) return fail(logged.error());
     return answer;
 }
@@ -165,7 +161,7 @@ result<std::optional<receipt>> bucket_state::find(const request& r) const {
     const auto known = requests_.find(r.identity());
     if (!known) return fail(known.error());
     if (!*known) return std::optional<receipt>{};
-    return receipt_of(**known).map([](receipt found) { return std::optional(std::move(found)); });
+    return outcome_of(**known).map([](auto found) { return std::optional(std::move(found.first)); });
 }
 
 result<std::vector<unconfirmed_request>> bucket_state::unconfirmed(std::size_t most) const {
@@ -173,8 +169,7 @@ result<std::vector<unconfirmed_request>> bucket_state::unconfirmed(std::size_t m
     const std::shared_lock lock(mutex_);
     std::vector<std::pair<hash128, known_request>> found;
     auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
-        const bool is_mirrors = std::ranges::none_of(known.executions, [](const auto& x) { return x.role == request_role::primary; });
-        if (is_mirrors) found.emplace_back(identity, known);
+        if (!is_confirmed(known)) found.emplace_back(identity, known);
         return true;
     });
     if (!visited) return fail(visited.error());
@@ -182,9 +177,10 @@ result<std::vector<unconfirmed_request>> bucket_state::unconfirmed(std::size_t m
     if (found.size() > most) found.resize(most);
     std::vector<unconfirmed_request> all;
     for (const auto& [identity, known] : found) {
-        auto counts = receipt_of(known);
+        auto counts = outcome_of(known);
         if (!counts) return fail(counts.error());
-        all.push_back({identity, std::chrono::milliseconds{static_cast<std::int64_t>(known.issued)}, counts->transaction, std::move(counts->result)});
+        auto& told = counts->first;
+        all.push_back({identity, std::chrono::milliseconds{static_cast<std::int64_t>(known.issued)}, told.transaction, std::move(told.result)});
     }
     return all;
 }
@@ -268,6 +264,18 @@ result<crdt::row_group> bucket_state::group_on(std::string_view path, const load
     return group;
 }
 
+/// Visits the rows that the executions do something to.
+result<void> bucket_state::visit_groups(const std::vector<std::string>& paths, const loaded_executions& all,
+                                        const std::function<result<void>(const std::string&, const crdt::row_group&)>& visit) const {
+    for (const auto& path : paths) {
+        const auto group = group_on(path, all);
+        if (!group) return fail(group.error());
+        if (group->parts.empty()) continue;
+        if (auto visited = visit(path, *group); !visited) return visited;
+    }
+    return {};
+}
+
 result<void> bucket_state::join_execution(std::shared_ptr<const loaded_execution> x) {
     const auto& identity = x->what.request.identity;
     auto known = requests_.find(identity);
@@ -290,24 +298,19 @@ result<void> bucket_state::join_execution(std::shared_ptr<const loaded_execution
         all.push_back(*loaded);
         earlier.push_back(std::move(*loaded));
     }
-    if (!earlier.empty()) {
-        for (const auto& other : all) open_.doubled.insert(other->id);
-    }
     const auto paths = paths_of(all);
     if (!paths) return fail(paths.error());
-    for (const auto& path : *paths) {
-        const auto group = group_on(path, all);
-        if (!group) return fail(group.error());
-        if (group->parts.empty()) continue;
+    auto joined = visit_groups(*paths, all, [&](const std::string& path, const crdt::row_group& group) -> result<void> {
         std::optional<crdt::row_group> before;
         if (!earlier.empty() && !is_recovering_) {
             auto found = group_on(path, earlier);
             if (!found) return fail(found.error());
             if (!found->parts.empty()) before = std::move(*found);
         }
-        if (auto joined = rows_.regroup(path, before ? &*before : nullptr, *group, have_, open_); !joined) return joined;
         if (is_recovering_) rows_.recount_later(path);
-    }
+        return rows_.regroup(path, before ? &*before : nullptr, group, have_, open_);
+    });
+    if (!joined) return joined;
     const auto self = store_.self().number;
     for (const auto& r : x->what.changed.rows) heard_of(r.key, r.change.change, self);
     requests_.put(identity, std::move(after));
@@ -325,14 +328,10 @@ result<void> bucket_state::remove_again(const loaded_execution& x) {
     if (std::ranges::all_of(*all, [](const auto& other) { return other->what.changed.removals.empty(); })) return {};
     const auto paths = paths_of(*all);
     if (!paths) return fail(paths.error());
-    for (const auto& path : *paths) {
-        const auto group = group_on(path, *all);
-        if (!group) return fail(group.error());
-        if (group->parts.empty()) continue;
-        if (auto joined = rows_.regroup(path, nullptr, *group, have_, open_); !joined) return joined;
+    return visit_groups(*paths, *all, [&](const std::string& path, const crdt::row_group& group) {
         rows_.recount_later(path);
-    }
-    return {};
+        return rows_.regroup(path, nullptr, group, have_, open_);
+    });
 }
 
 /// Counts corrections anew where removals have come or gone.
@@ -462,38 +461,33 @@ result<bool> bucket_state::forget(const hash128& identity, std::uint64_t before)
         if (!all) return fail(all.error());
         const auto paths = paths_of(*all);
         if (!paths) return fail(paths.error());
-        for (const auto& path : *paths) {
-            const auto group = group_on(path, *all);
-            if (!group) return fail(group.error());
-            if (group->parts.empty()) continue;
-            const auto removed = rows_.fix_removals(path, *group, open_);
+        auto removed_all = visit_groups(*paths, *all, [&](const std::string& path, const crdt::row_group& group) -> result<void> {
+            const auto removed = rows_.fix_removals(path, group, open_);
             if (!removed) return fail(removed.error());
             if (*removed) lag_bytes_ += 1;  // so that it is written
             has_duties_ = has_duties_ || *removed;  // others may have waited for it
-        }
+            return {};
+        });
+        if (!removed_all) return fail(removed_all.error());
         if (auto counted = recount_rows(); !counted) return fail(counted.error());
         for (const auto& x : executions) open_.executions.erase(x.id);
         bool waits = false;
-        result<void> failed;
-        for (const auto& path : *paths) {
-            const auto group = group_on(path, *all);
-            if (!group) failed = fail(group.error());
-            if (!failed || group->parts.empty()) continue;
-            auto row = rows_.fixed(path, *group, store_.origins(), open_);
-            if (!row) failed = fail(row.error());
-            if (row && *row) changed.emplace_back(path, std::move(**row));
-            waits = waits || (row && !*row);
-        }
-        if (waits || !failed) {
+        auto fixed = visit_groups(*paths, *all, [&](const std::string& path, const crdt::row_group& group) -> result<void> {
+            auto row = rows_.fixed(path, group, store_.origins(), open_);
+            if (!row) return fail(row.error());
+            if (*row) changed.emplace_back(path, std::move(**row));
+            waits = waits || !*row;
+            return {};
+        });
+        if (waits || !fixed) {
             for (const auto& x : executions) open_.executions.insert(x.id);
             (void)rows_.take_recounts();
-            if (!failed) return fail(failed.error());
+            if (!fixed) return fail(fixed.error());
             return false;
         }
     }
     for (const auto& x : executions) {
         open_.executions.erase(x.id);
-        open_.doubled.erase(x.id);
         open_.entangled.erase(x.id);
     }
     for (const auto& [path, row] : changed) rows_.put(path, row);

@@ -283,15 +283,21 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     }
     if (!mentioned) return malformed("mentions replicas that it cannot have met");
     const dot me{writer, id.sequence};
+    const auto check_row = [&](std::string_view at, const crdt::delta& done) -> result<void> {
+        if (!crdt::is_own_work(done, me)) return malformed("holds changes that cannot be its own");
+        if (!crdt::is_born(done.change, [&](const dot& birth) { return seen.covers(birth); })) return malformed("goes on with what nobody has begun");
+        const auto wrong = find_wrong_row(at, done);
+        if (!wrong) return fail(wrong.error());
+        return *wrong == nullptr ? result<void>{} : malformed(*wrong);
+    };
     if (record->kind == oplog::record_kind::execution) {
         const auto what = crdt::decode_execution(record->payload, writer, *mentioned);
         if (!what) return malformed("cannot be decoded");
-        if (!crdt::is_own_work(what->changed, me)) return malformed("holds changes that cannot be its own");
+        for (const auto& removal : what->changed.removals) {
+            if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
+        }
         for (const auto& r : what->changed.rows) {
-            if (!crdt::is_born(r.change.change, [&](const dot& birth) { return seen.covers(birth); })) return malformed("goes on with what nobody has begun");
-            const auto wrong = find_wrong_row(r.key, r.change);
-            if (!wrong) return fail(wrong.error());
-            if (*wrong != nullptr) return malformed(*wrong);
+            if (auto sound = check_row(r.key, r.change); !sound) return fail(sound.error());
         }
         return examined::record{me, record->at, std::move(*mentioned), record->payload, record->kind};
     }
@@ -301,11 +307,7 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     }
     std::string_view path;
     for (crdt::delta change; in.next(path, change);) {
-        if (!crdt::is_own_work(change, me)) return malformed("holds changes that cannot be its own");
-        if (!crdt::is_born(change.change, [&](const dot& birth) { return seen.covers(birth); })) return malformed("goes on with what nobody has begun");
-        const auto wrong = find_wrong_row(path, change);
-        if (!wrong) return fail(wrong.error());
-        if (*wrong != nullptr) return malformed(*wrong);
+        if (auto sound = check_row(path, change); !sound) return fail(sound.error());
     }
     auto change = in.members();
     if (!change) return malformed("cannot be decoded");

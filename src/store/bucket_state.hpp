@@ -204,14 +204,16 @@ class bucket_state {
     result<loaded_executions> load_executions(const known_request& known) const;
     result<std::vector<std::string>> paths_of(const loaded_executions& all) const;
     result<crdt::row_group> group_on(std::string_view path, const loaded_executions& all) const;
+    result<void> visit_groups(const std::vector<std::string>& paths, const loaded_executions& all,
+                              const std::function<result<void>(const std::string&, const crdt::row_group&)>& visit) const;
     result<void> join_execution(std::shared_ptr<const loaded_execution> x);
     result<void> remove_again(const loaded_execution& x);
     result<void> recount_rows();
-    result<receipt> receipt_of(const known_request& known) const;
+    result<std::pair<receipt, std::shared_ptr<const loaded_execution>>> outcome_of(const known_request& known) const;
+    static bool is_confirmed(const known_request& known);
     result<receipt> repeat(const request& r, const hash128& identity, const known_request& known);
     result<receipt> execute(const request& r, const hash128& identity, const std::function<result<std::string>(transaction&)>& fn);
-    result<void> log_execution(const dot& me, timestamp at, const tail& last, std::string_view payload,
-                               const std::vector<origin>& mentioned, crdt::executed what);
+    result<void> log_execution(const dot& me, timestamp at, const tail& last, crdt::executed what);
     result<void> check_time(const request& r) const;
     bool is_fence_due() const;
     std::uint64_t due_fence();

@@ -171,10 +171,9 @@ result<std::vector<crdt::tally>> transaction_access::tallies() const {
     return all;
 }
 
-std::string transaction_access::encode(std::vector<origin>& mentioned, const crdt::execution* request) const {
+std::string transaction_access::encode(std::vector<origin>& mentioned) const {
     std::string payload;
     payload.reserve(128);  // most transactions are small
-    if (request != nullptr) crdt::encode_execution(payload, *request, me_.writer, mentioned);
     crdt::changes_output out(payload, me_.writer, mentioned);
     out.removals(removals_, edits_.size());
     for (const auto& [path, change] : edits_) out.row(path, change);

@@ -62,7 +62,7 @@ class transaction_access final : public access {
     bool settle();
     /// What it has added to running totals.
     result<std::vector<crdt::tally>> tallies() const;
-    std::string encode(std::vector<origin>& mentioned, const crdt::execution* request = nullptr) const;
+    std::string encode(std::vector<origin>& mentioned) const;
     const std::vector<crdt::prefix_removal>& removals() const { return removals_; }
     /// What it has done to each row, by path.
     const std::map<std::string, crdt::delta, std::less<>>& rows() const { return edits_; }

@@ -22,32 +22,6 @@ void encode(const crdt::row& row, std::string& out) {
     if (!crdt::is_bottom(row)) crdt::encode_row(row, out);
 }
 
-void dbg(const char* what, const void* t, std::string_view path, const crdt::row& row) {
-    const char* want = getenv("DBGROW");
-    std::string shown;
-    for (char c : path) { if (c >= 32 && c < 127) shown += c; else { char b[8]; snprintf(b, 8, "%%%d", (unsigned char)c); shown += b; } }
-    if (!want || (want[0] != 42 && shown != want)) return;
-    fprintf(stderr, "%s %p %s ", what, t, shown.c_str());
-    const auto dv = [](const dot& d) { fprintf(stderr, "%u.%lu ", (unsigned)d.writer, d.sequence); };
-    const auto cs = [&](const auto& all) { for (auto& c : all) { fprintf(stderr, "\n     corr b "); dv(c.birth); fprintf(stderr, "w %u open %u %ld %ld fixed %u %ld %ld upto %lu locked %ld range %lu-%lu", (unsigned)c.writer, c.open.uses, c.open.value, c.open.bound, c.fixed.uses, c.fixed.value, c.fixed.bound, c.fixed_upto, c.locked, c.first, c.last); } };
-    if (auto* c = std::get_if<crdt::counter_row>(&row)) {
-        for (auto& t2 : c->totals) fprintf(stderr, " T%u adds %u (%lu,%lu] %ld;", (unsigned)t2.writer, t2.adds, t2.start, t2.sequence, t2.sum);
-        for (auto& t2 : c->resets) fprintf(stderr, " R%u adds %u ..%lu %ld;", (unsigned)t2.writer, t2.adds, t2.sequence, t2.sum);
-        cs(c->doubt.get().corrections);
-        for (auto& r : c->doubt.get().removals) { fprintf(stderr, "\n     removal "); dv(r.id); for (auto& t2 : r.resets) fprintf(stderr, " R%u adds %u ..%lu %ld;", (unsigned)t2.writer, t2.adds, t2.sequence, t2.sum); }
-    }
-    if (auto* e = std::get_if<crdt::escrow_row>(&row)) {
-        for (auto& g : e->generations) { fprintf(stderr, "\n   gen "); dv(g.birth); fprintf(stderr, "live %d", crdt::is_live(*e, g)); for (auto& a : g.accounts) fprintf(stderr, " [w%u uses %u seq %lu touched %lu value %ld bound %ld]", (unsigned)a.writer, a.uses, a.sequence, a.touched, a.value, a.bound); for (auto& a : g.removed) fprintf(stderr, " {rm w%u uses %u seq %lu}", (unsigned)a.writer, a.uses, a.sequence); }
-        cs(e->doubt.get().corrections);
-        for (auto& r : e->doubt.get().removals) { fprintf(stderr, "\n     removal "); dv(r.id); for (auto& q : r.parts) { dv(q.birth); for (auto& a : q.removed) fprintf(stderr, " {rm w%u uses %u seq %lu}", (unsigned)a.writer, a.uses, a.sequence); } }
-    }
-    const auto cl = [&](const auto& all) { for (auto& c : all) { fprintf(stderr, "\n     claim "); dv(c.id); fprintf(stderr, "writes "); for (auto& w : c.writes) dv(w); fprintf(stderr, "removals "); for (auto& w : c.removals) dv(w); fprintf(stderr, "covers "); for (auto& [w, q] : c.covers) dv({w, q}); fprintf(stderr, "gone %d", c.is_gone); } };
-    if (auto* e = std::get_if<crdt::entries_row>(&row)) { for (auto& x : e->entries) dv(x.id); cl(e->doubt.get()); }
-    if (auto* e = std::get_if<crdt::dots_row>(&row)) { for (auto& x : e->adds) dv(x); cl(e->doubt.get()); }
-    if (auto* e = std::get_if<crdt::removals_row>(&row)) { for (auto& x : e->adds) { dv(x.id); fprintf(stderr, "(seen "); for (auto& [w, q] : x.seen) dv({w, q}); fprintf(stderr, ") "); } fprintf(stderr, "removals: "); for (auto& [w, q] : e->removals) dv({w, q}); cl(e->doubt.get()); }
-    fprintf(stderr, "\n");
-}
-
 bool holds_leftovers(std::string_view encoded) {
     const auto kind = crdt::encoded_kind(encoded);
     if (!kind || !crdt::may_have_leftovers(*kind)) return false;
@@ -117,7 +91,7 @@ void row_table::note_recount(std::string_view path, crdt::open_requests& open) {
 }
 
 result<void> row_table::join(std::string_view path, const crdt::delta& delta, const version_vector& have, crdt::open_requests& open) {
-    auto joined = change(path, crdt::kind_of(delta.change), [&](crdt::row& row) { crdt::join(row, delta, have, &open); dbg("join", this, path, row); });
+    auto joined = change(path, crdt::kind_of(delta.change), [&](crdt::row& row) { crdt::join(row, delta, have, &open); });
     note_recount(path, open);
     return joined;
 }
@@ -125,7 +99,7 @@ result<void> row_table::join(std::string_view path, const crdt::delta& delta, co
 result<void> row_table::regroup(std::string_view path, const crdt::row_group* before, const crdt::row_group& after,
                                 const version_vector& have, crdt::open_requests& open) {
     auto joined = change(path, crdt::kind_of(after.parts.front().change.change),
-                         [&](crdt::row& row) { crdt::regroup(row, before, after, have, open); dbg("regroup", this, path, row); if (getenv("DBGROW")) { } });
+                         [&](crdt::row& row) { crdt::regroup(row, before, after, have, open); });
     note_recount(path, open);
     return joined;
 }
@@ -138,7 +112,7 @@ std::vector<std::string> row_table::take_recounts() {
 }
 
 result<void> row_table::recount(std::string_view path, const std::vector<crdt::row_group>& groups) {
-    return change(path, crdt::row_kind::counter, [&](crdt::row& row) { crdt::recount(row, groups); dbg("recount", this, path, row); });
+    return change(path, crdt::row_kind::counter, [&](crdt::row& row) { crdt::recount(row, groups); });
 }
 
 result<bool> row_table::fix_removals(std::string_view path, const crdt::row_group& group, crdt::open_requests& open) {
@@ -146,7 +120,6 @@ result<bool> row_table::fix_removals(std::string_view path, const crdt::row_grou
     if (!row) return fail(row.error());
     if (!*row || !crdt::fix_removals(**row, group, open)) return false;
     put(path, **row);
-    dbg("fixrm", this, path, **row);
     note_recount(path, open);
     return true;
 }
@@ -157,7 +130,6 @@ result<std::optional<crdt::row>> row_table::fixed(std::string_view path, const c
     if (!row) return fail(row.error());
     if (!*row) *row = crdt::bottom(crdt::kind_of(group.parts.front().change.change));
     if (!crdt::fix(**row, group, origins, open)) return std::optional<crdt::row>{};
-    dbg("fixed", this, path, **row);
     note_recount(path, open);
     return std::move(*row);
 }

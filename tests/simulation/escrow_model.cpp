@@ -5,9 +5,10 @@
 namespace anabranch::simulation {
 namespace {
 
+/// One that fails is none.
 bool is_use(const placed& p) {
     const auto what = p.op().what;
-    return what == action::deposit || what == action::spend || what == action::move_bound;
+    return (what == action::deposit || what == action::spend || what == action::move_bound) && !p.op().parts.empty();
 }
 
 bool is_removal(const placed& p) { return p.op().what == action::clear; }

@@ -42,7 +42,7 @@ result<void> bucket_state::recover() {
     if (auto replayed_all = replay(mark.applied); !replayed_all) return replayed_all;
     is_recovering_ = false;
     if (!open_.executions.empty()) next_fence_ = store_.options().env.now().count();
-    return recount_rows();
+    return recount_now();
 }
 
 result<void> bucket_state::find_tails() {
@@ -117,7 +117,7 @@ result<void> bucket_state::replay(const version_vector& from) {
             asides.push_back(std::move(*x));
         }
         if (auto joined = join_fold(*changes, f.covers(), asides); !joined) return joined;
-        replayed(f.covers(), chunk->folded->body.size());
+        if (auto done = replayed(f.covers(), chunk->folded->body.size()); !done) return done;
     }
     version_vector all;
     for (const auto& [writer, t] : capture()) all.join(dot{writer, t.sequence});
@@ -137,17 +137,21 @@ result<void> bucket_state::replay_records(const version_vector& upto) {
         if (!record) return fail(record.error());
         const dot id{writer, top->sequence()};
         if (auto joined = join_record(id, merged.at(), *record); !joined) return joined;
-        replayed(vector_of(id), top->body().size());
+        if (auto done = replayed(vector_of(id), top->body().size()); !done) return done;
         merged.next();
     }
     return merged.status();
 }
 
-void bucket_state::replayed(const version_vector& covers, std::size_t bytes) {
+result<void> bucket_state::replayed(const version_vector& covers, std::size_t bytes) {
     have_.join(covers);
     lag_bytes_ += bytes;
     extent_.grow(bytes, have_, store_.options().env.now);
+    if (!is_flush_due()) return {};
+    // What is written now is not replayed again: nothing that has to be counted anew may wait any longer.
+    if (auto counted = recount_now(); !counted) return counted;
     after_write();
+    return {};
 }
 
 }  // namespace anabranch::detail

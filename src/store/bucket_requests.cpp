@@ -336,7 +336,11 @@ result<void> bucket_state::remove_again(const loaded_execution& x) {
 
 /// Counts corrections anew where removals have come or gone.
 result<void> bucket_state::recount_rows() {
-    if (is_recovering_) return {};
+    // Rows may be ahead of what has been replayed; counting them record by record would be in vain.
+    return is_recovering_ ? result<void>{} : recount_now();
+}
+
+result<void> bucket_state::recount_now() {
     for (const auto& path : rows_.take_recounts()) {
         const auto row = rows_.peek(path);
         if (!row) return fail(row.error());

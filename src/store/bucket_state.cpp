@@ -403,11 +403,12 @@ result<void> bucket_state::join_fold(const crdt::changes& changes, const version
     return recount_rows();
 }
 
+bool bucket_state::is_flush_due() const { return rows_.is_full() || lag_bytes_ >= 2 * store_.options().write_behind_bytes; }
+
 void bucket_state::after_write() {
     // Bounds both memory and what a crash leaves to replay. A failure changes nothing: the rows keep
     // waiting, and the next transaction that finds them overdue says so.
-    if (!rows_.is_full() && lag_bytes_ < 2 * store_.options().write_behind_bytes) return;
-    if (flush_locked()) rows_.trim();
+    if (is_flush_due() && flush_locked()) rows_.trim();
 }
 
 result<void> bucket_state::make_room() {
@@ -438,7 +439,7 @@ std::optional<std::vector<origin>> bucket_state::find_mentioned(const std::vecto
 
 result<void> bucket_state::flush_locked() const {
     if (broken_) return fail(*broken_);
-    if (lag_bytes_ == 0) return {};  // the rows are all written, and the watermark with them
+    if (lag_bytes_ == 0 && !rows_.has_changes()) return {};  // the rows are all written, and the watermark with them
     const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes()};
     storage::batch known;
     requests_.add_changed(known);

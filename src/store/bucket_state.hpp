@@ -209,6 +209,7 @@ class bucket_state {
     result<void> join_execution(std::shared_ptr<const loaded_execution> x);
     result<void> remove_again(const loaded_execution& x);
     result<void> recount_rows();
+    result<void> recount_now();
     result<std::pair<receipt, std::shared_ptr<const loaded_execution>>> outcome_of(const known_request& known) const;
     static bool is_confirmed(const known_request& known);
     result<receipt> repeat(const request& r, const hash128& identity, const known_request& known);
@@ -240,11 +241,12 @@ class bucket_state {
     result<void> find_tails();
     result<void> replay(const version_vector& from);
     result<void> replay_records(const version_vector& upto);
-    void replayed(const version_vector& covers, std::size_t bytes);
+    result<void> replayed(const version_vector& covers, std::size_t bytes);
     // Of what is logged into the rows.
     result<void> join_removals(const std::vector<crdt::prefix_removal>& removals, const version_vector& news);
     result<void> join_record(const dot& id, timestamp at, const logged_record& record);
     result<void> join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides);
+    bool is_flush_due() const;
     void after_write();
     result<void> make_room();
     /// The replica's number; errc::limit_exceeded where it is one too many.

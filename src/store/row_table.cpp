@@ -284,6 +284,11 @@ row_table::rows row_table::waiting(std::string_view prefix) const {
     return found;
 }
 
+bool row_table::has_changes() const {
+    const std::lock_guard lock(flush_mutex_);
+    return !changed_.empty();
+}
+
 void row_table::trim() {
     if (!changed_.empty() || !is_full()) return;
     rows_.clear();

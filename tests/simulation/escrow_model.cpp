@@ -42,12 +42,15 @@ std::vector<escrow_generation> escrow_generations(const history& h, std::size_t 
         const auto removes_too = [&](const placed& r) { return is_removal(r) && counts(r) && is_same_request(r, p); };
         if (is_removal(p) && (counts(p) || std::ranges::any_of(all, removes_too))) removals.push_back(p);
     }
-    // A removal has seen what it has seen any execution do.
+    const auto is_undone = [&](const placed& p) {
+        return std::ranges::any_of(all, [&](const placed& r) { return r.in == p.in && is_removal(r) && r.sees(p); });
+    };
+    // A removal has seen what it has seen any execution do and leave.
     const auto is_removed = [&](const placed& p) {
         return std::ranges::any_of(removals, [&](const placed& r) {
             if (r.sees(p)) return true;
             if (!p.in->execution || is_same_request(r, p)) return false;
-            return std::ranges::any_of(all, [&](const placed& u) { return is_use(u) && is_same_request(u, p) && r.sees(u); });
+            return std::ranges::any_of(all, [&](const placed& u) { return is_use(u) && is_same_request(u, p) && r.sees(u) && !is_undone(u); });
         });
     };
     std::vector<escrow_generation> found;
@@ -57,8 +60,7 @@ std::vector<escrow_generation> escrow_generations(const history& h, std::size_t 
         const bool is_live_use = is_use(p) && counts(p) && !is_removed(p);
         for (const auto& part : op.parts) {
             // Created and removed in one transaction: nobody has ever seen it.
-            const auto undoes = [&](const placed& r) { return r.in == p.in && is_removal(r) && r.sees(p); };
-            if (part.of == birth_dot{who, p.in->sequence} && std::ranges::any_of(all, undoes)) continue;
+            if (part.of == birth_dot{who, p.in->sequence} && is_undone(p)) continue;
             auto it = std::ranges::lower_bound(found, part.of, {}, &escrow_generation::birth);
             if (it == found.end() || it->birth != part.of) it = found.insert(it, escrow_generation{part.of});
             it->last[who] = std::max(it->last[who], p.in->sequence);

@@ -43,6 +43,11 @@ foreach(i RANGE ${last})
                 end_bytes end_rows end_marks end_log_records fresh_bytes end_of_fresh bound_bytes values_ok)
         elseif(part STREQUAL "opening")
             set(fields system engine rows after commits open_s open_cpu_s peak_rss_mib values_ok)
+        elseif(part STREQUAL "requests")
+            set(fields system version engine n mirrored commits_per_s commit_cpu_s reconnect_wall_s reconnect_cpu_s bytes_edge_to_cloud
+                bytes_cloud_to_edge round_trips identity_bytes values_ok)
+        elseif(part STREQUAL "pending-reads")
+            set(fields system engine pending read_plain_ns read_pending_ns)
         elseif(part MATCHES "^paper(-pace)?$")
             set(fields system engine requests_per_s latency_max_ms cut_missed cut_recovery_s cut_recovery_ms_per_missed
                 reboot_missed reboot_recovery_s reboot_recovery_ms_per_missed values_ok)
@@ -67,7 +72,7 @@ endforeach()
 foreach(expected anabranch/memory anabranch-unfolded/memory anabranch/rocksdb anabranch-unfolded/rocksdb
         rocksdb-put/rocksdb rocksdb-get-put/rocksdb rocksdb-batch-100/rocksdb rocksdb-fsync-1/rocksdb
         rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb
-        convergence convergence-real propagation disk opening paper paper-pace paper-large micro)
+        convergence convergence-real propagation disk opening requests pending-reads paper paper-pace paper-large micro)
     if(NOT expected IN_LIST seen)
         message(FATAL_ERROR "nothing of ${expected} in ${seen}")
     endif()

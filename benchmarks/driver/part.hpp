@@ -31,6 +31,9 @@ void run_part(driver& suite);
 namespace opening {
 void run_part(driver& suite);
 }
+namespace requests {
+void run_part(driver& suite);
+}
 namespace paper {
 void run_part(driver& suite);
 }

@@ -9,6 +9,7 @@ std::span<const part> parts() {
         {"paper", "two services through a link cut and a reboot, and large updates", paper::run_part},
         {"disk", "what a store's directory holds beside its live state", disk::run_part, true},
         {"opening", "how long a store with many rows takes to open", opening::run_part},
+        {"requests", "what identities cost, and what mirrored requests send once more", requests::run_part, true},
         {"micro", "single operations, and how their cost grows", micro::run_part},
     };
     return all;

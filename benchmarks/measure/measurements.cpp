@@ -5,6 +5,7 @@
 #include "micro/measurements.hpp"
 #include "opening/measurements.hpp"
 #include "paper/measurements.hpp"
+#include "requests/measurements.hpp"
 #include "retail_reconnect/measurements.hpp"
 
 namespace bench {
@@ -20,6 +21,8 @@ std::span<const measurement> measurements() {
         {"opening", opening::measure_opening},
         {"faults", paper::measure_faults},
         {"large-updates", paper::measure_large_updates},
+        {"requests", requests::measure_requests},
+        {"pending-reads", requests::measure_pending_reads},
         {"micro", micro::measure_operations},
     };
     return all;

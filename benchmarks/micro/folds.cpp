@@ -16,6 +16,8 @@ constexpr std::uint64_t transactions = 10'000;
 constexpr std::uint64_t rows_changed = 1'000;
 constexpr crdt::dot_range all_of_them{origin{0}, 1, transactions};
 
+crdt::stamp of(std::uint64_t sequence) { return {{origin{0}, sequence}, anabranch::timestamp{sequence}}; }
+
 /// Each adds to one of a thousand counters, as the log holds it.
 std::vector<std::string> payloads() {
     std::vector<crdt::row> counters(rows_changed, crdt::bottom(crdt::row_kind::counter));
@@ -26,7 +28,7 @@ std::vector<std::string> payloads() {
         crdt::edit one(counters[number]);
         one.add({origin{0}, sequence}, 7, 0);
         const crdt::changes done{{}, {{"product/" + std::to_string(number) + "/stock", one.change()}}, {}};
-        all.push_back(crdt::encode_changes(done, origin{0}, mentioned));
+        all.push_back(crdt::encode_changes(done, of(sequence), mentioned));
         counters[number] = one.now();
     }
     return all;
@@ -34,7 +36,7 @@ std::vector<std::string> payloads() {
 
 crdt::changes fold(const std::vector<std::string>& all) {
     crdt::folding folded;
-    for (const auto& payload : all) folded.add(*crdt::decode_changes(payload, origin{0}, {}));
+    for (std::uint64_t i = 0; i < all.size(); ++i) folded.add(*crdt::decode_changes(all[i], of(i + 1), {}));
     return folded.take({&all_of_them, 1});
 }
 

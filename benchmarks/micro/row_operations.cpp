@@ -50,14 +50,14 @@ void encode_changes(benchmark::State& state) {
     std::vector<origin> mentioned;
     for (auto _ : state) {
         mentioned.clear();
-        benchmark::DoNotOptimize(crdt::encode_changes(all, origin{0}, mentioned));
+        benchmark::DoNotOptimize(crdt::encode_changes(all, {{origin{0}, 1}, anabranch::timestamp{1}}, mentioned));
     }
 }
 
 void decode_changes(benchmark::State& state) {
     std::vector<origin> mentioned;
-    const auto payload = crdt::encode_changes(addition(), origin{0}, mentioned);
-    for (auto _ : state) benchmark::DoNotOptimize(crdt::decode_changes(payload, origin{0}, mentioned));
+    const auto payload = crdt::encode_changes(addition(), {{origin{0}, 1}, anabranch::timestamp{1}}, mentioned);
+    for (auto _ : state) benchmark::DoNotOptimize(crdt::decode_changes(payload, {{origin{0}, 1}, anabranch::timestamp{1}}, mentioned));
 }
 
 void encode_row(benchmark::State& state) {
@@ -83,7 +83,7 @@ void fingerprint(benchmark::State& state) {
 
 void chain(benchmark::State& state) {
     std::vector<origin> mentioned;
-    const auto payload = crdt::encode_changes(addition(), origin{0}, mentioned);
+    const auto payload = crdt::encode_changes(addition(), {{origin{0}, 1}, anabranch::timestamp{1}}, mentioned);
     const auto body = anabranch::oplog::encode_record({anabranch::timestamp{1}, {}, payload});
     anabranch::hash128 head{};
     for (auto _ : state) benchmark::DoNotOptimize(head = anabranch::oplog::chain_next(head, body));

@@ -52,6 +52,13 @@ void commit_each(anabranch::bucket& bucket, std::span<const operation> operation
     }
 }
 
+void commit_request(anabranch::bucket& bucket, const anabranch::request& r, const operation& op) {
+    expect(bucket.commit(r, [&](anabranch::transaction& tx) -> anabranch::result<std::string> {
+        apply(op, tx);
+        return std::string("done");
+    }));
+}
+
 product read_one(const anabranch::bucket& bucket, std::size_t i) {
     return expect(bucket.read([&](const anabranch::map_view& view) { return read_from(view, i); }));
 }

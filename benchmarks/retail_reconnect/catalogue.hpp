@@ -18,6 +18,9 @@ void populate(anabranch::bucket& bucket, const std::vector<product>& products);
 void commit_each(anabranch::bucket& bucket, std::span<const operation> operations,
                  anabranch::durability wait_for = anabranch::durability::os);
 
+/// One, as a client's request.
+void commit_request(anabranch::bucket& bucket, const anabranch::request& r, const operation& op);
+
 product read_one(const anabranch::bucket& bucket, std::size_t i);
 std::vector<product> read_all(const anabranch::bucket& bucket);
 

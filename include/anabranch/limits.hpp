@@ -22,6 +22,8 @@ inline constexpr std::size_t transaction = 16 * 1024 * 1024;
 inline constexpr std::size_t fold = 64 * 1024 * 1024;
 /// Bytes of what a request's closure returns, which is stored with it.
 inline constexpr std::size_t request_result = 64 * 1024;
+/// Executions of requests that a peer is told of as it connects, so that it need not send what is here already.
+inline constexpr std::size_t listed_executions = 256 * 1024;
 /// Buckets in a store, and in a peer's handshake.
 inline constexpr std::size_t buckets = 4096;
 /// Replicas (with their incarnations) that ever wrote in a bucket, and in a peer's handshake.

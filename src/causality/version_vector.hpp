@@ -88,7 +88,7 @@ class version_vector {
             }
         } else {
             archive.varint(entries_.size());
-            for (const auto& [writer, sequence] : entries_) archive(writer, sequence);
+            for (const auto& [writer, sequence] : entries_) archive(dot{writer, sequence});
         }
     }
 

@@ -75,6 +75,11 @@ class basic_output {
     }
     /// Without a count.
     void raw(std::string_view bytes) { out_.append(bytes); }
+    /// A string. A derived archive may write them elsewhere.
+    void bytes(std::string_view v) {
+        varint(v.size());
+        out_.append(v);
+    }
 
   private:
     Derived& self() { return static_cast<Derived&>(*this); }
@@ -92,9 +97,7 @@ class basic_output {
         } else if constexpr (std::signed_integral<T>) {
             varint(zigzag(v));
         } else if constexpr (std::convertible_to<const T&, std::string_view>) {
-            const std::string_view bytes = v;
-            varint(bytes.size());
-            out_.append(bytes);
+            self().bytes(v);
         } else if constexpr (sequence<T>) {
             varint(v.size());
             for (const auto& element : v) put(element);
@@ -189,6 +192,8 @@ class basic_input {
         return bytes;
     }
     std::string_view rest() { return raw(in_.size()); }
+    /// A string. A derived archive may read them from elsewhere.
+    std::string_view bytes() { return raw(count()); }
     /// A count of things of at least `least` bytes each that follow.
     std::size_t count(std::size_t least = 1) {
         const auto n = varint();
@@ -226,7 +231,7 @@ class basic_input {
             if (!std::in_range<T>(wide)) fail();
             v = ok_ ? static_cast<T>(wide) : T{};
         } else if constexpr (std::same_as<T, std::string> || std::same_as<T, std::string_view>) {
-            v = raw(count());
+            v = self().bytes();
         } else if constexpr (sequence<T>) {
             v.clear();
             // Grown as elements arrive, so memory follows the bytes and not the count.

@@ -4,16 +4,62 @@
 
 namespace anabranch::crdt {
 
+namespace {
+
+/// Appends what `write()` appends, and its length in front: mostly one byte.
+template <class Write>
+void append_nested(std::string& bytes, const Write& write) {
+    const auto at = bytes.size();
+    bytes += '\0';
+    write();
+    std::string length;
+    codec::output(length).varint(bytes.size() - at - 1);
+    bytes.replace(at, 1, length);
+}
+
+/// The identity first.
+template <class Execution, class Own, class Common>
+void archive_request(Execution& x, Own& own, Common& common) {
+    common(x.identity, x.issued, x.content);
+    own(x.role, x.outcome, x.confirms, x.result, x.tallies, x.removals);
+}
+
+}  // namespace
+
+std::string_view payload_input::bytes() {
+    if (apart_ == nullptr) return basic_input::bytes();
+    const auto read = apart_->bytes();
+    if (!apart_->ok()) fail();
+    return read;
+}
+
+void payload_input::translate(dot& d) {
+    translate(d.writer);
+    d.sequence = varint();
+    if (d.writer == own_.id.writer) d.sequence = own_.id.sequence - d.sequence;
+}
+
+void payload_input::translate(timestamp& t) { t.value = own_.at.value - varint(); }
+
+void payload_output::bytes(std::string_view v) {
+    if (apart_ == nullptr) return basic_output::bytes(v);
+    codec::output(*apart_).bytes(v);
+}
+
 std::uint32_t payload_output::translate(const origin& o) const {
-    if (o == own_) return 0;
+    if (o == own_.id.writer) return 0;
     const auto it = std::ranges::find(mentioned_, o);
     const auto place = static_cast<std::uint32_t>(it - mentioned_.begin()) + 1;
     if (it == mentioned_.end()) mentioned_.push_back(o);
     return place;
 }
 
-changes_output::changes_output(std::string& out, origin own, std::vector<origin>& mentioned)
-    : bytes_(out), out_(out, own, mentioned) {}
+payload_output::placed_dot payload_output::translate(const dot& d) const {
+    return {translate(d.writer), d.writer == own_.id.writer ? own_.id.sequence - d.sequence : d.sequence};
+}
+
+changes_output::changes_output(std::string& out, const stamp& own, std::vector<origin>& mentioned, std::string* apart)
+    : bytes_(out), apart_(apart), out_(out, own, mentioned, apart) {}
 
 void changes_output::removals(const std::vector<prefix_removal>& all, std::size_t rows) {
     out_(all);
@@ -22,14 +68,15 @@ void changes_output::removals(const std::vector<prefix_removal>& all, std::size_
 
 void changes_output::row(std::string_view key, const delta& change) {
     out_(key, kind_of(change.change));
-    // Its length stands in front: mostly one byte.
-    const auto at = bytes_.size();
-    bytes_ += '\0';
-    out_(change.covers);
-    std::visit([&](const auto& alternative) { out_(alternative); }, change.change);
-    std::string length;
-    codec::output(length).varint(bytes_.size() - at - 1);
-    bytes_.replace(at, 1, length);
+    // Who does not know the kind can step over it.
+    const auto write = [&] {
+        append_nested(bytes_, [&] {
+            out_(change.covers);
+            std::visit([&](const auto& alternative) { out_(alternative); }, change.change);
+        });
+    };
+    if (apart_ == nullptr) return write();
+    append_nested(*apart_, write);
 }
 
 void changes_output::members(const roster& change) {
@@ -37,7 +84,7 @@ void changes_output::members(const roster& change) {
     if (!change.empty()) out_(change);
 }
 
-std::string encode_changes(const changes& c, origin own, std::vector<origin>& mentioned) {
+std::string encode_changes(const changes& c, const stamp& own, std::vector<origin>& mentioned) {
     std::string bytes;
     changes_output out(bytes, own, mentioned);
     out.removals(c.removals, c.rows.size());
@@ -46,8 +93,8 @@ std::string encode_changes(const changes& c, origin own, std::vector<origin>& me
     return bytes;
 }
 
-changes_input::changes_input(std::string_view payload, origin own, std::span<const origin> mentioned)
-    : in_(payload, own, mentioned) {}
+changes_input::changes_input(std::string_view payload, const stamp& own, std::span<const origin> mentioned, std::optional<std::string_view> apart)
+    : apart_(apart), in_(payload, own, mentioned, apart_ ? &*apart_ : nullptr) {}
 
 std::vector<prefix_removal> changes_input::removals() {
     std::vector<prefix_removal> all;
@@ -61,14 +108,16 @@ bool changes_input::next(std::string_view& key, delta& change) {
         --rows_;
         place_ = next_place_++;
         row_kind kind{};
-        std::string_view nested;
-        in_(key, kind, nested);
+        in_(key, kind);
+        const auto nested = in_.raw(in_.count());
+        codec::input nested_apart(apart_ ? apart_->bytes() : std::string_view{});
+        if (apart_ && !apart_->ok()) in_.fail();
         if (!in_.ok() || !is_known(kind)) continue;
         change.change = bottom(kind);
-        auto body = in_.within(nested);
+        auto body = in_.within(nested, apart_ ? &nested_apart : nullptr);
         body(change.covers);
         std::visit([&](auto& alternative) { body(alternative); }, change.change);
-        if (body.complete() && normalise(change.change)) return true;
+        if (body.complete() && nested_apart.complete() && normalise(change.change)) return true;
         in_.fail();
     }
     return false;
@@ -80,7 +129,7 @@ std::optional<roster> changes_input::members() {
         in_(r);
         if (r.empty() || !is_sound(r)) return std::nullopt;
     }
-    if (!in_.complete() || rows_ > 0) return std::nullopt;
+    if (!in_.complete() || rows_ > 0 || (apart_ && !apart_->complete())) return std::nullopt;
     return r;
 }
 
@@ -90,16 +139,24 @@ std::vector<tally> executed::tallies_of(std::size_t place) const {
     return found;
 }
 
-void encode_execution(std::string& out, const execution& request, origin own, std::vector<origin>& mentioned) {
-    payload_output(out, own, mentioned)(request);
+execution_bytes encode_execution(const execution& request, const changes& changed, const stamp& own, std::vector<origin>& mentioned) {
+    execution_bytes to;
+    codec::output common(to.common);
+    payload_output head(to.payload, own, mentioned, &to.common);
+    archive_request(request, head, common);
+    changes_output out(to.payload, own, mentioned, &to.common);
+    out.removals(changed.removals, changed.rows.size());
+    for (const auto& [key, change] : changed.rows) out.row(key, change);
+    return to;
 }
 
-std::optional<executed> decode_execution(std::string_view payload, origin own, std::span<const origin> mentioned) {
-    payload_input head(payload, own, mentioned);
+std::optional<executed> decode_execution(std::string_view payload, std::string_view common, const stamp& own, std::span<const origin> mentioned) {
+    codec::input apart(common);
+    payload_input head(payload, own, mentioned, &apart);
     executed x;
-    head(x.request);
-    if (!head.ok()) return std::nullopt;
-    changes_input in(payload.substr(payload.size() - head.remaining()), own, mentioned);
+    archive_request(x.request, head, apart);
+    if (!head.ok() || !apart.ok()) return std::nullopt;
+    changes_input in(head.rest(), own, mentioned, apart.rest());
     x.changed.removals = in.removals();
     std::string_view key;
     for (delta change; in.next(key, change);) {
@@ -112,7 +169,14 @@ std::optional<executed> decode_execution(std::string_view payload, origin own, s
     return x;
 }
 
-std::optional<changes> decode_changes(std::string_view payload, origin own, std::span<const origin> mentioned) {
+std::optional<hash128> identity_in(std::string_view common) {
+    codec::input in(common);
+    hash128 identity{};
+    in(identity);
+    return in.ok() ? std::optional(identity) : std::nullopt;
+}
+
+std::optional<changes> decode_changes(std::string_view payload, const stamp& own, std::span<const origin> mentioned) {
     changes_input in(payload, own, mentioned);
     changes c;
     c.removals = in.removals();

@@ -1,6 +1,7 @@
 // What a transaction does to the rows of a bucket, and how that is written in a log record's payload.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,33 +45,58 @@ struct changes {
     bool operator==(const changes&) const = default;
 };
 
-/// Replicas as a payload names them.
+/// Whose transaction a payload is, and from when: it says of its own dot and time only that they are its own.
+struct stamp {
+    dot id;
+    timestamp at;
+};
+
+/// Replicas, dots and times as a payload names them.
 class payload_input final : public codec::basic_input<payload_input> {
   public:
-    payload_input(std::string_view in, origin own, std::span<const origin> mentioned)
-        : basic_input(in), own_(own), mentioned_(mentioned) {}
+    /// `apart`: from where strings are read, if not from among the rest.
+    payload_input(std::string_view in, const stamp& own, std::span<const origin> mentioned, codec::input* apart = nullptr)
+        : basic_input(in), own_(own), mentioned_(mentioned), apart_(apart) {}
     void translate(origin& o) {
         const auto place = varint();
         if (place > mentioned_.size()) return fail();
-        o = place == 0 ? own_ : mentioned_[static_cast<std::size_t>(place - 1)];
+        o = place == 0 ? own_.id.writer : mentioned_[static_cast<std::size_t>(place - 1)];
     }
+    void translate(dot& d);
+    void translate(timestamp& t);
+    std::string_view bytes();
     /// The same replicas, other bytes.
-    payload_input within(std::string_view in) const { return {in, own_, mentioned_}; }
+    payload_input within(std::string_view in, codec::input* apart) const { return {in, own_, mentioned_, apart}; }
 
   private:
-    origin own_;
+    stamp own_;
     std::span<const origin> mentioned_;
+    codec::input* apart_;
 };
 
 class payload_output final : public codec::basic_output<payload_output> {
   public:
-    payload_output(std::string& out, origin own, std::vector<origin>& mentioned)
-        : basic_output(out), own_(own), mentioned_(mentioned) {}
+    /// `apart`: where strings are written, if not among the rest.
+    payload_output(std::string& out, const stamp& own, std::vector<origin>& mentioned, std::string* apart = nullptr)
+        : basic_output(out), own_(own), mentioned_(mentioned), apart_(apart) {}
     std::uint32_t translate(const origin& o) const;
+    struct placed_dot {
+        std::uint32_t place = 0;     ///< of its origin
+        std::uint64_t sequence = 0;  ///< of the own origin's, how many before the own one: mostly none
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(place, sequence);
+        }
+    };
+    placed_dot translate(const dot& d) const;
+    std::uint64_t translate(const timestamp& t) const { return own_.at.value - t.value; }
+    void bytes(std::string_view v);
 
   private:
-    origin own_;
+    stamp own_;
     std::vector<origin>& mentioned_;
+    std::string* apart_;
 };
 
 /// Writes a payload piece by piece: removals, that many rows by ascending keys, members where there are any.
@@ -78,7 +104,7 @@ class payload_output final : public codec::basic_output<payload_output> {
 /// `mentioned[n - 1]`. Writing fills the list.
 class changes_output {
   public:
-    changes_output(std::string& out, origin own, std::vector<origin>& mentioned);
+    changes_output(std::string& out, const stamp& own, std::vector<origin>& mentioned, std::string* apart = nullptr);
 
     void removals(const std::vector<prefix_removal>& all, std::size_t rows);
     void row(std::string_view key, const delta& change);
@@ -86,15 +112,18 @@ class changes_output {
 
   private:
     std::string& bytes_;
+    std::string* apart_;
     payload_output out_;
 };
-std::string encode_changes(const changes& c, origin own, std::vector<origin>& mentioned);
+std::string encode_changes(const changes& c, const stamp& own, std::vector<origin>& mentioned);
 
 /// Reads a payload row by row, for whoever needs them only for a moment. Changes of row kinds that this version does not
 /// know are left out; the record still holds them.
 class changes_input {
   public:
-    changes_input(std::string_view payload, origin own, std::span<const origin> mentioned);
+    changes_input(std::string_view payload, const stamp& own, std::span<const origin> mentioned, std::optional<std::string_view> apart = std::nullopt);
+    changes_input(const changes_input&) = delete;
+    changes_input& operator=(const changes_input&) = delete;
 
     /// In this order: all removals, rows until there is none, members.
     std::vector<prefix_removal> removals();
@@ -106,13 +135,19 @@ class changes_input {
     std::optional<roster> members();
 
   private:
+    std::optional<codec::input> apart_;
     payload_input in_;
     std::size_t rows_ = 0;
     std::uint32_t place_ = 0;
     std::uint32_t next_place_ = 0;
 };
 
-/// The payload of a record that is an execution: what makes it one, then its changes, which say nothing about members.
+/// The payload of a record that is an execution: what makes it one, then its changes, which say nothing about members. What
+/// the request says, paths and values stand apart: other executions of it mostly have the same (oplog::record::common).
+struct execution_bytes {
+    std::string payload;
+    std::string common;
+};
 struct executed {
     execution request;
     changes changed;
@@ -121,11 +156,13 @@ struct executed {
     /// What it has added to the totals of the row at that place of `changed.rows`.
     std::vector<tally> tallies_of(std::size_t place) const;
 };
-void encode_execution(std::string& out, const execution& request, origin own, std::vector<origin>& mentioned);
-std::optional<executed> decode_execution(std::string_view payload, origin own, std::span<const origin> mentioned);
+execution_bytes encode_execution(const execution& request, const changes& changed, const stamp& own, std::vector<origin>& mentioned);
+std::optional<executed> decode_execution(std::string_view payload, std::string_view common, const stamp& own, std::span<const origin> mentioned);
+/// Whose execution a common part belongs to; nothing where it is none.
+std::optional<hash128> identity_in(std::string_view common);
 
 /// All of it. Nothing where the bytes are malformed.
-std::optional<changes> decode_changes(std::string_view payload, origin own, std::span<const origin> mentioned);
+std::optional<changes> decode_changes(std::string_view payload, const stamp& own, std::span<const origin> mentioned);
 
 /// What may be demanded of a transaction with that dot: it adds nothing in the name of another.
 bool is_own_work(const delta& change, const dot& transaction);

@@ -315,6 +315,7 @@ bool settle_hidden(Row& r, const origin_table& origins, open_requests& open) {
     const auto all = nodes_of(r);
     std::vector<node> closed;
     std::ranges::copy_if(all, std::back_inserter(closed), [&](const node& n) { return !is_open(n, open); });
+    const bool is_any_open = std::ranges::any_of(r.doubt.get(), [&](const claim& c) { return is_open(c, open); });
     dots stay;
     for (const auto& circle : tops(closed)) {
         if constexpr (std::same_as<Row, entries_row>) {
@@ -339,6 +340,9 @@ bool settle_hidden(Row& r, const origin_table& origins, open_requests& open) {
         }
         const bool may_matter = std::ranges::any_of(all, [&](const node& m) { return is_open(m, open) && m.is_in(reached); });
         if (may_matter) continue;
+        // What takes this one away, of a circle, takes all of it: who has seen it may turn out to be what counts of the open ones.
+        const bool is_in_circle = std::ranges::any_of(closed, [&](const node& m) { return std::ranges::find(stay, m.id) != stay.end() && m.is_in(reached); });
+        if (is_any_open && is_in_circle) continue;
         erase_item(items_of(r), n.id);
         any = true;
     }

@@ -154,7 +154,7 @@ void folding::add(changes c) {
     state_->members.join(c.members);
 }
 
-bool folding::add(std::string_view payload, origin own, std::span<const origin> mentioned) {
+bool folding::add(std::string_view payload, const stamp& own, std::span<const origin> mentioned) {
     changes_input in(payload, own, mentioned);
     for (auto& removal : in.removals()) state_->add(std::move(removal));
     std::string_view key;

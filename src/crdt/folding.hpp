@@ -35,7 +35,7 @@ class folding {
 
     void add(changes c);
     /// What a record's payload says. False where it is malformed; then the folding is good for nothing any more.
-    bool add(std::string_view payload, origin own, std::span<const origin> mentioned);
+    bool add(std::string_view payload, const stamp& own, std::span<const origin> mentioned);
     /// What it would take when encoded, about, before compression.
     std::size_t bytes() const;
     /// All of it, rows sorted by key. Of dots outside `ranges`, which the receiver has, only the coverage is kept.

@@ -41,10 +41,6 @@ struct execution {
     std::vector<std::uint32_t> removals{};  ///< sorted: the places of rows that it was asked to remove; seldom any
 
     bool operator==(const execution&) const = default;
-    template <class Archive>
-    void serialize(Archive& archive) {
-        archive(identity, issued, role, outcome, content, confirms, result, tallies, removals);
-    }
 };
 
 /// What of an execution decides whether it counts.

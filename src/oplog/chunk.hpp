@@ -80,6 +80,7 @@ struct chunk {
     std::vector<range> ranges;
     std::vector<entry> entries;
     std::optional<fold> folded;  ///< instead of entries
+    std::vector<replica_id> twins{};  ///< whose records abbreviated ones refer to; those in a log are whole
 
     bool empty() const { return ranges.empty(); }
     /// How many it holds.
@@ -87,7 +88,7 @@ struct chunk {
     bool operator==(const chunk&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(ranges, entries, folded);
+        archive(ranges, entries, folded, twins);
     }
 };
 

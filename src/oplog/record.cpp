@@ -4,6 +4,18 @@
 #include "codec/archive.hpp"
 
 namespace anabranch::oplog {
+namespace {
+
+constexpr std::size_t head_size = 1 + sizeof(timestamp);  // kind and time: of a body that is an execution, abbreviated or not
+
+std::string with_kind(record_kind kind, std::string_view body) {
+    std::string out(body.substr(0, head_size));
+    out.front() = static_cast<char>(kind);
+    return out;
+}
+
+}  // namespace
+
 std::string encode_record(const record& r) {
     std::string body;
     encode_record(r, body);
@@ -11,12 +23,17 @@ std::string encode_record(const record& r) {
 }
 
 void encode_record(const record& r, std::string& out) {
-    out.reserve(out.size() + 16 + r.mentioned.size() * 20 + r.payload.size());
+    out.reserve(out.size() + 16 + r.mentioned.size() * 20 + r.payload.size() + r.common.size());
     codec::output body(out);
     body(r.kind);
     body.fixed64(r.at.value);
     body(r.mentioned);
-    body.raw(r.payload);
+    if (r.kind == record_kind::execution) {
+        body(r.payload);
+        body.raw(r.common);
+    } else {
+        body.raw(r.payload);
+    }
 }
 
 std::optional<record> decode_record(std::string_view body) {
@@ -26,7 +43,8 @@ std::optional<record> decode_record(std::string_view body) {
     if (r.kind != record_kind::plain && r.kind != record_kind::execution) return std::nullopt;
     r.at.value = in.fixed64();
     in(r.mentioned);
-    r.payload = in.rest();
+    if (r.kind == record_kind::execution) in(r.payload);
+    (r.kind == record_kind::execution ? r.common : r.payload) = in.rest();
     if (!in.ok()) return std::nullopt;
     return r;
 }
@@ -39,6 +57,29 @@ timestamp record_time(std::string_view body) {
 
 bool is_execution(std::string_view body) {
     return !body.empty() && static_cast<record_kind>(body.front()) == record_kind::execution;
+}
+
+std::string abbreviate(std::string_view body, const twin& like) {
+    auto out = with_kind(record_kind::abbreviated_execution, body);
+    codec::output head(out);
+    head(like);
+    const auto common = decode_record(body)->common.size();
+    return out.append(body.substr(head_size, body.size() - head_size - common));
+}
+
+std::optional<twin> twin_of(std::string_view body) {
+    if (body.size() < head_size || static_cast<record_kind>(body.front()) != record_kind::abbreviated_execution) return std::nullopt;
+    codec::input in(body.substr(head_size));
+    twin like;
+    in(like);
+    return in.ok() ? std::optional(like) : std::nullopt;
+}
+
+std::string expand(std::string_view abbreviated, std::string_view common) {
+    codec::input in(abbreviated.substr(head_size));
+    twin like;
+    in(like);
+    return with_kind(record_kind::execution, abbreviated).append(in.rest()).append(common);
 }
 
 hash128 chain_start(std::string_view bucket, const replica_id& origin) {

@@ -27,6 +27,17 @@ class store_port final : public sync::local_replica {
         return bucket(name)->apply(chunk, horizon(), peer);
     }
 
+    bool has_executions(std::string_view name) const override { return bucket(name)->has_executions(); }
+    std::vector<oplog::listed_execution> list_executions(std::string_view name, const sync::positions& peer) const override {
+        // What cannot be read now is not there to be referred to.
+        return bucket(name)->list_executions(peer).value_or(std::vector<oplog::listed_execution>{});
+    }
+    result<void> abbreviate(std::string_view name, oplog::chunk& chunk, const std::vector<oplog::listed_execution>& listed,
+                            const sync::positions& peer) const override {
+        return bucket(name)->abbreviate(chunk, listed, peer);
+    }
+    result<bool> expand(std::string_view name, oplog::chunk& chunk) const override { return bucket(name)->expand(chunk); }
+
     void begin_fold(std::string_view name) override { bucket(name)->begin_fold(); }
     std::uint64_t unfinished_folds(std::string_view name) const override { return bucket(name)->unfinished_folds(); }
 

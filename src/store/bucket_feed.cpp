@@ -152,12 +152,12 @@ class bucket_state::feed_reader {
             feed_step step{is_local ? change_cause::local : change_cause::remote, {top->origin(), me.sequence}, merged.at(), {}, {}};
             step_writer to(step, below_);
             const auto is_own = [&](const dot& d) { return d == me; };
-            if (record->kind == oplog::record_kind::execution) {
-                const auto what = crdt::decode_execution(record->payload, me.writer, record->mentioned);
+            if (record->is_execution()) {
+                const auto what = record->execution_at(me);
                 if (!what) return from_.undecodable(*top);
                 to.execution(what->changed, me);
             } else {
-                crdt::changes_input in(record->payload, me.writer, record->mentioned);
+                crdt::changes_input in(record->content.payload, {me, record->content.at}, record->mentioned);
                 for (const auto& removal : in.removals()) to.removal(removal);
                 std::string_view path;
                 for (crdt::delta change; in.next(path, change);) to.row(path, change.change, is_own);

@@ -143,10 +143,10 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
             const auto writer = *store_.origins().find(top->origin());
             const auto record = open_logged(*top);
             if (!record) return fail(record.error());
-            if (record->kind == oplog::record_kind::execution) {
+            if (record->is_execution()) {
                 execution_bytes += top->body().size();
                 executions.push_back({at, top->origin(), top->sequence(), std::string(top->body())});
-            } else if (!all.add(record->payload, writer, record->mentioned)) {
+            } else if (!all.add(record->content.payload, {{writer, top->sequence()}, at}, record->mentioned)) {
                 return undecodable(*top);
             }
             raise(writer, {top->sequence(), top->head(), at});
@@ -186,10 +186,10 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
 }
 
 result<bucket_state::logged_record> bucket_state::open_logged(const oplog::record_stream& at) const {
-    const auto record = oplog::decode_record(at.body());
+    auto record = oplog::decode_record(at.body());
     auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
     if (!mentioned) return undecodable(at);
-    return logged_record{record->payload, std::move(*mentioned), record->kind};
+    return logged_record{std::move(*record), std::move(*mentioned)};
 }
 
 tl::unexpected<error> bucket_state::undecodable(const oplog::record_stream& at) const {

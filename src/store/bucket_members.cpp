@@ -66,8 +66,9 @@ result<bool> bucket_state::write_own(const std::function<result<crdt::changes>(c
         if (auto loaded = rows_.load(r.key); !loaded) return fail(loaded.error());
     }
     std::vector<origin> mentioned;
-    const auto payload = crdt::encode_changes(*change, writer, mentioned);
-    const auto size = append(last, me, store_.clock().next(), payload, mentioned);
+    const auto at = store_.clock().next();
+    const auto payload = crdt::encode_changes(*change, {me, at}, mentioned);
+    const auto size = append(last, me, {at, {}, payload}, mentioned);
     if (!size) return fail(size.error());
     for (const auto& r : change->rows) {
         if (auto joined = rows_.join(r.key, r.change, have_, open_); !joined) broken_ = joined.error();

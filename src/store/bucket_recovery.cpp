@@ -136,7 +136,7 @@ result<void> bucket_state::replay_records(const version_vector& upto) {
         const auto record = open_logged(*top);
         if (!record) return fail(record.error());
         const dot id{writer, top->sequence()};
-        if (auto joined = join_record(id, merged.at(), *record); !joined) return joined;
+        if (auto joined = join_record(id, *record); !joined) return joined;
         if (auto done = replayed(vector_of(id), top->body().size()); !done) return done;
         merged.next();
     }

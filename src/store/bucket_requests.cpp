@@ -106,10 +106,8 @@ result<receipt> bucket_state::execute(const request& r, const hash128& identity,
 
 result<void> bucket_state::log_execution(const dot& me, timestamp at, const tail& last, crdt::executed what) {
     std::vector<origin> mentioned;
-    std::string payload;
-    crdt::encode_execution(payload, what.request, me.writer, mentioned);
-    payload += crdt::encode_changes(what.changed, me.writer, mentioned);
-    const auto size = append(last, me, at, payload, mentioned, oplog::record_kind::execution);
+    const auto bytes = crdt::encode_execution(what.request, what.changed, {me, at}, mentioned);
+    const auto size = append(last, me, {at, {}, bytes.payload, oplog::record_kind::execution, bytes.common}, mentioned);
     if (!size) return fail(size.error());
     if (auto joined = join_execution(std::make_shared<loaded_execution>(me, at, std::move(what))); !joined) broken_ = joined.error();
     have_.join(me);
@@ -202,7 +200,7 @@ result<std::shared_ptr<const bucket_state::loaded_execution>> bucket_state::load
     if (!*value || (*value)->size() < head_size) return lost();
     const auto record = oplog::decode_record(body_of(**value));
     const auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
-    auto what = mentioned ? crdt::decode_execution(record->payload, id.writer, *mentioned) : std::nullopt;
+    auto what = mentioned ? crdt::decode_execution(record->payload, record->common, {id, record->at}, *mentioned) : std::nullopt;
     if (!what) return lost();
     return std::make_shared<const loaded_execution>(id, record->at, std::move(*what));
 }

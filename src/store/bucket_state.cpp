@@ -94,7 +94,7 @@ transaction_access::surroundings bucket_state::surroundings() {
 result<void> bucket_state::log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at) {
     std::vector<origin> mentioned;
     const auto payload = access.encode(mentioned);
-    const auto size = append(last, me, at, payload, mentioned);
+    const auto size = append(last, me, {at, {}, payload}, mentioned);
     if (!size) return fail(size.error());
     auto joined = join_removals(access.removals(), vector_of(me));
     for (const auto& [path, change] : access.rows()) {
@@ -108,9 +108,7 @@ result<void> bucket_state::log_transaction(const transaction_access& access, con
     return {};
 }
 
-result<std::size_t> bucket_state::append(const tail& last, const dot& me, timestamp at, std::string_view payload,
-                                         const std::vector<origin>& mentioned, oplog::record_kind kind) {
-    oplog::record record{at, {}, payload, kind};
+result<std::size_t> bucket_state::append(const tail& last, const dot& me, oplog::record record, const std::vector<origin>& mentioned) {
     for (const auto o : mentioned) record.mentioned.push_back(store_.origins().id(o));
     std::string value(head_size, '\0');
     oplog::encode_record(record, value);
@@ -120,7 +118,7 @@ result<std::size_t> bucket_state::append(const tail& last, const dot& me, timest
                                               std::to_string(limits::transaction));
     }
     const auto head = last.sequence == 0 ? oplog::chain_start(name_, store_.origins().id(me.writer)) : last.head;
-    const tail next{me.sequence, oplog::chain_next(head, body), at};
+    const tail next{me.sequence, oplog::chain_next(head, body), record.at};
     const auto size = body.size();
     set_head(value, next.head);
     storage::batch log;
@@ -164,16 +162,16 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
 
         if (!found->fold) {
             for (const auto& r : found->records) {
-                if (auto joined = join_record(r.id, r.at, {r.payload, r.mentioned, r.kind}); !joined) broken_ = joined.error();
+                if (auto joined = join_record(r.id, r.what); !joined) broken_ = joined.error();
                 have_.join(r.id);
-                store_.clock().observe(r.at);
+                store_.clock().observe(r.what.content.at);
             }
             advance(found->tails);
         } else {
             loaded_executions asides;
             for (const auto& r : found->records) {
-                auto what = crdt::decode_execution(r.payload, r.id.writer, r.mentioned);
-                if (what) asides.push_back(std::make_shared<loaded_execution>(r.id, r.at, std::move(*what)));
+                auto what = r.what.execution_at(r.id);
+                if (what) asides.push_back(std::make_shared<loaded_execution>(r.id, r.what.content.at, std::move(*what)));
             }
             if (auto joined = join_fold(found->folded, found->fold->covers(), asides); !joined) broken_ = joined.error();
             have_.join(found->fold->covers());
@@ -283,6 +281,7 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     }
     if (!mentioned) return malformed("mentions replicas that it cannot have met");
     const dot me{writer, id.sequence};
+    const logged_record logged{*record, std::move(*mentioned)};
     const auto check_row = [&](std::string_view at, const crdt::delta& done) -> result<void> {
         if (!crdt::is_own_work(done, me)) return malformed("holds changes that cannot be its own");
         if (!crdt::is_born(done.change, [&](const dot& birth) { return seen.covers(birth); })) return malformed("goes on with what nobody has begun");
@@ -290,8 +289,8 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
         if (!wrong) return fail(wrong.error());
         return *wrong == nullptr ? result<void>{} : malformed(*wrong);
     };
-    if (record->kind == oplog::record_kind::execution) {
-        const auto what = crdt::decode_execution(record->payload, writer, *mentioned);
+    if (logged.is_execution()) {
+        const auto what = logged.execution_at(me);
         if (!what) return malformed("cannot be decoded");
         for (const auto& removal : what->changed.removals) {
             if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
@@ -299,9 +298,9 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
         for (const auto& r : what->changed.rows) {
             if (auto sound = check_row(r.key, r.change); !sound) return fail(sound.error());
         }
-        return examined::record{me, record->at, std::move(*mentioned), record->payload, record->kind};
+        return examined::record{me, logged};
     }
-    crdt::changes_input in(record->payload, writer, *mentioned);
+    crdt::changes_input in(record->payload, {me, record->at}, logged.mentioned);
     for (const auto& removal : in.removals()) {
         if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
     }
@@ -312,7 +311,7 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     auto change = in.members();
     if (!change) return malformed("cannot be decoded");
     members = std::move(*change);
-    return examined::record{me, record->at, std::move(*mentioned), record->payload, record->kind};
+    return examined::record{me, logged};
 }
 
 /// What is wrong with a change, or nullptr. Brings the rows into memory, so that joining cannot fail after the log is written.
@@ -361,16 +360,16 @@ result<void> bucket_state::join_removals(const std::vector<crdt::prefix_removal>
     return {};
 }
 
-result<void> bucket_state::join_record(const dot& id, timestamp at, const logged_record& record) {
+result<void> bucket_state::join_record(const dot& id, const logged_record& record) {
     const auto undecodable = [&] {
         return fail(errc::corrupt, "record " + std::to_string(id.sequence) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
     };
-    if (record.kind == oplog::record_kind::execution) {
-        auto what = crdt::decode_execution(record.payload, id.writer, record.mentioned);
+    if (record.is_execution()) {
+        auto what = record.execution_at(id);
         if (!what) return undecodable();
-        return join_execution(std::make_shared<loaded_execution>(id, at, std::move(*what)));
+        return join_execution(std::make_shared<loaded_execution>(id, record.content.at, std::move(*what)));
     }
-    crdt::changes_input in(record.payload, id.writer, record.mentioned);
+    crdt::changes_input in(record.content.payload, {id, record.content.at}, record.mentioned);
     if (auto joined = join_removals(in.removals(), vector_of(id)); !joined) return joined;
     const auto self = store_.self().number;
     std::string_view path;

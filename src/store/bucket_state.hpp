@@ -102,6 +102,12 @@ class bucket_state {
     /// again when there is more to do.
     void perform_duties();
 
+    // For sync, what executions have in common is left out: bucket_twins.cpp.
+    bool has_executions() const;
+    result<std::vector<oplog::listed_execution>> list_executions(const positions& peer) const;
+    result<void> abbreviate(oplog::chunk& chunk, const std::vector<oplog::listed_execution>& listed, const positions& peer) const;
+    result<bool> expand(oplog::chunk& chunk) const;
+
     // The change feed: bucket_feed.cpp. Places are sequences by origin, with the heads of their chains.
     using tails = boost::container::flat_map<origin, tail>;
     tails durable() const;
@@ -121,15 +127,23 @@ class bucket_state {
     void publish(tails durable);
 
   private:
+    /// What a logged record holds; in the bytes that it was read from.
+    struct logged_record {
+        oplog::record content;
+        std::vector<origin> mentioned;
+
+        bool is_execution() const { return content.kind == oplog::record_kind::execution; }
+        /// Nothing where it cannot be decoded.
+        std::optional<crdt::executed> execution_at(const dot& id) const {
+            return crdt::decode_execution(content.payload, content.common, {id, content.at}, mentioned);
+        }
+    };
     /// What of a chunk is new, ready to be written and joined.
     struct examined {
-        /// One that has been looked at; its payload is the chunk's.
+        /// One that has been looked at; it is the chunk's.
         struct record {
             dot id;
-            timestamp at;
-            std::vector<origin> mentioned;
-            std::string_view payload;
-            oplog::record_kind kind{};
+            logged_record what;
         };
         storage::batch log;
         std::vector<record> records;
@@ -156,13 +170,9 @@ class bucket_state {
     struct stretch;
     result<stretch> survey(const positions& after) const;
     result<oplog::chunk> read_folded(stretch found, timestamp ceiling, std::size_t max_bytes) const;
+    result<std::optional<std::string>> logged_body(const dot& id) const;
+    result<std::optional<transaction_id>> find_twin(const transaction_id& id, std::string_view common, const positions& peer) const;
     result<std::optional<hash128>> head_at(origin writer, std::uint64_t sequence) const;
-    /// What a logged record holds.
-    struct logged_record {
-        std::string_view payload;
-        std::vector<origin> mentioned;
-        oplog::record_kind kind{};
-    };
     result<logged_record> open_logged(const oplog::record_stream& at) const;
     result<crdt::changes> decode_logged(const oplog::chunk& fold) const;
     tl::unexpected<error> undecodable(const oplog::record_stream& at) const;
@@ -183,8 +193,7 @@ class bucket_state {
     transaction_access::surroundings surroundings();
     result<void> log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at);
     /// Logs a transaction of this replica; from then on it is committed. Its length. Its changes are still to be joined.
-    result<std::size_t> append(const tail& last, const dot& me, timestamp at, std::string_view payload, const std::vector<origin>& mentioned,
-                               oplog::record_kind kind = oplog::record_kind::plain);
+    result<std::size_t> append(const tail& last, const dot& me, oplog::record record, const std::vector<origin>& mentioned);
     void logged(std::size_t bytes);
     void join_members(const crdt::roster& change);
     result<bool> write_own(const std::function<result<crdt::changes>(const dot& me)>& draw_up);
@@ -244,7 +253,7 @@ class bucket_state {
     result<void> replayed(const version_vector& covers, std::size_t bytes);
     // Of what is logged into the rows.
     result<void> join_removals(const std::vector<crdt::prefix_removal>& removals, const version_vector& news);
-    result<void> join_record(const dot& id, timestamp at, const logged_record& record);
+    result<void> join_record(const dot& id, const logged_record& record);
     result<void> join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides);
     bool is_flush_due() const;
     void after_write();

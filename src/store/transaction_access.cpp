@@ -174,7 +174,7 @@ result<std::vector<crdt::tally>> transaction_access::tallies() const {
 std::string transaction_access::encode(std::vector<origin>& mentioned) const {
     std::string payload;
     payload.reserve(128);  // most transactions are small
-    crdt::changes_output out(payload, me_.writer, mentioned);
+    crdt::changes_output out(payload, {me_, at_}, mentioned);
     out.removals(removals_, edits_.size());
     for (const auto& [path, change] : edits_) out.row(path, change);
     return payload;

@@ -52,6 +52,17 @@ class local_replica {
     /// Applies the chunk, which that peer has sent, up to the first record beyond the horizon, all or nothing.
     virtual result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id& peer) = 0;
 
+    /// There are requests that may still change.
+    virtual bool has_executions(std::string_view bucket) const = 0;
+    /// Durable executions of those that the peer lacks: it can refer to them. Not more than limits::listed_executions.
+    virtual std::vector<oplog::listed_execution> list_executions(std::string_view bucket, const positions& peer) const = 0;
+    /// Takes out of the chunk's executions what the peer has already, in other executions: those that it has listed, which
+    /// stand sorted by digest, and those that it has and that are here, too.
+    virtual result<void> abbreviate(std::string_view bucket, oplog::chunk& chunk, const std::vector<oplog::listed_execution>& listed,
+                                    const positions& peer) const = 0;
+    /// Puts that back in. False where it is not here any more.
+    virtual result<bool> expand(std::string_view bucket, oplog::chunk& chunk) const = 0;
+
     /// A peer is going to send folds. How much more often that has begun than one has arrived.
     virtual void begin_fold(std::string_view bucket) = 0;
     virtual std::uint64_t unfinished_folds(std::string_view bucket) const = 0;

@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "oplog/record.hpp"
+
 namespace anabranch::sync {
 
 inline constexpr std::uint8_t protocol_version = 1;
@@ -41,12 +43,15 @@ struct have {
     std::uint8_t role = 0;  ///< a sync::role
     /// How large folds may be, about, before compression; 0: send none.
     std::uint64_t fold_bytes = 0;
+    /// An `executions` comes before any records.
+    bool lists_executions = false;
+    bool takes_abbreviated = true;
     std::optional<replica_id> founder;
     frontier known;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(bucket, epoch, ceiling.value, role, fold_bytes, founder, known);
+        archive(bucket, epoch, ceiling.value, role, fold_bytes, lists_executions, takes_abbreviated, founder, known);
     }
 };
 
@@ -68,6 +73,36 @@ struct records {
     template <class Archive>
     void serialize(Archive& archive) {
         archive(bucket, epoch, raw_size, body);
+    }
+};
+
+/// Once a session: executions of requests that the sender has and the receiver lacks. What others of these requests have in
+/// common with them need not be sent.
+struct executions {
+    struct entry {
+        std::uint64_t sequence = 0;  ///< of the first; then what is between it and the one before
+        oplog::common_digest digest{};
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(sequence, digest);
+        }
+    };
+    struct lane {
+        replica_id origin;
+        std::vector<entry> entries;
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(origin, entries);
+        }
+    };
+    std::string bucket;
+    std::vector<lane> lanes;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, lanes);
     }
 };
 
@@ -153,7 +188,7 @@ struct parting {
 };
 
 /// A message's type on the wire is its place here, from 1.
-using message = std::variant<greeting, have, ready, records, acknowledgement, heartbeat, goodbye, adverts, parting>;
+using message = std::variant<greeting, have, ready, records, acknowledgement, heartbeat, goodbye, adverts, parting, executions>;
 
 /// Appends the message in as many frames as it takes.
 void append_message(std::string& out, const message& m);

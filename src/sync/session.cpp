@@ -175,6 +175,8 @@ void session::handle(const have& m) {
     s.peer_ceiling = m.ceiling;
     s.peer_role = static_cast<role>(m.role);
     s.peer_fold_bytes = m.fold_bytes;
+    s.peer_takes_abbreviated = m.takes_abbreviated;
+    s.awaits_executions = m.lists_executions && !s.executions;
     s.peer_durable = to_positions(m.known);
     s.cannot_send.reset();
     hear_advert(m.bucket, s, *peer_, s.peer_durable);
@@ -200,7 +202,14 @@ void session::handle(const records& m) {
     if (m.epoch != s.epoch || s.cannot_receive) return;
     auto chunk = unpack(m);
     if (!chunk) return end(chunk.error());
-    auto applied = local_.apply(m.bucket, *chunk, *peer_);
+    const bool is_abbreviated = !chunk->twins.empty();
+    const auto expanded = local_.expand(m.bucket, *chunk);
+    if (!expanded) return end(expanded.error());
+    auto applied = *expanded ? local_.apply(m.bucket, *chunk, *peer_) : oplog::applied{};
+    const bool is_wrong = !*expanded || (!applied && (applied.error().code == errc::diverged || applied.error().code == errc::malformed));
+    // It refers to what has been cut away since, or was not alike after all: once more, then, and all of it.
+    if (is_abbreviated && is_wrong && std::exchange(s.takes_abbreviated, false)) return begin_anew(m.bucket, s, s.ceiling);
+    if (!*expanded) return end({errc::malformed, "executions in bucket \"" + m.bucket + "\" are like others that are not here"});
     if (!applied && applied.error().code == errc::retired) {
         return part(m.bucket, s, false, applied.error());
     }
@@ -221,6 +230,25 @@ void session::handle(const records& m) {
         ++progress_.holds;
         begin_anew(m.bucket, s, applied->held->fold_from.value_or(applied->held->at));
     }
+}
+
+void session::handle(const executions& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_remote || it->second.executions) {
+        return end({errc::malformed, "executions of a bucket that is not shared, or again"});
+    }
+    std::vector<oplog::listed_execution> all;
+    for (const auto& lane : m.lanes) {
+        std::uint64_t sequence = 0;
+        for (const auto& entry : lane.entries) {
+            sequence += entry.sequence;
+            all.push_back({entry.digest, {lane.origin, sequence}});
+        }
+    }
+    if (all.size() > limits::listed_executions) return end({errc::malformed, "too many executions"});
+    std::ranges::sort(all, {}, &oplog::listed_execution::digest);
+    it->second.executions = std::move(all);
+    it->second.awaits_executions = false;
 }
 
 void session::handle(const acknowledgement& m) {
@@ -303,7 +331,9 @@ std::uint64_t session::fold_bytes(const std::string& bucket, const stream& s) co
 void session::tell(const std::string& bucket, stream& s) {
     const auto known = refresh(bucket, s);
     s.told_role = local_.role_in(bucket);
-    send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(s.told_role), fold_bytes(bucket, s), local_.founder(bucket), known});
+    s.lists_executions = s.lists_executions || local_.has_executions(bucket);
+    send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(s.told_role), fold_bytes(bucket, s), s.lists_executions, s.takes_abbreviated,
+              local_.founder(bucket), known});
     s.is_told = true;
     note_advert(s, local_.id(), s.durable);
     s.advertised = s.durable;
@@ -359,8 +389,24 @@ void session::end_if_parted() {
     if (why) end(*why);
 }
 
+void session::list(const std::string& bucket, stream& s) {
+    executions m{bucket, {}};
+    std::uint64_t last = 0;
+    for (const auto& x : local_.list_executions(bucket, s.peer_durable)) {
+        if (m.lanes.empty() || m.lanes.back().origin != x.id.origin) {
+            m.lanes.push_back({x.id.origin, {}});
+            last = 0;
+        }
+        m.lanes.back().entries.push_back({x.id.sequence - last, x.digest});
+        last = x.id.sequence;
+    }
+    send(m);
+}
+
 void session::pump(const std::string& bucket, stream& s) {
-    if (failure_ || !s.is_local || !s.is_remote || s.cannot_send) return;
+    if (failure_ || !s.is_local || !s.is_remote) return;
+    if (s.lists_executions && !std::exchange(s.has_listed, true)) list(bucket, s);
+    if (s.cannot_send || s.awaits_executions) return;
     while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes &&
            missing(s.sent, s.durable) > 0) {
         const auto fold_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(options_.fold_bytes, s.peer_fold_bytes));
@@ -372,6 +418,10 @@ void session::pump(const std::string& bucket, stream& s) {
         }
         if (!chunk) return end(chunk.error());
         if (chunk->empty()) return;  // the rest is above the ceiling
+        if (s.peer_takes_abbreviated) {
+            const auto done = local_.abbreviate(bucket, *chunk, s.executions.value_or(std::vector<oplog::listed_execution>{}), s.peer_durable);
+            if (!done) return end(done.error());
+        }
         const auto before = output_.size();
         send(pack(bucket, s.peer_epoch, *chunk));
         stream::flight sent{{}, output_.size() - before};

@@ -48,6 +48,9 @@ class session {
         std::uint64_t epoch = 0;
         timestamp ceiling{UINT64_MAX};
         bool takes_folds = true;
+        bool takes_abbreviated = true;
+        bool lists_executions = false;
+        bool has_listed = false;
         std::optional<held_transaction> held;
         std::uint64_t revision = 0;
         positions durable;
@@ -60,6 +63,9 @@ class session {
         std::uint64_t peer_fold_bytes = UINT64_MAX;
         std::uint64_t peer_epoch = 0;
         timestamp peer_ceiling{UINT64_MAX};
+        bool peer_takes_abbreviated = true;
+        bool awaits_executions = false;
+        std::optional<std::vector<oplog::listed_execution>> executions;  ///< the peer's, sorted by digest
         positions peer_durable;
         positions sent;  ///< what the peer has, or has been sent
         struct flight {
@@ -82,6 +88,7 @@ class session {
     void handle(const goodbye& m);
     void handle(const adverts& m);
     void handle(const parting& m);
+    void handle(const executions& m);
     void part(const std::string& bucket, stream& s, bool is_sending, error why);
 
     frontier refresh(const std::string& bucket, stream& s);
@@ -89,6 +96,7 @@ class session {
     void tell(const std::string& bucket, stream& s);
     void begin_anew(const std::string& bucket, stream& s, timestamp ceiling);
     void acknowledge(const std::string& bucket, stream& s);
+    void list(const std::string& bucket, stream& s);
     void pump(const std::string& bucket, stream& s);
     void pump_all();
     void look_for_progress();

@@ -112,7 +112,7 @@ void history::commit(std::size_t replica, const std::vector<operation>& operatio
     local_is_remote_ = local_is_remote_ && joined == r.row;
 
     std::vector<origin> mentioned;
-    t.payload = crdt::encode_changes(c, writer, mentioned);
+    t.payload = crdt::encode_changes(c, {me, t.at}, mentioned);
     for (const auto o : mentioned) t.mentioned.push_back(r.origins.id(o));
     r.have.join(me);
     r.adverts.push_back(r.known);
@@ -178,7 +178,7 @@ void history::apply(site& to, const sent_transaction& t) const {
     const auto me = dot_of(to, t);
     std::vector<origin> mentioned;
     for (const auto& id : t.mentioned) mentioned.push_back(to.origins.intern(id));
-    const auto c = crdt::decode_changes(t.payload, me.writer, mentioned);
+    const auto c = crdt::decode_changes(t.payload, {me, t.at}, mentioned);
     if (!c || !crdt::is_own_work(*c, me)) throw std::logic_error("a payload is not what was encoded");
     for (const auto& removal : c->removals) crdt::cover(to.row, removal.covered);
     for (const auto& r : c->rows) crdt::join(to.row, r.change, to.have);

@@ -13,6 +13,8 @@ namespace {
 
 constexpr origin ada{0};
 constexpr origin bob{1};
+const stamp of_ada{{ada, 9}, {1'000}};
+const stamp of_bob{{bob, 9}, {1'000}};
 constexpr auto most = std::numeric_limits<std::int64_t>::max();
 constexpr auto least = std::numeric_limits<std::int64_t>::min();
 
@@ -331,21 +333,21 @@ TEST_CASE("any changes come back from their payload") {
     test::check_property("changes", [](std::uint64_t seed) {
         const auto c = builder(seed).any_changes();
         std::vector<origin> mentioned;
-        const auto payload = encode_changes(c, bob, mentioned);
+        const auto payload = encode_changes(c, of_bob, mentioned);
         RC_ASSERT(std::ranges::find(mentioned, bob) == mentioned.end());
-        RC_ASSERT(decode_changes(payload, bob, mentioned) == c);
+        RC_ASSERT(decode_changes(payload, of_bob, mentioned) == c);
         // What it says of members stands at the end, and may be missing: cut off there it is other changes.
         auto of_rows = c;
         of_rows.members = {};
-        const auto rows_end = encode_changes(of_rows, bob, mentioned).size();
+        const auto rows_end = encode_changes(of_rows, of_bob, mentioned).size();
         for (std::size_t n = 0; n < payload.size(); ++n) {
-            if (n != rows_end) RC_ASSERT(!decode_changes(payload.substr(0, n), bob, mentioned));
+            if (n != rows_end) RC_ASSERT(!decode_changes(payload.substr(0, n), of_bob, mentioned));
         }
-        RC_ASSERT(!decode_changes(payload + '\0', bob, mentioned));
+        RC_ASSERT(!decode_changes(payload + '\0', of_bob, mentioned));
         // A replica that the record does not mention.
         if (!mentioned.empty()) {
             mentioned.pop_back();
-            RC_ASSERT(!decode_changes(payload, bob, mentioned));
+            RC_ASSERT(!decode_changes(payload, of_bob, mentioned));
         }
     });
 }
@@ -356,8 +358,8 @@ TEST_CASE("mangled rows and payloads never crash") {
         for (int i = 0; i < 20; ++i) {
             (void)decode_row(b.mangled(encode_row(b.any_row())));
             std::vector<origin> mentioned;
-            const auto payload = encode_changes(b.any_changes(), ada, mentioned);
-            if (const auto c = decode_changes(b.mangled(payload), ada, mentioned)) {
+            const auto payload = encode_changes(b.any_changes(), of_ada, mentioned);
+            if (const auto c = decode_changes(b.mangled(payload), of_ada, mentioned)) {
                 (void)is_own_work(*c, {ada, 1});
                 for (const auto& r : c->rows) {
                     row state = bottom(kind_of(r.change.change));
@@ -377,14 +379,14 @@ TEST_CASE("changes of a later kind of row are stepped over") {
     out(std::string("new"), std::uint8_t{77}, std::string("whatever"));
     std::vector<origin> mentioned;
     const changes known{{}, {{"old", {{}, dots_row{{{ada, 1}}}}}}, {}};
-    out.raw(encode_changes(known, ada, mentioned).substr(2));
-    CHECK(decode_changes(payload, ada, mentioned) == known);
+    out.raw(encode_changes(known, of_ada, mentioned).substr(2));
+    CHECK(decode_changes(payload, of_ada, mentioned) == known);
 }
 
 TEST_CASE("payloads that break a row's form are refused") {
     std::vector<origin> mentioned{bob};
     const auto refused = [&](const row& r) {
-        return !decode_changes(encode_changes({{}, {{"k", {{}, r}}}, {}}, ada, mentioned), ada, mentioned);
+        return !decode_changes(encode_changes({{}, {{"k", {{}, r}}}, {}}, of_ada, mentioned), of_ada, mentioned);
     };
     CHECK(refused(counter({{ada, 0, 1, 1}, {ada, 1, 2, 1}})));  // two totals of one writer
     CHECK(refused(counter({{ada, 2, 2, 1}})));                  // nothing between start and sequence

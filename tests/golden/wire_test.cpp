@@ -153,13 +153,14 @@ struct order_line {
 
 TEST_CASE("messages") {
     check_message("message_greeting", sync::greeting{1, 1, ada, hash(0x80)});
-    check_message("message_have", sync::have{"shop", 2, {UINT64_MAX}, 3, 300, ada, {{ada, 5, hash(0x80)}, {bob, 1'000, hash(0x90)}}});
+    check_message("message_have", sync::have{"shop", 2, {UINT64_MAX}, 3, 300, true, false, ada, {{ada, 5, hash(0x80)}, {bob, 1'000, hash(0x90)}}});
     check_message("message_ready", sync::ready{});
     check_message("message_records", sync::records{"shop", 2, 300, "body"});
     check_message("message_acknowledgement", sync::acknowledgement{"shop", {{ada, 5}, {bob, 1'000}}});
     check_message("message_heartbeat", sync::heartbeat{});
     check_message("message_goodbye", sync::goodbye{static_cast<std::uint32_t>(errc::malformed), "why"});
     check_message("message_adverts", sync::adverts{"shop", {bob, ada}, {{0, {{0, 1'000}, {1, 5}}}, {1, {}}}});
+    check_message("message_executions", sync::executions{"shop", {{bob, {{300, {1, 2, 3, 4, 5, 6, 7, 8}}, {1, {9}}}}}});
     check_message("message_parting", sync::parting{"shop", true, static_cast<std::uint32_t>(errc::behind_cut), "why"});
 }
 
@@ -193,6 +194,7 @@ TEST_CASE("a chunk") {
     check_structure("chunk", oplog::chunk{{{ada, 4, 5, hash(0x80)}, {bob, 1, 1, hash(0x90)}}, {{0, "four"}, {1, "one"}, {0, "five"}}, {}});
     check_structure("chunk_folded", oplog::chunk{{{ada, 4, 5, hash(0x80)}, {bob, 1, 1, hash(0x90)}}, {},
                                                  oplog::chunk::fold{{100}, {300}, {{200}, {250}}, "folded"}});
+    check_structure("chunk_with_twins", oplog::chunk{{{ada, 4, 4, hash(0x80)}}, {{0, "four"}}, {}, {bob}});
 }
 
 TEST_CASE("a record, and its chain") {
@@ -205,6 +207,16 @@ TEST_CASE("a record, and its chain") {
     CHECK(read->mentioned == std::vector{bob});
     CHECK(read->payload == "payload");
 
+    const auto execution = oplog::encode_record({noon, {bob}, "payload", oplog::record_kind::execution, "common"});
+    check_golden("record_of_execution", execution);
+    CHECK(oplog::decode_record(golden("record_of_execution"))->common == "common");
+    const auto abbreviated = oplog::abbreviate(execution, {2, 300});
+    check_golden("record_abbreviated", abbreviated);
+    CHECK(oplog::twin_of(golden("record_abbreviated")) == oplog::twin{2, 300});
+    CHECK(oplog::expand(golden("record_abbreviated"), "common") == execution);
+    CHECK_FALSE(oplog::decode_record(abbreviated));
+    CHECK_FALSE(oplog::twin_of(execution));
+
     const auto start = oplog::chain_start("shop", ada);
     const auto next = oplog::chain_next(start, bytes);
     std::string heads(start.begin(), start.end());
@@ -214,9 +226,9 @@ TEST_CASE("a record, and its chain") {
 
 TEST_CASE("what a transaction does to rows of every kind") {
     std::vector<origin> mentioned;
-    check_golden("changes", crdt::encode_changes(changes_example(), own, mentioned));
+    check_golden("changes", crdt::encode_changes(changes_example(), {{own, 9}, noon}, mentioned));
     CHECK(mentioned == std::vector{other});
-    CHECK(crdt::decode_changes(golden("changes"), own, mentioned) == changes_example());
+    CHECK(crdt::decode_changes(golden("changes"), {{own, 9}, noon}, mentioned) == changes_example());
 }
 
 TEST_CASE("a fold, without its compression") {
@@ -240,21 +252,27 @@ TEST_CASE("a fold, without its compression") {
 
 TEST_CASE("what makes a transaction the execution of a request") {
     std::vector<origin> mentioned;
-    std::string bytes;
-    crdt::encode_execution(bytes, execution_example(), own, mentioned);
-    check_golden("execution", bytes);
+    const auto bytes = crdt::encode_execution(execution_example(), changes_example(), {{own, 9}, noon}, mentioned);
+    check_golden("execution", bytes.payload);
+    check_golden("execution_common", bytes.common);
     CHECK(mentioned == std::vector<origin>{other});
-    const auto whole = golden("execution") + crdt::encode_changes({}, own, mentioned);
-    CHECK(crdt::decode_execution(whole, own, mentioned)->request == execution_example());
-    for (std::size_t n = 0; n < whole.size(); ++n) CHECK_FALSE(crdt::decode_execution(whole.substr(0, n), own, mentioned));
+    const auto payload = golden("execution");
+    const auto common = golden("execution_common");
+    const auto whole = crdt::decode_execution(payload, common, {{own, 9}, noon}, mentioned);
+    REQUIRE(whole);
+    CHECK(whole->request == execution_example());
+    CHECK(whole->changed == changes_example());
+    CHECK(crdt::identity_in(common) == execution_example().identity);
+    for (std::size_t n = 0; n < payload.size(); ++n) CHECK_FALSE(crdt::decode_execution(payload.substr(0, n), common, {{own, 9}, noon}, mentioned));
+    for (std::size_t n = 0; n < common.size(); ++n) CHECK_FALSE(crdt::decode_execution(payload, common.substr(0, n), {{own, 9}, noon}, mentioned));
 }
 
 TEST_CASE("what a transaction does to the members") {
     std::vector<origin> mentioned;
     const crdt::changes change{{}, {}, roster_example()};
-    check_golden("roster_change", crdt::encode_changes(change, own, mentioned));
+    check_golden("roster_change", crdt::encode_changes(change, {{own, 9}, noon}, mentioned));
     CHECK(mentioned.empty());  // they are written whole
-    CHECK(crdt::decode_changes(golden("roster_change"), own, mentioned) == change);
+    CHECK(crdt::decode_changes(golden("roster_change"), {{own, 9}, noon}, mentioned) == change);
 }
 
 TEST_CASE("rows of every kind as they are stored") {

@@ -47,7 +47,7 @@ std::optional<crdt::changes> world::logged_changes(const replica& r, std::size_t
     if (!record) violate("a record in the log cannot be decoded");
     std::vector<origin> mentioned;
     for (const auto& id : record->mentioned) mentioned.push_back(*local.origins().find(id));
-    auto changes = crdt::decode_changes(record->payload, self, mentioned);
+    auto changes = crdt::decode_changes(record->payload, {{self, sequence}, record->at}, mentioned);
     if (!changes) violate("the changes of a record in the log cannot be decoded");
     return changes;
 }

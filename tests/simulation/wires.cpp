@@ -130,6 +130,7 @@ void world::inspect(connection& c, std::size_t side, std::string_view bytes) {
             const auto b = bucket_of(sent->bucket);
             const auto chunk = unpack(*sent);
             if (!chunk) violate("a session sends records that cannot be decoded");
+            counts_.count(covered::abbreviated_chunks, chunk->twins.empty() ? 0 : 1);
             if (chunk->folded) {
                 counts_.count(covered::folds_sent);
                 counts_.count(covered::folds_of_several_origins, chunk->ranges.size() > 1);

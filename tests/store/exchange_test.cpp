@@ -41,7 +41,7 @@ std::string add_record(std::uint64_t at, std::uint64_t sequence, std::int64_t su
     crdt::counter_row row;
     row.totals.push_back({origin{0}, 0, 0, sequence, sum});
     std::vector<origin> mentioned;
-    return oplog::encode_record({{at}, {}, crdt::encode_changes({{}, {{std::move(key), {{}, row}}}, {}}, origin{0}, mentioned)});
+    return oplog::encode_record({{at}, {}, crdt::encode_changes({{}, {{std::move(key), {{}, row}}}, {}}, {{origin{0}, sequence}, {at}}, mentioned)});
 }
 
 std::int64_t count(const bucket& at) {
@@ -65,7 +65,8 @@ oplog::chunk letting_in(const std::vector<std::vector<replica_id>>& joiners) {
         }
         for (const auto& id : some) c.members.members[id];
         std::vector<origin> mentioned;
-        bodies.push_back(oplog::encode_record({{1 + bodies.size()}, {}, crdt::encode_changes(c, origin{0}, mentioned)}));
+        const auto sequence = 1 + bodies.size();
+        bodies.push_back(oplog::encode_record({{sequence}, {}, crdt::encode_changes(c, {{origin{0}, sequence}, {sequence}}, mentioned)}));
     }
     return chunk_of(founder, std::move(bodies));
 }
@@ -128,7 +129,7 @@ TEST_CASE("a row keeps its kind") {
     REQUIRE(apply(b, chunk_of(stranger(), {add_record(10, 1, 5)})) == errc{});
     const crdt::changes other_kind{{}, {{std::string("c\0\1c", 4), {{}, crdt::dots_row{{{origin{0}, 2}}}}}}, {}};
     std::vector<origin> mentioned;
-    const auto body = oplog::encode_record({{11}, {}, crdt::encode_changes(other_kind, origin{0}, mentioned)});
+    const auto body = oplog::encode_record({{11}, {}, crdt::encode_changes(other_kind, {{origin{0}, 2}, {11}}, mentioned)});
     CHECK(apply(b, chunk_of(stranger(), {body}, 2, b.progress()[0].head)) == errc::malformed);
     CHECK(count(b) == 5);
 }
@@ -138,7 +139,7 @@ TEST_CASE("a path's type says which kind of row stands there, also within one ch
     auto b = open_shared(s);
     const crdt::changes other_kind{{}, {{std::string("c\0\1c", 4), {{}, crdt::dots_row{{{origin{0}, 2}}}}}}, {}};
     std::vector<origin> mentioned;
-    const auto body = oplog::encode_record({{11}, {}, crdt::encode_changes(other_kind, origin{0}, mentioned)});
+    const auto body = oplog::encode_record({{11}, {}, crdt::encode_changes(other_kind, {{origin{0}, 2}, {11}}, mentioned)});
     CHECK(apply(b, chunk_of(stranger(), {add_record(10, 1, 5), body})) == errc::malformed);
     CHECK(last_of(b, stranger()) == 0);
     CHECK(count(b) == 0);
@@ -209,7 +210,7 @@ TEST_CASE("nobody goes on with a bounded counter that nobody has begun") {
     const auto record = [](const dot& birth) {
         const crdt::escrow_row row{{{birth, {{origin{0}, 1, 1, 1, 10, 0, 0, {}}}, {}}}};
         std::vector<origin> mentioned;
-        const auto payload = crdt::encode_changes({{}, {{{"s\0\1b", 4}, {{}, row}}}, {}}, origin{0}, mentioned);
+        const auto payload = crdt::encode_changes({{}, {{{"s\0\1b", 4}, {{}, row}}}, {}}, {{origin{0}, 1}, {500}}, mentioned);
         return oplog::encode_record({{500}, mentioned.empty() ? std::vector<replica_id>{} : std::vector{founder}, payload});
     };
     CHECK(apply(b, chunk_of(stranger(), {record({origin{1}, 50})})) == errc::malformed);

@@ -159,7 +159,7 @@ ending talk(const store& one, const store& other) {
         a.poll(now);
         b.poll(now);
     }
-    return {a.failure(), b.failure()};
+    return {a.failure(), b.failure(), a.progress().bytes_sent + b.progress().bytes_sent};
 }
 
 namespace {

@@ -48,6 +48,7 @@ void meet(std::initializer_list<store*> all, std::string_view bucket = "b");
 struct ending {
     std::optional<error> one;
     std::optional<error> other;
+    std::uint64_t bytes = 0;  ///< both ways
 };
 /// A session between two stores, until they have been silent for some seconds of its clock.
 ending talk(const store& one, const store& other);

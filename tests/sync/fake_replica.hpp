@@ -51,6 +51,14 @@ class fake_replica final : public sync::local_replica {
     std::optional<replica_id> founder(std::string_view bucket) const override {
         return buckets_.find(bucket)->second.founder;
     }
+    // It knows nothing of requests.
+    bool has_executions(std::string_view) const override { return false; }
+    std::vector<oplog::listed_execution> list_executions(std::string_view, const sync::positions&) const override { return {}; }
+    result<void> abbreviate(std::string_view, oplog::chunk&, const std::vector<oplog::listed_execution>&,
+                            const sync::positions&) const override {
+        return {};
+    }
+    result<bool> expand(std::string_view, oplog::chunk& chunk) const override { return chunk.twins.empty(); }
     void begin_fold(std::string_view) override {}
     std::uint64_t unfinished_folds(std::string_view) const override { return 0; }
     std::uint64_t committed(std::string_view bucket) const override {

@@ -40,14 +40,15 @@ errc error_of(std::string_view bytes, bool greeted = true) {
 }
 
 const std::vector<message> conversation{greeting{},
-                                        have{"bucket", 3, {77}, 2, 0, replica_id{}, {{{}, 5, {}}}},
+                                        have{"bucket", 3, {77}, 2, 0, true, true, replica_id{}, {{{}, 5, {}}}},
                                         ready{},
                                         records{"bucket", 1, 0, std::string(3'000, 'r')},
                                         acknowledgement{"bucket", {{{}, 9}}},
                                         heartbeat{},
                                         goodbye{4, "enough"},
                                         adverts{"bucket", {{}, {}}, {{1, {{0, 7}, {1, 8}}}}},
-                                        parting{"bucket", true, 25, "cut"}};
+                                        parting{"bucket", true, 25, "cut"},
+                                        executions{"bucket", {{{}, {{3, {1, 2}}, {1, {4}}}}}}};
 
 }  // namespace
 

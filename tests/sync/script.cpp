@@ -87,6 +87,7 @@ struct describe {
     std::string operator()(const sync::parting& m) const {
         return "part " + m.bucket + (m.is_sending ? " sending " : " receiving ") + name_of(static_cast<errc>(m.code));
     }
+    std::string operator()(const sync::executions& m) const { return "executions " + m.bucket; }
 };
 
 class conversation {
@@ -232,11 +233,13 @@ class conversation {
         if (what == "bomb") m = sync::records{"x", 0, std::uint64_t{1} << 40, "x"};
         if (what == "acknowledgement") m = sync::acknowledgement{"nowhere", {}};
         if (what == "second-greeting") m = sync::greeting{};
-        if (what == "old-epoch") m = sync::have{"x", 0, {UINT64_MAX}, 1, 0, {}, {}};
-        if (what == "nameless") m = sync::have{"", 0, {UINT64_MAX}, 1, 0, {}, {}};
+        if (what == "old-epoch") m = sync::have{"x", 0, {UINT64_MAX}, 1, 0, false, true, {}, {}};
+        if (what == "nameless") m = sync::have{"", 0, {UINT64_MAX}, 1, 0, false, true, {}, {}};
         if (what == "adverts-elsewhere") m = sync::adverts{"nowhere", {}, {}};
         if (what == "adverts-of-nobody") m = sync::adverts{"x", {}, {{0, {}}}};
         if (what == "adverts-unlisted") m = sync::adverts{"x", {{}}, {{0, {{1, 1}}}}};
+        if (what == "executions-elsewhere") m = sync::executions{"nowhere", {}};
+        if (what == "executions") m = sync::executions{"x", {}};
         if (what == "parting-elsewhere") m = sync::parting{"nowhere", true, 0, ""};
         if (what == "newer-greeting") m = sync::greeting{9, 11, {}, {}};
         if (what == "wider-greeting") m = sync::greeting{1, 11, {}, {}};

@@ -165,6 +165,7 @@ void world::skip_to(consumer& c, const cut& end) {
 void world::check_step(const replica& r, consumer& c, const feed_step& step) {
     ++checks_;
     const auto& h = histories_[c.bucket];
+    if (step.transaction.sequence > r.shares[c.bucket].durable[index_of(step.transaction.origin)]) violate("a feed tells of what is not on disk");
     std::set<std::size_t> told;
     for (const auto& change : step.changes) {
         if (change.what == change_kind::emptied) continue;

@@ -107,7 +107,10 @@ void world::recovered(replica& r) {
         const auto progress = s.handle->progress();
         const auto mine = std::ranges::find(progress, *r.id, &progress_entry::origin);
         const auto own = mine == progress.end() ? 0 : mine->sequence;
-        if (r.unconfirmed && r.unconfirmed->first == b && own >= r.unconfirmed->second.sequence) {
+        // What was to confirm a mirror's execution may have come too late for that, and what is here is another one's.
+        const auto* pending = r.unconfirmed && r.unconfirmed->first == b ? &r.unconfirmed->second : nullptr;
+        if (pending != nullptr && pending->execution && pending->execution->confirms && !logged(r, b, pending->sequence).is_execution) pending = nullptr;
+        if (pending != nullptr && own >= pending->sequence) {
             counts_.count(covered::commits_durability_unknown);
             auto& record = r.unconfirmed->second;
             record.head = logged(r, b, record.sequence).head;

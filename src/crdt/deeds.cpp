@@ -54,9 +54,9 @@ std::vector<deed> deeds_of(const executed& x) {
     for (const auto& r : x.changed.removals) all.push_back({r.prefix, deed::kind::emptied});
     std::ranges::sort(all, {}, &deed::path);
     for (std::size_t i = 0; i < x.changed.rows.size(); ++i) {
-        const auto& [path, change] = x.changed.rows[i];
-        const bool is_below = std::ranges::any_of(x.changed.removals, [&](const auto& r) { return path.starts_with(r.prefix); });
-        std::visit(row_deeds{all, path, change, x.tallies_of(i), is_below}, change.change);
+        const auto& r = x.changed.rows[i];
+        const bool is_below = std::ranges::any_of(x.changed.removals, [&](const auto& removal) { return r.key.starts_with(removal.prefix); });
+        std::visit(row_deeds{all, r.key, r.change, x.tallies_of(i), is_below}, r.change.change);
     }
     return all;
 }

@@ -200,6 +200,8 @@ class bucket_state {
     // Requests: bucket_requests.cpp.
     /// An execution, as its record says.
     struct loaded_execution {
+        loaded_execution(const dot& me, timestamp committed, crdt::executed done) : id(me), at(committed), what(std::move(done)) {}
+
         dot id;
         timestamp at;
         crdt::executed what;

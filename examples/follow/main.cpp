@@ -1,5 +1,7 @@
-// A consumer of the change feed: what happens here, what comes from elsewhere, and what it has missed.
+// A consumer of the change feed: what happens here, what comes from elsewhere, what it has missed, and which answers to
+// requests do not hold.
 #include <atomic>
+#include <chrono>
 #include <iostream>
 #include <vector>
 
@@ -34,8 +36,22 @@ std::vector<feed_step> pull(anabranch::feed& changes) {
                 std::cout << (i > 0 ? '/' : ' ') << change.path[i].name;
         }
         std::cout << '\n';
+        for (const auto& event : step.superseded) {
+            std::cout << "    was answered with \"" << event.loser.result << "\", and \"" << event.winner.result
+                      << "\" stands\n";
+        }
     }
     return steps;
+}
+
+/// The mesh runs one order at both sides. Each decides for itself, as they cannot reach each other.
+bool place(anabranch::bucket& till, anabranch::request order, anabranch::request_role role, std::int64_t amount) {
+    order.role = role;
+    const auto sell = [&](anabranch::transaction& tx) -> anabranch::result<std::string> {
+        tx.map("product").map("tea").counter("sold").add(amount);
+        return std::to_string(amount) + " of tea";
+    };
+    return till.commit(order, sell).has_value();
 }
 
 int give_up(const char* what) {
@@ -89,5 +105,18 @@ int main() {
     if (missed[0].ranges != std::vector<feed_step::range>{{edge.id(), 2, 101}}) return give_up("not of 100");
     if (missed[1].cause != change_cause::local || !pull(resumed).empty()) return give_up("not each once");
     std::cout << "everything once, and nothing twice\n";
+
+    std::cout << "cloud runs the mirrored copy of an order, edge the order itself, and they meet\n";
+    anabranch::request order{.tenant = "shop", .principal = "17850", .key = "order 1"};
+    order.issued = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+    if (!place(at_cloud, order, anabranch::request_role::mirror, 2)) return give_up("cloud did not place it");
+    const auto mirrored = pull(resumed);
+    if (mirrored.size() != 1 || !mirrored[0].executions.at(0).is_unconfirmed) return give_up("not unconfirmed");
+    if (!place(at_edge, order, anabranch::request_role::primary, 1)) return give_up("edge did not place it");
+    meet();
+    const auto told = pull(resumed);
+    if (told.size() != 1 || told[0].superseded.size() != 1) return give_up("nobody is told what does not hold");
+    if (told[0].superseded != at_cloud.superseded().value()) return give_up("who asks is told something else");
     return 0;
 }

@@ -60,6 +60,7 @@ const std::vector<api::route>& api::routes() {
         {"GET", "/orders/{id}", &api::get_order},
         {"GET", "/customers/{customer}/orders", &api::list_customer_orders},
         {"GET", "/changes", &api::get_changes, true},
+        {"GET", "/requests", &api::list_requests, true},
         {"GET", "/status", &api::get_status, true},
         {"GET", "/digest", &api::get_digest, true},
         {"GET", "/ready", &api::get_ready, true},
@@ -401,6 +402,22 @@ http_response api::get_changes(const call& c) {
     return answer(200, {{"steps", std::move(steps)},
                         {"token", value_of(changes.token())},
                         {"more", batch.more}});
+}
+
+/// Of clients, that somebody may want to look after: ?state=superseded or unconfirmed.
+http_response api::list_requests(const call& c) {
+    auto query = c.query;
+    const auto state = query.extract("state");
+    const auto range = range_of(query);
+    json::array requests;
+    if (!state.empty() && state.mapped() == "superseded") {
+        for (const auto& r : value_of(bucket_.superseded(range.limit))) requests.push_back(to_json(r));
+    } else if (!state.empty() && state.mapped() == "unconfirmed") {
+        for (const auto& r : value_of(bucket_.unconfirmed(range.limit))) requests.push_back(to_json(r));
+    } else {
+        throw request_error(400, "bad_query", "the query parameter \"state\" is to be superseded or unconfirmed");
+    }
+    return answer(200, {{"requests", std::move(requests)}});
 }
 
 /// For a balancer: the disk can be read, and the adapter finds nothing amiss.

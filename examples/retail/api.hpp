@@ -80,6 +80,7 @@ class api {
     http_response get_status(const call& c);
     http_response get_digest(const call& c);
     http_response get_changes(const call& c);
+    http_response list_requests(const call& c);
     http_response get_ready(const call& c);
 
     http_response order_response(const std::string& id, placement outcome);

@@ -91,8 +91,64 @@ std::string_view name_of(anabranch::change_kind what) {
             return "emptied";
         case anabranch::change_kind::rights:
             return "rights";
+        case anabranch::change_kind::suppressed:
+            return "suppressed";
     }
     return "unknown";
+}
+
+std::string_view name_of(anabranch::request_role role) {
+    return role == anabranch::request_role::primary ? "primary" : "mirror";
+}
+
+std::string_view name_of(anabranch::request_outcome outcome) {
+    return outcome == anabranch::request_outcome::committed ? "committed" : "refused";
+}
+
+std::string_view name_of(anabranch::winning_reason reason) {
+    switch (reason) {
+        case anabranch::winning_reason::role:
+            return "role";
+        case anabranch::winning_reason::outcome:
+            return "outcome";
+        case anabranch::winning_reason::time:
+            return "time";
+        case anabranch::winning_reason::replica:
+            return "replica";
+        case anabranch::winning_reason::sequence:
+            return "sequence";
+    }
+    return "unknown";
+}
+
+json::object to_json(const anabranch::field_change& change) {
+    json::array path;
+    for (const auto& field : change.path) path.emplace_back(field.name);
+    json::object object{{"path", std::move(path)}, {"element", nullptr}, {"what", name_of(change.what)}};
+    if (change.element) object["element"] = *change.element;
+    return object;
+}
+
+json::object to_json(const anabranch::request_version& version) {
+    json::array changes;
+    for (const auto& done : version.changes) changes.push_back(to_json(done.change));
+    return {{"replica", to_string(version.transaction.origin)},
+            {"sequence", version.transaction.sequence},
+            {"time", iso_8601(version.at)},
+            {"role", name_of(version.role)},
+            {"outcome", name_of(version.outcome)},
+            {"result", version.result},
+            {"changes", std::move(changes)}};
+}
+
+json::object to_json(const anabranch::executed_request& x) {
+    return {{"request", anabranch::to_string(x.identity)},
+            {"replica", to_string(x.transaction.origin)},
+            {"sequence", x.transaction.sequence},
+            {"role", name_of(x.role)},
+            {"outcome", name_of(x.outcome)},
+            {"result", x.result},
+            {"unconfirmed", x.is_unconfirmed}};
 }
 
 }  // namespace
@@ -334,20 +390,36 @@ json::object to_json(const head_contender& contender) {
     return object;
 }
 
+json::object to_json(const anabranch::superseded_request& superseded) {
+    return {{"request", anabranch::to_string(superseded.identity)},
+            {"reason", name_of(superseded.reason)},
+            {"loser", to_json(superseded.loser)},
+            {"winner", to_json(superseded.winner)}};
+}
+
+json::object to_json(const anabranch::unconfirmed_request& unconfirmed) {
+    return {{"request", anabranch::to_string(unconfirmed.identity)},
+            {"replica", to_string(unconfirmed.transaction.origin)},
+            {"sequence", unconfirmed.transaction.sequence},
+            {"result", unconfirmed.result}};
+}
+
 json::object to_json(const anabranch::feed_step& step) {
     json::array changes;
-    for (const auto& change : step.changes) {
-        json::array path;
-        for (const auto& field : change.path) path.emplace_back(field.name);
-        json::object object{{"path", std::move(path)}, {"element", nullptr}, {"what", name_of(change.what)}};
-        if (change.element) object["element"] = *change.element;
-        changes.push_back(std::move(object));
-    }
+    for (const auto& change : step.changes) changes.push_back(to_json(change));
     json::object object{{"cause", name_of(step.cause)},
                         {"replica", to_string(step.transaction.origin)},
                         {"sequence", step.transaction.sequence},
                         {"time", iso_8601(step.at)},
                         {"changes", std::move(changes)}};
+    for (const auto& x : step.executions) {
+        if (!object.contains("executions")) object["executions"] = json::array{};
+        object["executions"].as_array().push_back(to_json(x));
+    }
+    for (const auto& event : step.superseded) {
+        if (!object.contains("superseded")) object["superseded"] = json::array{};
+        object["superseded"].as_array().push_back(to_json(event));
+    }
     if (step.ranges.empty()) return object;
     json::array ranges;
     for (const auto& range : step.ranges) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <anabranch/ids.hpp>
+#include <anabranch/request.hpp>
 #include <anabranch/result.hpp>
 #include <anabranch/views.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +23,8 @@ enum class change_kind : std::uint8_t {
     removed = 2,  ///< reset, cleared, disabled, removed
     emptied = 3,  ///< all that the writer saw in it was removed; `path` may be a map
     rights = 4,   ///< of a bounded counter: who may spend how much, not its value
+    /// What another execution of the step's request has done there does not count any more; `path` may be what that one emptied.
+    suppressed = 5,
 };
 
 /// What a transaction did to one field or element. The values are read from the bucket, which may have gone on since.
@@ -38,6 +42,68 @@ enum class change_cause : std::uint8_t {
     catch_up = 3,  ///< several transactions that arrived as one: only what they did together is known
 };
 
+/// An execution of a request, as it ran: whether it counts is another matter.
+struct executed_request {
+    hash128 identity{};
+    std::chrono::milliseconds issued{0};  ///< since 1970
+    request_role role = request_role::primary;
+    request_outcome outcome = request_outcome::committed;
+    std::string result;  ///< what it answered
+    transaction_id transaction;
+    /// The mirror's execution that it found, made stand, and whose result it answered.
+    std::optional<transaction_id> confirms;
+    /// A mirror's, and up to this step the feed has come by no primary one of its request. It stays so in the end where the
+    /// request was forgotten without one.
+    bool is_unconfirmed = false;
+
+    bool operator==(const executed_request&) const = default;
+};
+
+/// What an execution did to a field or element, with what it wrote there, whether or not the bucket still shows any of it.
+struct version_change {
+    field_change change;               ///< written, removed or emptied
+    std::optional<std::string> value;  ///< assigned to a register: for value_codec<T>::decode()
+    std::int64_t amount = 0;           ///< added to a counter, bounded or not; spent: less than zero
+    std::int64_t bound = 0;            ///< by how much the bound of a bounded counter was moved
+
+    bool operator==(const version_change&) const = default;
+};
+
+/// One execution of a request of which there are several. Where it confirms a mirror's, result and changes are that one's.
+struct request_version {
+    transaction_id transaction;
+    timestamp at;
+    request_role role = request_role::primary;
+    request_outcome outcome = request_outcome::committed;
+    std::string result;
+    /// Emptied maps first, then by path; of one field the removal before the write. What only moved rights is not in it: that
+    /// counts in any case.
+    std::vector<version_change> changes;
+
+    bool operator==(const request_version&) const = default;
+};
+
+/// By what one execution wins over another: the first of these in which they differ.
+enum class winning_reason : std::uint8_t {
+    role = 1,      ///< a primary over a mirror's
+    outcome = 2,   ///< committed over refused
+    time = 3,      ///< the earlier timestamp
+    replica = 4,   ///< the lesser id
+    sequence = 5,  ///< the earlier of one replica
+};
+
+/// An execution does not count that did or answered something else than the one that does: somebody may have been told what
+/// does not hold.
+struct superseded_request {
+    hash128 identity{};
+    std::chrono::milliseconds issued{0};  ///< since 1970
+    request_version loser;
+    request_version winner;
+    winning_reason reason{};
+
+    bool operator==(const superseded_request&) const = default;
+};
+
 /// A transaction, or several that are one step: everything that it did below the path that is watched.
 struct feed_step {
     change_cause cause{};
@@ -53,6 +119,12 @@ struct feed_step {
     };
     std::vector<range> ranges;
     std::vector<field_change> changes;  ///< removals of whole maps first; then by path, each once
+    /// The executions in it, in the order in which they happened, whose content has to do with the path: one of an ordinary
+    /// step; all where the whole bucket is watched, refusals and confirmations included.
+    std::vector<executed_request> executions;
+    /// Executions that have ceased to count by this step, or never did and came with it, as far as the loser or the winner has
+    /// to do with the path; `changes` of both are those below it.
+    std::vector<superseded_request> superseded;
 };
 
 struct feed_batch {
@@ -74,8 +146,8 @@ class feed {
 
     /// The next steps, in an order in which every transaction comes after those that it has seen; of a step always all of it.
     /// At least one where there is one, then until they hold `most_changes`. Only what is on disk: what was committed before
-    /// is put there first (a commit with durability::os has not waited for that). A step without changes below the watched
-    /// path is left out.
+    /// is put there first (a commit with durability::os has not waited for that). A step without changes, executions and
+    /// superseded ones below the watched path is left out.
     /// errc::behind_cut: the log does not reach back so far. Read the bucket anew, and go on from a new feed, opened before.
     result<feed_batch> pull(std::size_t most_changes = 1000);
 

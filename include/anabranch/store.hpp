@@ -160,6 +160,9 @@ class bucket {
     result<std::optional<receipt>> find(const request& identity) const;
     /// Executions that count and that no primary copy has confirmed; oldest first, at most so many.
     result<std::vector<unconfirmed_request>> unconfirmed(std::size_t most = 1000) const;
+    /// Executions that do not count and did or answered something else than the one that does, of which the log still tells:
+    /// those of forgotten requests, too. Of the requests that were issued first, at most so many.
+    result<std::vector<superseded_request>> superseded(std::size_t most = 1000) const;
 
     /// Runs `fn(const map_view&)` on the latest state, which does not change meanwhile. Cheaper than a
     /// snapshot for a few reads; keeps writers of this bucket waiting.

@@ -1,12 +1,12 @@
 // The change feed of a bucket: the log, read in the order in which it arrived here as far as folds go, and by time within
 // that. So a consumer costs nothing but its place, and what happened is there as long as the log is.
 #include <algorithm>
-#include <map>
 
 #include "codec/archive.hpp"
 #include "store/bucket_state.hpp"
 #include "store/feed_state.hpp"
 #include "store/log_stream.hpp"
+#include "store/step_writer.hpp"
 #include "store/store_state.hpp"
 
 namespace anabranch::detail {
@@ -27,67 +27,8 @@ struct feed_place_content {
     }
 };
 
-/// What became of one row.
-change_kind kind_of_change(const crdt::row& change, const std::function<bool(const dot&)>& is_new) {
-    struct visitor {
-        const std::function<bool(const dot&)>& is_new;
-        static change_kind written_if(bool is_written) { return is_written ? change_kind::written : change_kind::removed; }
-        change_kind operator()(const crdt::counter_row& r) const { return written_if(!r.totals.empty()); }
-        change_kind operator()(const crdt::entries_row& r) const { return written_if(!r.entries.empty()); }
-        change_kind operator()(const crdt::dots_row& r) const { return written_if(!r.adds.empty()); }
-        change_kind operator()(const crdt::removals_row& r) const { return written_if(!r.adds.empty()); }
-        change_kind operator()(const crdt::escrow_row& r) const {
-            const auto any = [&](auto predicate) {
-                return std::ranges::any_of(r.generations, [&](const auto& g) { return std::ranges::any_of(g.accounts, predicate); });
-            };
-            if (any([&](const auto& a) { return is_new({a.writer, a.touched}); })) return change_kind::written;
-            return any([](const auto&) { return true; }) ? change_kind::rights : change_kind::removed;
-        }
-    };
-    return std::visit(visitor{is_new}, change);
-}
-
-/// Collects what a step does below a path.
-class step_writer {
-  public:
-    step_writer(feed_step& step, std::string_view below) : step_(step), below_(below) {}
-
-    void removal(const crdt::prefix_removal& r) {
-        // Of something in it, of it, or of something that it is in.
-        if (r.prefix.starts_with(below_) || below_.starts_with(r.prefix)) add(r.prefix, change_kind::emptied);
-    }
-    void row(std::string_view path, const crdt::row& change, const std::function<bool(const dot&)>& is_new) {
-        if (!path.starts_with(below_)) return;
-        const auto what = kind_of_change(change, is_new);
-        const auto [it, is_first] = rows_.try_emplace(std::string(path), what);
-        if (!is_first) it->second = std::min(it->second, what);
-    }
-    void execution(const crdt::changes& changed, const dot& me) {
-        for (const auto& r : changed.removals) removal(r);
-        for (const auto& r : changed.rows) row(r.key, r.change.change, [&](const dot& d) { return d == me; });
-    }
-    void finish() {
-        for (const auto& [path, what] : rows_) add(path, what);
-    }
-
-  private:
-    void add(std::string_view path, change_kind what) {
-        field_change c{{}, {}, what};
-        while (const auto s = store_keys::first_segment(path)) {
-            path.remove_prefix(s->length);
-            if (s->type == store_keys::element_type) {
-                c.element = s->name;
-            } else {
-                c.path.push_back({s->name, static_cast<field_type>(s->type)});
-            }
-        }
-        step_.changes.push_back(std::move(c));
-    }
-
-    feed_step& step_;
-    std::string_view below_;
-    std::map<std::string, change_kind, std::less<>> rows_;
-};
+/// What it counts for in a batch.
+std::size_t size_of(const feed_step& step) { return std::max<std::size_t>(step.changes.size(), 1); }
 
 }  // namespace
 
@@ -130,8 +71,8 @@ class bucket_state::feed_reader {
     }
 
     void keep(feed_step step) {
-        if (step.changes.empty()) return;
-        changes_ += step.changes.size();
+        if (step.changes.empty() && step.executions.empty() && step.superseded.empty()) return;
+        changes_ += size_of(step);
         batch_.steps.push_back(std::move(step));
     }
 
@@ -149,13 +90,14 @@ class bucket_state::feed_reader {
             const auto record = from_.open_logged(*top);
             if (!record) return fail(record.error());
             const bool is_local = top->origin().value == from_.store_.self().id.value;
-            feed_step step{is_local ? change_cause::local : change_cause::remote, {top->origin(), me.sequence}, merged.at(), {}, {}};
+            feed_step step{is_local ? change_cause::local : change_cause::remote, {top->origin(), me.sequence}, merged.at(), {}, {}, {}, {}};
             step_writer to(step, below_);
             const auto is_own = [&](const dot& d) { return d == me; };
             if (record->is_execution()) {
-                const auto what = record->execution_at(me);
+                auto what = record->execution_at(me);
                 if (!what) return from_.undecodable(*top);
-                to.execution(what->changed, me);
+                const auto x = std::make_shared<loaded_execution>(me, merged.at(), std::move(*what));
+                if (auto told = read_executions({x}, step, to); !told) return told;
             } else {
                 crdt::changes_input in(record->content.payload, {me, record->content.at}, record->mentioned);
                 for (const auto& removal : in.removals()) to.removal(removal);
@@ -178,23 +120,99 @@ class bucket_state::feed_reader {
         const auto folded = from_.decode_logged(*chunk);
         if (!folded) return fail(folded.error());
         const auto& first = f.ranges.front();
-        feed_step step{change_cause::catch_up, {id(first.writer), first.last}, f.greatest, {}, {}};
+        feed_step step{change_cause::catch_up, {id(first.writer), first.last}, f.greatest, {}, {}, {}, {}};
         for (const auto& r : f.ranges) step.ranges.push_back({id(r.writer), r.first, r.last});
         step_writer to(step, below_);
         for (const auto& removal : folded->removals) to.removal(removal);
         for (const auto& r : folded->rows) to.row(r.key, r.change.change, [&](const dot& d) { return crdt::holds(f.ranges, d); });
+        loaded_executions asides;
         for (const auto& a : chunk->folded->asides) {
-            const dot me{*from_.store_.origins().find(chunk->ranges[a.range].origin), a.sequence};
-            const auto x = from_.load_execution(me);
+            auto x = from_.load_execution({*from_.store_.origins().find(chunk->ranges[a.range].origin), a.sequence});
             if (!x) return fail(x.error());
-            to.execution((*x)->what.changed, me);
+            asides.push_back(std::move(*x));
             bytes_ += a.body.size();
         }
+        if (auto told = read_executions(asides, step, to); !told) return told;
         to.finish();
         keep(std::move(step));
         for (std::size_t i = 0; i < f.ranges.size(); ++i) place_[f.ranges[i].writer] = {f.ranges[i].last, f.heads[i], f.ends[i]};
         bytes_ += chunk->folded->body.size();
         return {};
+    }
+
+    /// The executions of one step, in their order.
+    result<void> read_executions(const loaded_executions& in_step, feed_step& step, step_writer& to) {
+        for (auto x = in_step.begin(); x != in_step.end(); ++x) {
+            to.execution((*x)->what.changed, (*x)->id);
+            auto before = from_.rivals_.find((*x)->id);
+            if (!before) return fail(before.error());
+            // Those that come later in the feed's order tell of this one.
+            std::erase_if(*before, [&](const dot& d) { return !is_seen(d) && !is_among(in_step.begin(), x, d); });
+            const auto earlier = from_.load_executions(*before);
+            if (!earlier) return fail(earlier.error());
+            auto all = *earlier;
+            all.push_back(*x);
+            const auto me = contestant_in(**x, all);
+            if (!earlier->empty()) read_supersession(me, *earlier, all, step, to);
+            const auto& content = content_in(me, all);
+            if (!below_.empty() && !is_about(content.what.changed, below_)) continue;
+            const auto is_unconfirmed = is_unconfirmed_after(**x, in_step);
+            if (!is_unconfirmed) return fail(is_unconfirmed.error());
+            step.executions.push_back(told(me, content, *is_unconfirmed));
+        }
+        return {};
+    }
+
+    executed_request told(const crdt::contestant& x, const loaded_execution& content, bool is_unconfirmed) const {
+        const auto& r = content.what.request;
+        const auto name = [&](const dot& d) { return transaction_id{id(d.writer), d.sequence}; };
+        const std::chrono::milliseconds issued{static_cast<std::int64_t>(r.issued)};
+        executed_request t{r.identity, issued, x.role, x.outcome, r.result, name(x.id), {}, is_unconfirmed};
+        if (x.confirms) t.confirms = name(*x.confirms);
+        return t;
+    }
+
+    /// An execution comes after others of its request.
+    void read_supersession(const crdt::contestant& me, const loaded_executions& earlier, const loaded_executions& all, feed_step& step,
+                           step_writer& to) {
+        const auto before = from_.winner_of(earlier);
+        const auto after = from_.winner_of(all);
+        auto event = after.id == me.id ? from_.supersession(before, me, all, below_) : from_.supersession(me, after, all, below_);
+        const auto& lost = content_in(after.id == me.id ? before : me, all);
+        const bool is_shown = is_about(lost.what.changed, below_) || is_about(content_in(after, all).what.changed, below_);
+        if (event && (below_.empty() || is_shown)) step.superseded.push_back(std::move(*event));
+        if (before.content() == after.content()) return;
+        // What it did counts no more, and what does instead may have been told of long ago.
+        to.suppressed(content_in(before, all).what.changed, before.content());
+        to.execution(content_in(after, all).what.changed, after.content());
+    }
+
+    bool is_seen(const dot& d) const {
+        const auto it = place_.find(d.writer);
+        return it != place_.end() && it->second.sequence >= d.sequence;
+    }
+    template <class Iterator>
+    static bool is_among(Iterator first, Iterator last, const dot& d) {
+        return std::any_of(first, last, [&](const auto& x) { return x->id == d; });
+    }
+
+    result<bool> is_unconfirmed_after(const loaded_execution& x, const loaded_executions& in_step) const {
+        if (x.what.request.role == request_role::primary) return false;
+        auto known = from_.requests_.find(x.what.request.identity);
+        if (!known) return fail(known.error());
+        if (!*known) {
+            // Of forgotten ones more is known only where nobody confirmed them, or executions differ.
+            const auto group = from_.rivals_.find(x.id);
+            if (!group) return fail(group.error());
+            if (group->empty()) return false;
+            const auto all = from_.load_executions(*group);
+            if (!all) return fail(all.error());
+            known->emplace();
+            for (const auto& other : *all) (*known)->executions.push_back(other->contestant());
+        }
+        return std::ranges::none_of((*known)->executions, [&](const crdt::contestant& c) {
+            return c.role == request_role::primary && (is_seen(c.id) || is_among(in_step.begin(), in_step.end(), c.id));
+        });
     }
 
     const bucket_state& from_;
@@ -294,7 +312,7 @@ result<feed_batch> feed_state::pull(std::size_t most_changes) {
         if (!more) break;
         place_ = std::move(place);
         for (auto& step : more->steps) {
-            changes += step.changes.size();
+            changes += size_of(step);
             all.steps.push_back(std::move(step));
         }
         if (!all.more) break;

@@ -68,15 +68,14 @@ result<bool> bucket_state::write_own(const std::function<result<crdt::changes>(c
     std::vector<origin> mentioned;
     const auto at = store_.clock().next();
     const auto payload = crdt::encode_changes(*change, {me, at}, mentioned);
-    const auto size = append(last, me, {at, {}, payload}, mentioned);
-    if (!size) return fail(size.error());
+    const auto record = append(last, me, {at, {}, payload}, mentioned);
+    if (!record) return fail(record.error());
     for (const auto& r : change->rows) {
         if (auto joined = rows_.join(r.key, r.change, have_, open_); !joined) broken_ = joined.error();
     }
     join_members(change->members);
     have_.join(me);
-    logged(*size);
-    after_write();
+    joined_own(*record);
     return true;
 }
 
@@ -343,6 +342,27 @@ version_vector bucket_state::before_folds(const version_vector& target) const {
     return before;
 }
 
+/// Executions that are told of together, whenever one of them is read, go together.
+result<version_vector> bucket_state::before_rivals(version_vector target, const version_vector& floor) const {
+    for (bool again = true; again;) {
+        again = false;
+        version_vector before;
+        for (const auto& [writer, sequence] : target) {
+            auto last = sequence;
+            const auto stays = [&](const dot& d) { return !target.covers(d) && !floor.covers(d); };
+            auto visited = rivals_.visit(writer, floor.at(writer), sequence, [&](const dot& at, const rival_table::group& all) -> result<void> {
+                if (std::ranges::any_of(all, stays)) last = std::min(last, at.sequence - 1);
+                return {};
+            });
+            if (!visited) return fail(visited.error());
+            again = again || last < sequence;
+            if (last > 0) before.join(dot{writer, last});
+        }
+        target = before_folds(before);
+    }
+    return target;
+}
+
 result<void> bucket_state::cut_log() {
     const auto& options = store_.options();
     const auto& roster = members_.roster();
@@ -360,6 +380,9 @@ result<void> bucket_state::cut_log() {
     version_vector floor;
     for (const auto& [writer, at] : floor_) floor.join(dot{writer, at.sequence});
     target = before_folds(before_open(std::move(target)));
+    auto whole = before_rivals(std::move(target), floor);
+    if (!whole) return fail(whole.error());
+    target = std::move(*whole);
     const auto news = target.beyond(floor);
     if (news.empty()) return {};
 
@@ -376,6 +399,7 @@ result<void> bucket_state::cut_log() {
         }
         batch.erase_range(storage::space::log, store_keys::log_key(number_, writer, floor.at(writer) + 1),
                           store_keys::log_key(number_, writer, sequence + 1));
+        rivals_.cut(batch, writer, floor.at(writer), sequence);
         next[writer] = last;
     }
     const std::unique_lock uncut(cut_mutex_);

@@ -12,6 +12,12 @@
 namespace anabranch::detail {
 namespace {
 
+std::vector<dot> ids_of(const known_request& known) {
+    std::vector<dot> all;
+    for (const auto& x : known.executions) all.push_back(x.id);
+    return all;
+}
+
 std::uint64_t milliseconds(std::chrono::milliseconds t) { return static_cast<std::uint64_t>(std::max<std::int64_t>(t.count(), 0)); }
 
 }  // namespace
@@ -107,12 +113,11 @@ result<receipt> bucket_state::execute(const request& r, const hash128& identity,
 result<void> bucket_state::log_execution(const dot& me, timestamp at, const tail& last, crdt::executed what) {
     std::vector<origin> mentioned;
     const auto bytes = crdt::encode_execution(what.request, what.changed, {me, at}, mentioned);
-    const auto size = append(last, me, {at, {}, bytes.payload, oplog::record_kind::execution, bytes.common}, mentioned);
-    if (!size) return fail(size.error());
+    const auto record = append(last, me, {at, {}, bytes.payload, oplog::record_kind::execution, bytes.common}, mentioned);
+    if (!record) return fail(record.error());
     if (auto joined = join_execution(std::make_shared<loaded_execution>(me, at, std::move(what))); !joined) broken_ = joined.error();
     have_.join(me);
-    logged(*size);
-    after_write();
+    joined_own(*record);
     return {};
 }
 
@@ -205,15 +210,17 @@ result<std::shared_ptr<const bucket_state::loaded_execution>> bucket_state::load
     return std::make_shared<const loaded_execution>(id, record->at, std::move(*what));
 }
 
-result<bucket_state::loaded_executions> bucket_state::load_executions(const known_request& known) const {
+result<bucket_state::loaded_executions> bucket_state::load_executions(const std::vector<dot>& ids) const {
     loaded_executions all;
-    for (const auto& x : known.executions) {
-        auto loaded = load_execution(x.id);
+    for (const auto& id : ids) {
+        auto loaded = load_execution(id);
         if (!loaded) return fail(loaded.error());
         all.push_back(std::move(*loaded));
     }
     return all;
 }
+
+result<bucket_state::loaded_executions> bucket_state::load_executions(const known_request& known) const { return load_executions(ids_of(known)); }
 
 /// All rows that one of them does something to.
 result<std::vector<std::string>> bucket_state::paths_of(const loaded_executions& all) const {
@@ -231,14 +238,7 @@ result<std::vector<std::string>> bucket_state::paths_of(const loaded_executions&
 
 result<crdt::row_group> bucket_state::group_on(std::string_view path, const loaded_executions& all) const {
     crdt::row_group group;
-    std::vector<crdt::contestant> contestants;
-    for (const auto& x : all) {
-        auto c = x->contestant();
-        const bool is_one = c.confirms && std::ranges::any_of(all, [&](const auto& other) { return other->id == *c.confirms; });
-        if (!is_one) c.confirms.reset();
-        contestants.push_back(c);
-    }
-    const auto content = crdt::winner(contestants, store_.origins()).content();
+    const auto content = winner_of(all).content();
     for (const auto& x : all) {
         std::optional<crdt::part> found;
         const auto& rows = x->what.changed.rows;
@@ -311,6 +311,7 @@ result<void> bucket_state::join_execution(std::shared_ptr<const loaded_execution
     if (!joined) return joined;
     const auto self = store_.self().number;
     for (const auto& r : x->what.changed.rows) heard_of(r.key, r.change.change, self);
+    if (are_rivals(all)) rivals_.put(ids_of(after));
     requests_.put(identity, std::move(after));
     if (!is_recovering_ && next_fence_ == INT64_MAX) next_fence_ = store_.options().env.now().count() + store_.options().request_window.count();
     return recount_rows();
@@ -493,6 +494,8 @@ result<bool> bucket_state::forget(const hash128& identity, std::uint64_t before)
         open_.entangled.erase(x.id);
     }
     for (const auto& [path, row] : changed) rows_.put(path, row);
+    // Who reads the log afterwards has to be told that nobody ever confirmed it.
+    if (!is_confirmed(**known)) rivals_.put(ids_of(**known));
     requests_.erase(identity);
     if (auto counted = recount_rows(); !counted) return fail(counted.error());
     return true;

@@ -34,6 +34,7 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       rows_(store.engine(), number, store.options().write_behind_bytes),
       rebalancing_(store.options().rights_window),
       requests_(store.engine(), number),
+      rivals_(store.engine(), number),
       extent_(extent_step(store.options()), store.options().log_limit_age / 16),
       participation_(as) {}
 
@@ -94,8 +95,8 @@ transaction_access::surroundings bucket_state::surroundings() {
 result<void> bucket_state::log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at) {
     std::vector<origin> mentioned;
     const auto payload = access.encode(mentioned);
-    const auto size = append(last, me, {at, {}, payload}, mentioned);
-    if (!size) return fail(size.error());
+    const auto record = append(last, me, {at, {}, payload}, mentioned);
+    if (!record) return fail(record.error());
     auto joined = join_removals(access.removals(), vector_of(me));
     for (const auto& [path, change] : access.rows()) {
         if (joined) joined = rows_.join(path, change, have_, open_);
@@ -103,12 +104,11 @@ result<void> bucket_state::log_transaction(const transaction_access& access, con
     if (joined) joined = recount_rows();
     if (!joined) broken_ = joined.error();
     have_.join(me);
-    logged(*size);
-    after_write();
+    joined_own(*record);
     return {};
 }
 
-result<std::size_t> bucket_state::append(const tail& last, const dot& me, oplog::record record, const std::vector<origin>& mentioned) {
+result<bucket_state::appended> bucket_state::append(const tail& last, const dot& me, oplog::record record, const std::vector<origin>& mentioned) {
     for (const auto o : mentioned) record.mentioned.push_back(store_.origins().id(o));
     std::string value(head_size, '\0');
     oplog::encode_record(record, value);
@@ -128,8 +128,14 @@ result<std::size_t> bucket_state::append(const tail& last, const dot& me, oplog:
     // From here on it is committed, or it never was.
     if (auto written = store_.engine().write(log); !written) return fail(written.error());
     store_.origins_persisted(known_origins);
-    advance(me.writer, next);
-    return size;
+    return appended{next, size};
+}
+
+void bucket_state::joined_own(const appended& record) {
+    // Not before: who reads the log asks what is known of the requests in it.
+    advance(store_.self().number, record.end);
+    logged(record.bytes);
+    after_write();
 }
 
 void bucket_state::logged(std::size_t bytes) {
@@ -442,9 +448,11 @@ result<void> bucket_state::flush_locked() const {
     const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes()};
     storage::batch known;
     requests_.add_changed(known);
+    rivals_.add_changed(known);
     auto flushed = rows_.flush(watermark_key_, codec::encode(mark), have_, std::move(known));
     if (!flushed) return flushed;
     requests_.changes_written();
+    rivals_.changes_written();
     lag_bytes_ = 0;
     return flushed;
 }

@@ -14,6 +14,7 @@
 #include "store/logged_fold.hpp"
 #include "store/rebalancing.hpp"
 #include "store/request_table.hpp"
+#include "store/rival_table.hpp"
 #include "store/row_table.hpp"
 #include "store/snapshot_access.hpp"
 #include "store/token.hpp"
@@ -43,6 +44,7 @@ class bucket_state {
     result<receipt> commit(const request& r, const std::function<result<std::string>(transaction&)>& fn, durability wait_for);
     result<std::optional<receipt>> find(const request& r) const;
     result<std::vector<unconfirmed_request>> unconfirmed(std::size_t most) const;
+    result<std::vector<superseded_request>> superseded(std::size_t most) const;
     /// Identities that are remembered.
     std::size_t requests() const;
     result<void> read(const std::function<void(const map_view&)>& fn) const;
@@ -192,8 +194,13 @@ class bucket_state {
     result<bool> run(const std::function<result<void>(transaction&)>& fn);
     transaction_access::surroundings surroundings();
     result<void> log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at);
-    /// Logs a transaction of this replica; from then on it is committed. Its length. Its changes are still to be joined.
-    result<std::size_t> append(const tail& last, const dot& me, oplog::record record, const std::vector<origin>& mentioned);
+    struct appended {
+        tail end;
+        std::size_t bytes = 0;
+    };
+    /// Logs a transaction of this replica; from then on it is committed. Its changes are still to be joined; then joined_own().
+    result<appended> append(const tail& last, const dot& me, oplog::record record, const std::vector<origin>& mentioned);
+    void joined_own(const appended& record);
     void logged(std::size_t bytes);
     void join_members(const crdt::roster& change);
     result<bool> write_own(const std::function<result<crdt::changes>(const dot& me)>& draw_up);
@@ -202,6 +209,8 @@ class bucket_state {
     // Requests: bucket_requests.cpp.
     /// An execution, as its record says.
     struct loaded_execution {
+        loaded_execution(const dot& me, timestamp committed, crdt::executed done) : id(me), at(committed), what(std::move(done)) {}
+
         dot id;
         timestamp at;
         crdt::executed what;
@@ -224,6 +233,20 @@ class bucket_state {
     result<receipt> repeat(const request& r, const hash128& identity, const known_request& known);
     result<receipt> execute(const request& r, const hash128& identity, const std::function<result<std::string>(transaction&)>& fn);
     result<void> log_execution(const dot& me, timestamp at, const tail& last, crdt::executed what);
+    // What executions are to each other, as their records say: bucket_superseded.cpp. Of nothing but the log: under cut_mutex_,
+    // and no other lock.
+    result<loaded_executions> load_executions(const std::vector<dot>& ids) const;
+    /// As in the group of all these: it confirms one of them, or none.
+    static crdt::contestant contestant_in(const loaded_execution& x, const loaded_executions& all);
+    static const loaded_execution& content_in(const crdt::contestant& c, const loaded_executions& all);
+    /// Of one or more.
+    crdt::contestant winner_of(const loaded_executions& all) const;
+    /// Nothing where both did and answered the same. What they did below a path.
+    std::optional<superseded_request> supersession(const crdt::contestant& loser, const crdt::contestant& winner, const loaded_executions& all,
+                                                   std::string_view below) const;
+    request_version version_of(const crdt::contestant& c, const loaded_executions& all, std::string_view below) const;
+    /// It takes more to tell what they are to each other than any one of them.
+    static bool are_rivals(const loaded_executions& all);
     result<void> check_time(const request& r) const;
     bool is_fence_due() const;
     std::uint64_t due_fence();
@@ -269,6 +292,7 @@ class bucket_state {
     std::optional<timestamp> time_after(origin writer, std::uint64_t sequence) const;
     result<tail> tail_at(origin writer, std::uint64_t sequence) const;
     version_vector before_folds(const version_vector& target) const;
+    result<version_vector> before_rivals(version_vector target, const version_vector& floor) const;
     result<void> cut_log();
     result<void> prune();
 
@@ -284,6 +308,7 @@ class bucket_state {
     crdt::succession heirs_;  // by the roster
     rebalancing rebalancing_;
     request_table requests_;
+    rival_table rivals_;
     mutable crdt::open_requests open_;  // mutable: flushing reads it
     bool is_recovering_ = false;
     /// How far the fence of each member is known to have been raised before all that it had done had reached everybody.

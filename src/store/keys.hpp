@@ -48,6 +48,9 @@ std::string leftover_key(bucket_number bucket, std::string_view path);
 /// Where it is kept what is known of a request. Beside the rows, too.
 std::string request_key(bucket_number bucket, const hash128& identity);
 
+/// Where it is kept which executions a request has; beside the rows. Parsed as log keys are, of a bucket that there is not.
+std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequence);
+
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence);
 /// Folds stand after all origins' records.
 inline constexpr origin fold_origin{UINT32_MAX};

@@ -30,7 +30,8 @@ struct known_request {
 /// In the engine, but for what has changed since it was last written: that follows from the log, as rows do. What a request
 /// has answered stands in its record, which the log keeps until then.
 ///
-/// The owner's lock: members that are not const need it exclusively, const ones shared.
+/// The owner's lock: members that are not const need it exclusively, const ones shared; find() none, and finds what the owner
+/// has joined.
 class request_table {
   public:
     request_table(storage::engine& engine, store_keys::bucket_number bucket) : engine_(engine), bucket_(bucket) {}

@@ -95,6 +95,7 @@ result<receipt> bucket::commit(const request& identity, const std::function<resu
 }
 result<std::optional<receipt>> bucket::find(const request& identity) const { return state_->find(identity); }
 result<std::vector<unconfirmed_request>> bucket::unconfirmed(std::size_t most) const { return state_->unconfirmed(most); }
+result<std::vector<superseded_request>> bucket::superseded(std::size_t most) const { return state_->superseded(most); }
 result<void> bucket::read_erased(const std::function<void(const map_view&)>& fn) const { return state_->read(fn); }
 
 snapshot::snapshot(std::unique_ptr<detail::snapshot_access> access) : map_view(*access, {}), access_(std::move(access)) {}

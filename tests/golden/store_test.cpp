@@ -117,6 +117,38 @@ TEST_CASE("what is in the file opens as what was written") {
     }
 }
 
+TEST_CASE("what a store keeps of requests is as in the file, and opens as what was written") {
+    const request mirrored{.tenant = "t", .principal = "p", .key = "k", .issued = std::chrono::milliseconds{1'700'000'000'000}, .role = request_role::mirror};
+    const auto engine = std::shared_ptr<storage::engine>(storage::open_memory());
+    {
+        auto b = open(engine).create_bucket("shop").value();
+        REQUIRE(b.commit(mirrored, [](transaction& tx) -> result<std::string> {
+            tx.counter("count").add(5);
+            return "added";
+        }));
+        // Confirms it.
+        auto primary = mirrored;
+        primary.role = request_role::primary;
+        REQUIRE(b.commit(primary, [](transaction& tx) { return tx.refuse("not run"); }));
+    }
+    const auto written = dump(*engine);
+    if (test::is_printing()) std::cout << "-- store_requests.hex\n" << text_of(written);
+    CHECK(text_of(written) == text_of(test::golden_lines("store_requests")));
+
+    const auto again = std::shared_ptr<storage::engine>(storage::open_memory());
+    storage::batch batch;
+    for (const auto& line : test::golden_lines("store_requests")) {
+        for (const auto& [where, name] : spaces) {
+            if (name == line.at(0)) batch.put(where, test::from_hex(line.at(1)), line.size() > 3 ? test::from_hex(line[3]) : "");
+        }
+    }
+    REQUIRE(again->write(batch));
+    auto b = open(again).bucket("shop").value();
+    CHECK(b.find(mirrored).value()->result == "added");
+    CHECK(b.unconfirmed().value().empty());
+    CHECK(b.superseded().value().empty());
+}
+
 TEST_CASE("tokens are as in the file, and are read from it") {
     const std::shared_ptr<storage::engine> engine = storage::open_memory();
     auto s = open(engine);

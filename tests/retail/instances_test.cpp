@@ -238,6 +238,54 @@ TEST_CASE("who described a product apart is listed, with what is shown and why")
     CHECK(s.cloud.expect(200, "GET", "/products/1/conflicts").at("contenders").as_array().size() == 1);
 }
 
+TEST_CASE("orders that were answered otherwise elsewhere are listed, and told of as changes") {
+    stocked s;
+    const auto start = s.cloud.expect(200, "GET", "/changes").at("token");
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+    const auto place = [&](test::instance& at, const std::string& key, bool is_mirrored) {
+        http_request request{"POST", "/orders", order_of(key, "1", 1)};
+        request.headers = {{"idempotency-key", key}, {"idempotency-issued", std::to_string(now.count())}};
+        if (is_mirrored) request.headers.emplace_back("x-mirrored", "1");
+        return at.shop.handle(request).status;
+    };
+    CHECK(place(s.cloud, "A", false) == 201);
+    CHECK(place(s.cloud, "B", true) == 201);
+    CHECK(place(s.edge, "A", true) == 409);  // it may sell none
+    s.meet();
+    for (auto* each : {&s.cloud, &s.edge}) {
+        const auto listed = each->expect(200, "GET", "/requests?state=superseded").at("requests").as_array();
+        REQUIRE(listed.size() == 1);
+        CHECK(listed[0].at("reason") == "role");
+        CHECK(listed[0].at("winner").at("result") == "A");
+        CHECK(listed[0].at("winner").at("replica").as_string() == s.cloud.id());
+        CHECK(listed[0].at("winner").at("changes").as_array().size() == 4);
+        CHECK(listed[0].at("loser").at("outcome") == "refused");
+        CHECK(listed[0].at("loser").at("role") == "mirror");
+        const auto unconfirmed = each->expect(200, "GET", "/requests?state=unconfirmed").at("requests").as_array();
+        REQUIRE(unconfirmed.size() == 1);
+        CHECK(unconfirmed[0].at("result") == "B");
+    }
+    // In the order of their times, which two clocks make.
+    const auto steps = s.cloud.expect(200, "GET", "/changes?after=" + json::value_to<std::string>(start)).at("steps").as_array();
+    std::size_t executions = 0;
+    std::size_t superseded = 0;
+    for (const auto& step : steps) {
+        if (step.as_object().contains("superseded")) superseded += step.at("superseded").as_array().size();
+        if (!step.as_object().contains("executions")) continue;
+        for (const auto& x : step.at("executions").as_array()) {
+            ++executions;
+            if (x.at("result") == "A") CHECK(x.at("unconfirmed") == false);
+            if (x.at("result") == "B") CHECK(x.at("unconfirmed") == true);
+        }
+    }
+    CHECK(executions == 3);
+    CHECK(superseded == 1);
+    for (const char* query : {"", "?state=", "?state=fixed", "?state=superseded&limit=0", "?state=superseded&from=1"}) {
+        CHECK(s.cloud.refuse(400, "GET", std::string("/requests") + query) == "bad_query");
+    }
+    CHECK(s.cloud.expect(200, "GET", "/requests?state=unconfirmed&limit=1").at("requests").as_array().size() == 1);
+}
+
 TEST_CASE("changes are listed from a token on") {
     stocked s;
     const auto changes = [](test::instance& at, const std::string& query) {

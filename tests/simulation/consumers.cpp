@@ -33,7 +33,10 @@ std::string path_of(const field_change& c) {
 
 bool world::open_feed() {
     auto& r = *chance_.pick(replicas_);
-    const auto b = chance_.below(buckets_);
+    return open_feed(r, chance_.below(buckets_));
+}
+
+bool world::open_feed(replica& r, std::size_t b) {
     if (!r.open || !r.shares[b].handle || r.storage->is_full() || r.storage->is_filling()) return false;
     if (r.consumers.size() == most_consumers) r.consumers.erase(r.consumers.begin());
     consumer c{b, static_cast<int>(chance_.one_in(3) ? chance_.below(fields_.nodes.size()) : 0), {}, {}, {}, {}};
@@ -67,8 +70,26 @@ bool world::pull_feed() {
     auto& r = *chance_.pick(replicas_);
     if (!r.open || r.consumers.empty()) return false;
     auto& c = chance_.pick(r.consumers);
+    if (!r.shares[c.bucket].handle) return false;
+    (void)pull_feed(r, c);
+    return true;
+}
+
+/// Consumers who have been away read all that they have missed.
+void world::catch_up_feeds(unsigned percent) {
+    for (auto& r : replicas_) {
+        for (std::size_t i = 0; i < r->consumers.size();) {
+            const auto all = r->consumers.size();
+            const bool reads = chance_.chance(percent) && r->shares[r->consumers[i].bucket].handle;
+            while (reads && r->consumers.size() == all && pull_feed(*r, r->consumers[i])) continue;
+            if (r->consumers.size() == all) ++i;
+        }
+    }
+}
+
+/// Whether there is more. A consumer who is too slow is gone then.
+bool world::pull_feed(replica& r, consumer& c) {
     auto& s = r.shares[c.bucket];
-    if (!s.handle) return false;
     if (!c.open) {
         auto resumed = s.handle->resume(c.token, watched_path(c));
         trace("resume feed", {{"replica", r.index}, {"bucket", c.bucket}, {"ok", resumed.has_value()}});
@@ -79,9 +100,10 @@ bool world::pull_feed() {
     }
     const auto batch = c.open->pull(1 + chance_.below(6));
     trace("pull feed", {{"replica", r.index}, {"bucket", c.bucket}, {"ok", batch.has_value()}});
-    if (r.storage->is_dead()) return true;
+    if (r.storage->is_dead()) return false;
     observe(r);
     wake(r);
+    note_fixed(r, c.bucket);
     if (!batch) {
         const bool is_behind = batch.error().code == errc::behind_cut;
         if (is_behind && covers(c.place, s.floor)) violate("a feed is behind a cut that it is not behind");
@@ -90,28 +112,25 @@ bool world::pull_feed() {
             counts_.count(covered::feeds_behind_cut);
             r.consumers.erase(std::ranges::find(r.consumers, &c, [](const consumer& each) { return &each; }));
         }
-        return true;
+        return false;
     }
-    for (const auto& step : batch->steps) check_step(c, step);
+    for (const auto& step : batch->steps) check_step(r, c, step);
     if (!batch->more) skip_to(c, durable_cut(r, c.bucket));
     if (chance_.chance(40)) {
         const auto token = c.open->token();
         const bool is_founded = s.handle->state()->roster().founder.has_value();
         if (token.has_value() != is_founded) violate("a token there is not, or should not be");
-        if (!token) return true;
+        if (!token) return batch->more;
         c.token = *token;
         c.token_place = c.place;
     }
-    return true;
+    return batch->more;
 }
 
 /// A leaf that is below what the consumer watches and that the transaction leaves with something new in it.
 bool world::must_tell(const consumer& c, const transaction_record& t, std::size_t leaf) const {
     const auto& l = fields_.leaves[leaf];
     if (!fields_.is_below(l, c.below)) return false;
-    // It may have been suppressed by the time at which it would be told.
-    const auto& h = histories_[c.bucket];
-    if (t.execution && h.executions_of(t.execution->request, h.everything()).size() > 1) return false;
     const operation* last = nullptr;
     for (const auto& op : t.operations) {
         const bool is_about = op.what == action::clear ? fields_.is_below(l, op.target) : static_cast<std::size_t>(op.target) == leaf;
@@ -132,6 +151,8 @@ void world::skip_to(consumer& c, const cut& end) {
     for (std::size_t o = 0; o < end.size(); ++o) {
         for (auto sequence = c.place[o] + 1; sequence <= end[o]; ++sequence) {
             const auto& t = *histories_[c.bucket].find(o, sequence);
+            if (t.execution && is_judged(c.bucket) && (c.below == 0 || is_about(c, content_of(histories_[c.bucket], t))))
+                violate("a feed left out execution " + std::to_string(sequence) + " of replica " + std::to_string(o));
             for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
                 if (!must_tell(c, t, leaf) || !is_undisturbed(c.bucket, t, leaf, histories_[c.bucket].everything())) continue;
                 violate("a feed left out transaction " + std::to_string(sequence) + " of replica " + std::to_string(o));
@@ -141,13 +162,16 @@ void world::skip_to(consumer& c, const cut& end) {
     }
 }
 
-void world::check_step(consumer& c, const feed_step& step) {
+void world::check_step(const replica& r, consumer& c, const feed_step& step) {
     ++checks_;
     const auto& h = histories_[c.bucket];
+    if (step.transaction.sequence > r.shares[c.bucket].durable[index_of(step.transaction.origin)]) violate("a feed tells of what is not on disk");
     std::set<std::size_t> told;
     for (const auto& change : step.changes) {
         if (change.what == change_kind::emptied) continue;
         const auto leaf = std::ranges::find_if(fields_.leaves, [&](const simulation::leaf& l) { return simulation::path_of(fields_, l) == path_of(change); });
+        // Something that another execution had emptied.
+        if (leaf == fields_.leaves.end() && change.what == change_kind::suppressed) continue;
         if (leaf == fields_.leaves.end()) violate("a feed tells of a field that there is not");
         const auto at = static_cast<std::size_t>(leaf - fields_.leaves.begin());
         if (!fields_.is_below(*leaf, c.below)) violate("a feed tells of what it does not watch");
@@ -171,16 +195,20 @@ void world::check_step(consumer& c, const feed_step& step) {
             end[index_of(range.origin)] = std::max(end[index_of(range.origin)], range.last);
         }
         skip_to(c, before);
+        execution_list in_step;
         for (const auto& range : step.ranges) {
             const auto o = index_of(range.origin);
             for (auto sequence = range.first; sequence <= range.last; ++sequence) {
                 const auto& t = *h.find(o, sequence);
+                if (t.execution) in_step.push_back(&t);
                 for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
                     // What another one has taken away again need not be in it any more.
                     if (must_tell(c, t, leaf) && is_undisturbed(c.bucket, t, leaf, h.everything())) expect(leaf, "a catch-up");
                 }
             }
         }
+        std::ranges::sort(in_step, {}, [](const auto* t) { return std::pair(t->at, t->origin); });
+        check_told(r, c, step, in_step, end, told);
         c.place = end;
         return;
     }
@@ -194,14 +222,18 @@ void world::check_step(consumer& c, const feed_step& step) {
     // Of what it has seen, the rest has nothing to do with what is watched.
     skip_to(c, joined(c.place, t->context));
     counts_.count(covered::feed_steps);
-    const auto touched = touched_by_request(c.bucket, *t);
+    auto end = c.place;
+    end[o] = t->sequence;
+    check_told(r, c, step, t->execution ? execution_list{t} : execution_list{}, end, told);
+    end = joined(end, c.place);
+    const auto touched = changed_by(c, *t);
     for (const auto leaf : told) {
         if ((touched >> leaf & 1) == 0) violate("a feed tells of a change that the transaction did not make");
     }
     for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
         if (must_tell(c, *t, leaf)) expect(leaf, "a transaction");
     }
-    c.place[o] = t->sequence;
+    c.place = end;
 }
 
 /// A client comes to some replica with what it has seen elsewhere, and sees more.

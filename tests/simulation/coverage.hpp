@@ -36,7 +36,10 @@ namespace anabranch::simulation {
     X(requests_doubled_at_one_host) X(requests_confirmed) X(requests_in_conflict) X(requests_too_old)           \
     X(requests_from_future) X(requests_too_many) X(twins_delivered) X(executions_suppressed)                    \
     X(contents_changed_back) X(requests_fixed) X(requests_unconfirmed) X(single_primaries_checked)              \
-    X(abbreviated_chunks) X(requests_forgotten_by_all) X(twins_of_what_is_gone)
+    X(abbreviated_chunks) X(requests_forgotten_by_all) X(twins_of_what_is_gone)                                 \
+    X(executions_told) X(executions_told_unconfirmed) X(confirmations_told) X(superseded_told)                  \
+    X(superseded_told_on_arrival) X(superseded_told_in_catch_ups) X(superseded_told_though_forgotten)           \
+    X(superseded_told_of_paths) X(superseded_listed) X(twins_told_of_equal_content)
 // clang-format on
 
 enum class covered : std::size_t {

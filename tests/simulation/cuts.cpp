@@ -54,6 +54,7 @@ void world::note_cut(replica& r, std::size_t b) {
     if (std::exchange(s.seen_cuts, r.storage->log_cuts()) == r.storage->log_cuts()) return;
     const auto before = std::exchange(s.floor, read_floor(r, b));
     check_cut(r, b, before, s.floor);
+    check_rivals(r, b, s.floor);
 }
 
 /// It has just looked after its duties, and nothing has changed since: no record is left that every member is known to have, but
@@ -78,6 +79,12 @@ void world::check_all_cut(const replica& r, std::size_t b, const std::vector<std
     // What might yet come to count, or cease to, is kept.
     for (const auto number : open) {
         for (const auto* t : histories_[b].executions_of(number, s.has)) held[t->origin] = std::min(held[t->origin], t->sequence - 1);
+    }
+    // And what is told of together goes together.
+    for (const auto& all : rivals(b, s)) {
+        // Also where nobody lacks any of them: what is in a fold is kept for what else is in it.
+        if (std::ranges::none_of(all, [&](const auto* t) { return t->sequence > s.floor[t->origin]; })) continue;
+        for (const auto* t : all) held[t->origin] = std::min(held[t->origin], t->sequence - 1);
     }
     ++checks_;
     auto& local = *r.open->state();

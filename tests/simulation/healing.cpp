@@ -67,8 +67,10 @@ void world::heal() {
         if (n == most_meetings) violate("replicas behind a cut find no rest");
     }
     if (limits_logs_ && !is_anybody_retired() && !has_anybody_left()) check_neighbours();
+    catch_up_feeds(30);
     check_forgetting(is_generous, most_rounds);
     check_convergence();
+    catch_up_feeds(100);
 }
 
 std::vector<cut> world::progress_of_all() const {

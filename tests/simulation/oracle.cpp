@@ -387,6 +387,7 @@ void world::check_whole(replica& r) {
         check_values(r, b, all_leaves());
         for (const auto number : remembered(r, b)) check_request(r, number);
         check_unconfirmed(r, b);
+        check_superseded(r, b);
         if (!chance_.chance(50)) continue;
         const auto done = s.handle->read([&](const map_view& root) { check_scans(root, b, s.has); });
         if (!done) violate("a read failed: " + done.error().message);

@@ -36,9 +36,13 @@ void add(effect& e, const operation& op) {
 
 }  // namespace
 
+const transaction_record* winner_among(const std::vector<const transaction_record*>& executions) {
+    return *std::ranges::min_element(executions, counts_before);
+}
+
 const transaction_record* winner_of(const history& h, std::size_t request, const cut& of, const transaction_record* pending) {
     const auto executions = h.executions_of(request, of, pending);
-    return executions.empty() ? nullptr : *std::ranges::min_element(executions, counts_before);
+    return executions.empty() ? nullptr : winner_among(executions);
 }
 
 const transaction_record* content_of(const history& h, std::size_t request, const cut& of, const transaction_record* pending) {

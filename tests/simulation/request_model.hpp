@@ -16,6 +16,9 @@ using fixed_requests = std::set<std::size_t>;
 const transaction_record* winner_of(const history& h, std::size_t request, const cut& of,
                                     const transaction_record* pending = nullptr);
 
+/// Of one or more.
+const transaction_record* winner_among(const std::vector<const transaction_record*>& executions);
+
 /// The execution that says what the request does and what its client is told: the winner, or what that one confirms.
 const transaction_record* content_of(const history& h, std::size_t request, const cut& of,
                                      const transaction_record* pending = nullptr);

@@ -21,6 +21,15 @@ void world::set_up_requests() {
     for (auto& skew : requesters_) skew = chance_.pick(client_skews);
 }
 
+/// Of what happens to their requests somebody hears who listens from the beginning.
+void world::listen_to_requests() {
+    if (request_window_.count() == 0) return;
+    for (auto& r : replicas_) {
+        if (chance_.chance(40)) (void)open_feed(*r, chance_.below(buckets_));
+    }
+    settle();
+}
+
 bool world::make_request() {
     if (request_window_.count() == 0) return false;
     client_request q;
@@ -83,7 +92,9 @@ result<std::string> world::run_program(replica& r, const client_request& q, tran
     const auto& s = r.shares[q.bucket];
     record.operations.clear();
     record.at = tx.at();
-    record.execution->answer = "answer " + std::to_string(++values_);
+    // Half of the programs are such that two executions that take the same branch do the same.
+    const bool is_pure = q.program % 2 == 0;
+    const auto number = &q - requests_.data();
     if (tx.id() != transaction_id{*r.id, record.sequence}) violate("an execution has the wrong dot");
     const auto look = [&](std::size_t leaf, const char* where) {
         auto found = evaluate(histories_[q.bucket], leaf, s.has, s.who, &record, s.fixed);
@@ -94,6 +105,8 @@ result<std::string> world::run_program(replica& r, const client_request& q, tran
     const auto looks_at = draw.below(fields_.leaves.size());
     const auto found = look(looks_at, "for a request");
     const auto branch = (found.exists ? 1U : 0U) + 2 * (static_cast<std::uint64_t>(found.sum) % 3) + found.entries.size();
+    const auto made_up = [&](std::size_t n) { return std::to_string(number) + "." + std::to_string(branch) + "." + std::to_string(n); };
+    record.execution->answer = is_pure ? "answer of " + made_up(0) : "answer " + std::to_string(++values_);
     draw = random_source(q.program + branch);
     if (draw.chance(5)) return fail(errc::refused, "as the history wants it");
     const bool refuses = draw.chance(15);
@@ -102,6 +115,7 @@ result<std::string> world::run_program(replica& r, const client_request& q, tran
         // More often to where it has looked, so that requests get into each other's way.
         auto op = draw_operation(draw);
         for (int tries = 0; tries < 3 && op.target != static_cast<int>(looks_at); ++tries) op = draw_operation(draw);
+        if (is_pure && op.what == action::assign) op.value = made_up(i);
         apply(r, q.bucket, tx, std::move(op), record, members);
         if (draw.chance(25)) look(looks_at, "in an execution");
     }

@@ -157,6 +157,7 @@ void world::found_buckets() {
 
 world_outcome world::run() {
     set_up();
+    listen_to_requests();
     while (event_ < options_.events) step();
     const auto calls = disk_calls_;
     heal();

@@ -18,6 +18,7 @@
 #include "crdt/changes.hpp"
 #include "oplog/chunk.hpp"
 #include "simulation/client_request.hpp"
+#include "simulation/content_model.hpp"
 #include "simulation/coverage.hpp"
 #include "simulation/disk.hpp"
 #include "simulation/history.hpp"
@@ -175,14 +176,35 @@ class world {
 
     // consumers.cpp: who reads along
     bool open_feed();
+    bool open_feed(replica& r, std::size_t b);
     bool pull_feed();
+    bool pull_feed(replica& r, consumer& c);
+    void catch_up_feeds(unsigned percent);
     bool visit();
     std::vector<field> watched_path(const consumer& c) const;
     cut durable_cut(const replica& r, std::size_t b) const;
     bool must_tell(const consumer& c, const transaction_record& t, std::size_t leaf) const;
     bool is_undisturbed(std::size_t b, const transaction_record& t, std::size_t leaf, const cut& of) const;
     void skip_to(consumer& c, const cut& end);
-    void check_step(consumer& c, const feed_step& step);
+    void check_step(const replica& r, consumer& c, const feed_step& step);
+
+    // supersession_checks.cpp: what readers are told of executions that do not count
+    using execution_list = std::vector<const transaction_record*>;
+    bool is_judged(std::size_t b) const;
+    bool is_about(const consumer& c, const transaction_record& t) const;
+    const transaction_record* transaction_of(std::size_t b, const transaction_id& id) const;
+    void check_told(const replica& r, consumer& c, const feed_step& step, const execution_list& in_step, const cut& end,
+                    const std::set<std::size_t>& told);
+    void note_revealed(const replica& r, consumer& c, const feed_step& step, const execution_list& in_step);
+    void check_executions(const replica& r, const consumer& c, const feed_step& step, const execution_list& in_step, const cut& end);
+    void check_unconfirmed(const replica& r, const consumer& c, const executed_request& told, std::size_t number, const cut& upto) const;
+    void check_version(const consumer& c, const request_version& told, const transaction_record& t) const;
+    void check_supersession(const consumer& c, const superseded_request& told, const supersession& expected) const;
+    void check_told_values(const replica& r, const consumer& c, const cut& end, const std::set<std::size_t>& told, const feed_step& step);
+    std::uint64_t changed_by(const consumer& c, const transaction_record& t) const;
+    std::vector<execution_list> rivals(std::size_t b, const share& s) const;
+    void check_rivals(const replica& r, std::size_t b, const cut& floor) const;
+    void check_superseded(const replica& r, std::size_t b);
 
     // workload.cpp: transactions
     operation draw_operation(random_source& draw);
@@ -198,6 +220,7 @@ class world {
 
     // requests.cpp: requests of clients, and what they get for an answer
     void set_up_requests();
+    void listen_to_requests();
     bool make_request();
     bool deliver_request();
     result<std::string> run_program(replica& r, const client_request& q, transaction& tx, transaction_record& record,

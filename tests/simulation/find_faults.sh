@@ -14,6 +14,7 @@ only="${3:-}"
 seeds="${SEEDS:-3000}"
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
+faults="$(realpath "$(dirname "$0")")/faults.txt"
 cd "$build_dir"
 
 ninja -t commands anabranch_sim >"$scratch/commands"
@@ -81,7 +82,7 @@ while IFS= read -r line || [[ -n $line ]]; do
             running=$((running + 1))
             ;;
     esac
-done <"$(dirname "$0")/faults.txt"
+done <"$faults"
 while ((running > 0)); do
     wait -n || failed=$((failed + 1))
     running=$((running - 1))

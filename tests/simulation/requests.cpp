@@ -154,6 +154,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
     if (is_altered) identity.content[1] = 1;
     bool has_run = false;
     bool has_failed = false;
+    const auto first_call = disk_calls_;
     const auto done = s.handle->commit(
         identity,
         [&](transaction& tx) {
@@ -163,6 +164,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
             return answer;
         },
         wait_for);
+    for (auto call = first_call; options_.request_calls != nullptr && call < disk_calls_; ++call) options_.request_calls->push_back(call);
     if (may_confirm && !has_run) {
         const auto& confirmed = *content->execution;
         record.execution = request_execution{number, copy.role, confirmed.outcome, place_of(*content), confirmed.answer};
@@ -181,6 +183,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
     if (options_.is_traced && !done) std::printf("%21s%s\n", "", done.error().message.c_str());
     if (has_run && is_known) violate("request " + std::to_string(number) + " is known, and was run again");
     if (is_dead) {
+        counts_.count(is_process_dead_ ? covered::kills_in_requests : covered::requests_cut_short);
         if (!has_run && !may_confirm) return;
         s.may_have[r.index] = record.sequence;
         r.unconfirmed = std::pair(b, std::move(record));

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "crdt/changes.hpp"
 #include "oplog/chunk.hpp"
@@ -40,6 +41,8 @@ struct world_options {
     /// Called at that moment. Where it returns, the replicas are opened again from `survivors`.
     std::function<void()> on_death;
     std::filesystem::path survivors;
+    /// Gets the writes and syncs during which requests were executed, by their numbers over all replicas.
+    std::vector<std::uint64_t>* request_calls = nullptr;
     /// After every event: its number, and the hash of the trace so far.
     std::function<void(std::uint64_t, std::uint64_t)> after_event;
 };

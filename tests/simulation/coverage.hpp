@@ -35,7 +35,7 @@ namespace anabranch::simulation {
     X(requests_doubled_at_one_host) X(requests_confirmed) X(requests_in_conflict) X(requests_too_old)           \
     X(requests_from_future) X(requests_too_many) X(twins_delivered) X(executions_suppressed)                    \
     X(contents_changed_back) X(requests_fixed) X(requests_unconfirmed) X(single_primaries_checked)              \
-    X(requests_forgotten_by_all) X(twins_of_what_is_gone) X(requests_cut_short)                                 \
+    X(requests_forgotten_by_all) X(twins_of_what_is_gone) X(requests_cut_short) X(requests_fixed_beside_open)                                 \
     /* where the process is killed: on RocksDB */                                                               \
     X(kills_in_requests)
 // clang-format on

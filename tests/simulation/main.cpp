@@ -24,6 +24,7 @@ struct arguments {
     std::size_t events = 200;
     unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
     bool is_traced = false;
+    bool is_crowded = false;
     bool demands_coverage = false;
     std::vector<std::string> demanded;
     std::string engine = "memory";
@@ -72,10 +73,11 @@ struct totals {
 constexpr std::uint64_t repeat_every = 50;
 
 world_outcome run_one(std::uint64_t seed, const arguments& a) {
-    if (a.engine == "rocksdb") return run_with_kill(seed, a.events, a.is_traced);
     world_options options;
     options.events = a.events;
     options.is_traced = a.is_traced;
+    options.is_crowded = a.is_crowded;
+    if (a.engine == "rocksdb") return run_with_kill(seed, std::move(options));
     auto outcome = world(seed, options).run();
     if (seed % repeat_every == 0 && !a.is_traced) {
         if (world(seed, options).run().trace != outcome.trace) violate("the same seed gave another trace");
@@ -143,6 +145,7 @@ int main(int argc, char** argv) {
     app.add_option("--events", a.events, "Events in each, before it heals")->check(CLI::PositiveNumber)->capture_default_str();
     app.add_option("--jobs", a.jobs, "Threads")->check(CLI::PositiveNumber)->capture_default_str();
     app.add_flag("--trace", a.is_traced, "Print what happens")->needs(one);
+    app.add_flag("--crowded", a.is_crowded, "Requests of the same one or two fields, forgotten soon");
     app.add_flag("--coverage", a.demands_coverage, "Fail where a class of event never happened");
     app.add_option("--demand", a.demanded, "Fail where this class of event never happened")
         ->check(CLI::IsMember(std::vector<std::string>(covered_names.begin(), covered_names.end())).description("EVENT"));
@@ -173,6 +176,7 @@ int main(int argc, char** argv) {
         std::printf("FAILED at seed %llu: %s\n", static_cast<unsigned long long>(seed), what.c_str());
         std::printf("again: ./run sim --seed %llu --trace", static_cast<unsigned long long>(seed));
         if (a.events != 200) std::printf(" --events %zu", a.events);
+        if (a.is_crowded) std::printf(" --crowded");
         if (a.engine != "memory") std::printf(" --engine %s", a.engine.c_str());
         std::printf("\n");
         return 1;

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace anabranch::simulation {
@@ -66,9 +67,8 @@ std::string in_child(Work work, int& status) {
 
 }  // namespace
 
-world_outcome run_with_kill(std::uint64_t seed, std::size_t events, bool is_traced) {
-    world_options common;
-    common.events = events;
+world_outcome run_with_kill(std::uint64_t seed, world_options common) {
+    const bool is_traced = std::exchange(common.is_traced, false);
     common.keeps_power = true;
     common.dies_at = UINT64_MAX;  // never, and all else as if it were to
     std::vector<std::uint64_t> in_requests;

@@ -32,6 +32,7 @@ namespace anabranch::simulation {
 struct world_options {
     std::size_t events = 200;
     bool is_traced = false;  ///< to standard output, for people
+    bool is_crowded = false;  ///< whatever chance says: see world::is_crowded_
     /// RocksDB in folders below; empty: in memory.
     std::filesystem::path directory;
     /// Power losses become kills of the process: for traces that run on RocksDB, too.
@@ -175,6 +176,7 @@ class world {
     bool change_authority();
     bool accept_future();
     bool let_time_pass();
+    bool run_some_rounds();
 
     // consumers.cpp: who reads along
     bool open_feed();
@@ -289,6 +291,7 @@ class world {
     // healing.cpp: the end of every history
     void heal();
     void settle_clocks();
+    bool run_round();
     std::size_t run_to_rest(std::size_t most_rounds);
     std::vector<cut> progress_of_all() const;
     bool meet_again(bool is_generous, std::size_t most_rounds);
@@ -301,6 +304,8 @@ class world {
     const world_options options_;
     random_source chance_;
     coverage counts_;
+    /// Requests of the same few fields overtake each other and are forgotten soon: some cannot change any more while others may.
+    const bool is_crowded_;
     schema fields_;
     std::vector<std::unique_ptr<replica>> replicas_;
     std::vector<link> links_;

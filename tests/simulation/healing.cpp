@@ -118,8 +118,9 @@ void world::settle_clocks() {
     }
 }
 
-/// Every replica syncs and hears of it, and everything that is on its way arrives. False where there was nothing to do.
-bool world::run_round() {
+/// Every replica syncs and hears of it, and everything that is on its way arrives, but for what `mute` has sent. False where
+/// there was nothing to do.
+bool world::run_round(std::optional<std::size_t> mute) {
     bool is_active = false;
     for (auto& r : replicas_) {
         const bool is_wanted = std::ranges::any_of(connections_, [&](const connection& c) {
@@ -139,8 +140,8 @@ bool world::run_round() {
     }
     for (auto& c : connections_) {
         if (c.is_broken || links_[c.over].is_cut) continue;
-        const auto there = c.ends[0].wire.size();
-        const auto back = c.ends[1].wire.size();
+        const auto there = c.ends[0].replica == mute ? 0 : c.ends[0].wire.size();
+        const auto back = c.ends[1].replica == mute ? 0 : c.ends[1].wire.size();
         if (there > 0) deliver(c, 0, there);
         if (back > 0) deliver(c, 1, back);
         is_active = is_active || there > 0 || back > 0;

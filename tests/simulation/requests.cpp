@@ -26,10 +26,10 @@ void world::set_up_requests() {
     for (auto& skew : requesters_) skew = chance_.pick(client_skews);
 }
 
-bool world::make_request() {
-    if (request_window_.count() == 0) return false;
+/// Its number. Nobody brings it anywhere yet.
+std::size_t world::ask(std::size_t bucket) {
     client_request q;
-    q.bucket = chance_.below(buckets_);
+    q.bucket = bucket;
     const auto number = requests_.size();
     const auto by = chance_.below(requesters_.size());
     q.identity.tenant = "shop";
@@ -38,7 +38,15 @@ bool world::make_request() {
     q.identity.issued = std::chrono::milliseconds{start_of_time + now_ + requesters_[by]};
     q.identity.content[0] = static_cast<std::uint8_t>(number + 1);
     q.program = chance_.next();
+    requests_.push_back(std::move(q));
+    counts_.count(covered::requests_made);
+    return number;
+}
 
+bool world::make_request() {
+    if (request_window_.count() == 0) return false;
+    const auto number = ask(chance_.below(buckets_));
+    auto& q = requests_[number];
     const auto window = request_window_.count();
     const auto home = chance_.below(replicas_.size());
     const auto mirrored_to = chance_.below(replicas_.size());
@@ -59,9 +67,27 @@ bool world::make_request() {
         const auto failed_over = chance_.chance(50) ? mirrored_to : chance_.below(replicas_.size());
         send(chance_.chance(50) ? home : failed_over, request_role::primary, retried, attempt);
     }
-    requests_.push_back(std::move(q));
-    counts_.count(covered::requests_made);
     trace("make request", {{"request", number}, {"home", home}, {"mirror", mirrored_to}});
+    return true;
+}
+
+/// A replica that has executed a mirror's copy hears from the others, and forgets earlier requests, before anybody hears of that;
+/// meanwhile the primary copy is executed elsewhere, and finds another state.
+bool world::overtake() {
+    const auto first = chance_.below(replicas_.size());
+    const auto second = (first + 1 + chance_.below(replicas_.size() - 1)) % replicas_.size();
+    const auto is_up = [&](std::size_t i) {
+        const auto& r = *replicas_[i];
+        return r.open && !r.storage->is_dead() && r.shares[0].handle;
+    };
+    if (!is_crowded_ || !is_up(first) || !is_up(second)) return false;
+    trace("overtake", {{"mirror", first}, {"primary", second}});
+    now_ += request_window_.count() / 8;
+    for (auto rounds = chance_.below(5); rounds > 0; --rounds) run_round();
+    const auto number = ask(0);
+    if (is_up(first)) execute(*replicas_[first], number, {first, request_role::mirror, now_, 1});
+    for (auto rounds = 1 + chance_.below(3); rounds > 0; --rounds) run_round(first);
+    if (is_up(second)) execute(*replicas_[second], number, {second, request_role::primary, now_, 1});
     return true;
 }
 
@@ -103,7 +129,7 @@ result<std::string> world::run_program(replica& r, const client_request& q, tran
     for (const auto& e : found.entries) branch += static_cast<unsigned char>(e.value.back()) % 4;
     draw = random_source(q.program + branch);
     if (draw.chance(5)) return fail(errc::refused, "as the history wants it");
-    const bool refuses = draw.chance(15);
+    const bool refuses = draw.chance(is_crowded_ ? 30 : 15);
     const auto size = draw.below(largest_transaction_ + 1);
     for (std::size_t i = 0; i < size; ++i) {
         // More often to where it has looked, so that requests get into each other's way.

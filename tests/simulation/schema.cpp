@@ -101,7 +101,10 @@ schema schema::random(random_source& chance, bool is_crowded) {
     const bool is_mixed = is_crowded || (!s.is_narrow && chance.chance(70));
     const auto only = s.is_narrow && chance.chance(60) ? chance.pick(hard_types) : chance.pick(leaf_types);
     for (std::size_t i = 0; i < fields; ++i) {
-        add_field(s, chance, chance.pick(s.maps), is_mixed ? chance.pick(leaf_types) : only);
+        auto type = is_mixed ? chance.pick(leaf_types) : only;
+        // Requests do nothing to those yet.
+        if (is_crowded && type == field_type::bounded_counter) type = field_type::counter;
+        add_field(s, chance, chance.pick(s.maps), type);
     }
     if (s.leaves.empty()) add_field(s, chance, 0, only);
     return s;

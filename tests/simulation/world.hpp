@@ -203,7 +203,9 @@ class world {
 
     // requests.cpp: requests of clients, and what they get for an answer
     void set_up_requests();
+    std::size_t ask(std::size_t bucket);
     bool make_request();
+    bool overtake();
     bool deliver_request();
     result<std::string> run_program(replica& r, const client_request& q, transaction& tx, transaction_record& record,
                                     const std::vector<std::size_t>& members);
@@ -291,7 +293,7 @@ class world {
     // healing.cpp: the end of every history
     void heal();
     void settle_clocks();
-    bool run_round();
+    bool run_round(std::optional<std::size_t> mute = {});
     std::size_t run_to_rest(std::size_t most_rounds);
     std::vector<cut> progress_of_all() const;
     bool meet_again(bool is_generous, std::size_t most_rounds);

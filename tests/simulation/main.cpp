@@ -134,16 +134,23 @@ bool report_coverage(const coverage& counts, const arguments& a) {
     return is_whole;
 }
 
+/// What is wrong with it; nothing where it is above zero.
+std::string judge_number(const std::string& text) {
+    const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    return is_number && text.find_first_not_of('0') != std::string::npos ? std::string() : text + " is no whole number above zero";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     arguments a;
-    CLI::App app("Simulates replicas on a bad network with bad disks and clocks, and checks what they show.", "sim");
-    app.add_option("--seeds", a.seeds, "How many histories")->check(CLI::PositiveNumber)->capture_default_str();
+    CLI::App app("Simulates replicas on a bad network with bad disks and clocks, and checks what they show.", "./run sim");
+    const CLI::Validator positive(judge_number, "");
+    app.add_option("--seeds", a.seeds, "How many histories")->check(positive)->capture_default_str();
     app.add_option("--first", a.first, "Seed of the first")->capture_default_str();
     auto* one = app.add_option("--seed", a.seed, "Only this one")->excludes("--seeds")->excludes("--first");
-    app.add_option("--events", a.events, "Events in each, before it heals")->check(CLI::PositiveNumber)->capture_default_str();
-    app.add_option("--jobs", a.jobs, "Threads")->check(CLI::PositiveNumber)->capture_default_str();
+    app.add_option("--events", a.events, "Events in each, before it heals")->check(positive)->capture_default_str();
+    app.add_option("--jobs", a.jobs, "Threads")->check(positive)->capture_default_str();
     app.add_flag("--trace", a.is_traced, "Print what happens")->needs(one);
     app.add_flag("--crowded", a.is_crowded, "Requests of the same one or two fields, forgotten soon");
     app.add_flag("--coverage", a.demands_coverage, "Fail where a class of event never happened");

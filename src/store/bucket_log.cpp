@@ -211,6 +211,12 @@ result<oplog::chunk> bucket_state::load_fold(const logged_fold& f) const {
     if (!decoded || !decoded->chunk.folded || !oplog::is_sound(decoded->chunk)) {
         return fail(errc::corrupt, "fold " + std::to_string(f.number) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
     }
+    // What has been cut away of an origin whoever reads the fold has: else it would be behind the cut.
+    std::erase_if(decoded->chunk.folded->asides, [&](const auto& a) {
+        const auto writer = store_.origins().find(decoded->chunk.ranges[a.range].origin);
+        const auto floor = writer ? floor_.find(*writer) : floor_.end();
+        return floor != floor_.end() && a.sequence <= floor->second.sequence;
+    });
     // Records of executions stand where all records do.
     for (auto& a : decoded->chunk.folded->asides) {
         const auto writer = store_.origins().find(decoded->chunk.ranges[a.range].origin);

@@ -71,7 +71,8 @@ result<std::uint64_t> bucket_state::missing(const session_token& token) const {
     const std::shared_lock lock(mutex_);
     for (const auto& [id, m] : members_.roster().members) {
         const auto it = seen.find(session_token::short_name(id));
-        if (m.at != crdt::roster::stage::retired || it == seen.end() || token.seen().at(it->first) <= m.last) continue;
+        // What is here, at the retired one itself above all, is not missing.
+        if (m.at != crdt::roster::stage::retired || it == seen.end() || it->second == 0 || token.seen().at(it->first) <= m.last) continue;
         return fail(errc::retired, "the session has seen transaction " + std::to_string(token.seen().at(it->first)) + " of replica " +
                                        to_string(id) + " in bucket \"" + name_ + "\", which was retired after its transaction " +
                                        std::to_string(m.last));

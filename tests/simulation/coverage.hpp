@@ -31,15 +31,17 @@ namespace anabranch::simulation {
     X(prefix_conflicts_bounded) X(rights_granted) X(rights_refused) X(rights_sent) X(rights_requested)          \
     X(rights_inherited) X(counters_of_two_births) X(feed_steps) X(feed_catch_ups) X(feeds_resumed)              \
     X(feeds_behind_cut) X(sessions_caught_up) X(sessions_behind) X(sessions_lost) X(contenders_checked)         \
-    /* not demanded yet */                                                                                      \
     X(requests_made) X(requests_executed) X(requests_refused) X(requests_failed) X(requests_repeated)           \
     X(requests_doubled_at_one_host) X(requests_confirmed) X(requests_in_conflict) X(requests_too_old)           \
     X(requests_from_future) X(requests_too_many) X(twins_delivered) X(executions_suppressed)                    \
     X(contents_changed_back) X(requests_fixed) X(requests_unconfirmed) X(single_primaries_checked)              \
     X(abbreviated_chunks) X(requests_forgotten_by_all) X(twins_of_what_is_gone)                                 \
+    X(requests_cut_short) X(requests_fixed_beside_open)                                                         \
     X(executions_told) X(executions_told_unconfirmed) X(confirmations_told) X(superseded_told)                  \
     X(superseded_told_on_arrival) X(superseded_told_in_catch_ups) X(superseded_told_though_forgotten)           \
-    X(superseded_told_of_paths) X(superseded_listed) X(twins_told_of_equal_content)
+    X(superseded_told_of_paths) X(superseded_listed) X(twins_told_of_equal_content)                             \
+    /* where the process is killed: on RocksDB */                                                               \
+    X(kills_in_requests)
 // clang-format on
 
 enum class covered : std::size_t {

@@ -293,8 +293,20 @@ bool world::accept_future() {
 }
 
 bool world::let_time_pass() {
-    now_ += chance_.chance(85) ? chance_.between(100, 3000) : chance_.between(10'000, 31'000);
+    if (is_crowded_) {
+        now_ += chance_.between(request_window_.count() / 10, request_window_.count() / 2);
+    } else {
+        now_ += chance_.chance(85) ? chance_.between(100, 3000) : chance_.between(10'000, 31'000);
+    }
     trace("time passes");
+    return true;
+}
+
+/// Whatever is not cut off hears of what the others have.
+bool world::run_some_rounds() {
+    if (!is_crowded_) return false;
+    trace("rounds");
+    for (auto rounds = 1 + chance_.below(6); rounds > 0 && run_round(); --rounds) {}
     return true;
 }
 

@@ -14,6 +14,7 @@ only="${3:-}"
 seeds="${SEEDS:-3000}"
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
+faults="$(realpath "$(dirname "$0")")/faults.txt"
 cd "$build_dir"
 
 ninja -t commands anabranch_sim >"$scratch/commands"
@@ -24,7 +25,7 @@ compile_command() { # object of a source file
 }
 
 # Prints one line of outcome; returns 1 where the fault is not found.
-try_fault() { # number, name, file, old, new
+try_fault() { # number, name, file, old, new, arguments
     local dir="$scratch/$1" text found command seed started=$SECONDS code=0
     mkdir -p "$dir"
     text="$(<"$source_dir/$3")"
@@ -50,7 +51,8 @@ try_fault() { # number, name, file, old, new
         cat "$dir/log"
         return 1
     fi
-    timeout 120 "$dir/sim" --seeds "$seeds" --jobs 1 >"$dir/log" 2>&1 || code=$?
+    # shellcheck disable=SC2086 # several words, or none
+    timeout 120 "$dir/sim" --seeds "$seeds" --jobs 1 $6 >"$dir/log" 2>&1 || code=$?
     rm -f "$dir/sim"
     if ((code == 0 || code == 124)); then
         echo "FAIL  $2: not found in $seeds histories (exit code $code)"
@@ -62,11 +64,12 @@ try_fault() { # number, name, file, old, new
 
 number=0
 failed=0
-name="" file="" old="" new=""
+name="" file="" old="" new="" arguments=""
 running=0
 while IFS= read -r line || [[ -n $line ]]; do
     case "$line" in
-        "name: "*) name="${line#name: }" ;;
+        "name: "*) name="${line#name: }" arguments="" ;;
+        "arguments: "*) arguments="${line#arguments: }" ;;
         "file: "*) file="${line#file: }" ;;
         "old: "*) old="${line#old: }" ;;
         "new: "*) new="${line#new: }" ;;
@@ -77,11 +80,11 @@ while IFS= read -r line || [[ -n $line ]]; do
                 wait -n || failed=$((failed + 1))
                 running=$((running - 1))
             fi
-            try_fault "$number" "$name" "$file" "$old" "$new" &
+            try_fault "$number" "$name" "$file" "$old" "$new" "$arguments" &
             running=$((running + 1))
             ;;
     esac
-done <"$(dirname "$0")/faults.txt"
+done <"$faults"
 while ((running > 0)); do
     wait -n || failed=$((failed + 1))
     running=$((running - 1))

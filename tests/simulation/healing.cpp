@@ -120,36 +120,42 @@ void world::settle_clocks() {
     }
 }
 
-/// In each round every replica syncs and hears of it, and everything that is on its way arrives.
+/// Every replica syncs and hears of it, and everything that is on its way arrives, but for what `mute` has sent. False where
+/// there was nothing to do.
+bool world::run_round(std::optional<std::size_t> mute) {
+    bool is_active = false;
+    for (auto& r : replicas_) {
+        const bool is_wanted = std::ranges::any_of(connections_, [&](const connection& c) {
+            return !c.is_broken && std::ranges::any_of(c.ends, [&](const endpoint& e) {
+                return e.replica == r->index && e.machine->wants_sync();
+            });
+        });
+        if (!is_wanted || r->storage->is_dead()) continue;
+        sync(*r);
+        is_active = true;
+    }
+    for (auto& c : connections_) {
+        for (std::size_t side = 0; side < 2; ++side) {
+            c.ends[side].is_writing = false;
+            poll(c, side);
+        }
+    }
+    for (auto& c : connections_) {
+        if (c.is_broken || links_[c.over].is_cut) continue;
+        const auto there = c.ends[0].replica == mute ? 0 : c.ends[0].wire.size();
+        const auto back = c.ends[1].replica == mute ? 0 : c.ends[1].wire.size();
+        if (there > 0) deliver(c, 0, there);
+        if (back > 0) deliver(c, 1, back);
+        is_active = is_active || there > 0 || back > 0;
+    }
+    ++now_;
+    return is_active;
+}
+
 std::size_t world::run_to_rest(std::size_t most_rounds) {
     for (std::size_t round = 0;; ++round) {
         if (round > most_rounds) violate("no rest after " + std::to_string(most_rounds) + " rounds");
-        bool is_active = false;
-        for (auto& r : replicas_) {
-            const bool is_wanted = std::ranges::any_of(connections_, [&](const connection& c) {
-                return !c.is_broken && std::ranges::any_of(c.ends, [&](const endpoint& e) {
-                    return e.replica == r->index && e.machine->wants_sync();
-                });
-            });
-            if (is_wanted) sync(*r);
-            is_active = is_active || is_wanted;
-        }
-        for (auto& c : connections_) {
-            for (std::size_t side = 0; side < 2; ++side) {
-                c.ends[side].is_writing = false;
-                poll(c, side);
-            }
-        }
-        for (auto& c : connections_) {
-            if (c.is_broken) continue;
-            const auto there = c.ends[0].wire.size();
-            const auto back = c.ends[1].wire.size();
-            if (there > 0) deliver(c, 0, there);
-            if (back > 0) deliver(c, 1, back);
-            is_active = is_active || there > 0 || back > 0;
-        }
-        ++now_;
-        if (!is_active) return round;
+        if (!run_round()) return round;
     }
 }
 

@@ -107,10 +107,9 @@ void world::recovered(replica& r) {
         const auto progress = s.handle->progress();
         const auto mine = std::ranges::find(progress, *r.id, &progress_entry::origin);
         const auto own = mine == progress.end() ? 0 : mine->sequence;
-        const auto is_there = [&](const transaction_record& record) {
-            if (own < record.sequence) return false;
-            // What came too late is not confirmed; then the number may be of what it wrote on its own account.
-            return !record.execution || !record.execution->confirms || logged(r, b, record.sequence).is_execution;
+        // In its place there may be what the replica wrote on its own account, while it waited for the disk.
+        const auto is_there = [&](const transaction_record& t) {
+            return own >= t.sequence && (!t.execution || logged(r, b, t.sequence).is_execution);
         };
         if (r.unconfirmed && r.unconfirmed->first == b && is_there(r.unconfirmed->second)) {
             counts_.count(covered::commits_durability_unknown);

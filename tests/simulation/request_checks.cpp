@@ -33,6 +33,7 @@ void world::note_fixed(replica& r, std::size_t b) {
     auto known = remembered(r, b);
     const auto count = s.handle->state()->requests();
     if (count == known.size()) return;
+    std::uint64_t fixed_leaves = 0;
     for (const auto number : known) {
         const auto found = s.handle->find(requests_[number].identity);
         if (!found) violate("a request cannot be looked up: " + found.error().message);
@@ -41,11 +42,17 @@ void world::note_fixed(replica& r, std::size_t b) {
         requests_[number].is_fixed = true;
         counts_.count(covered::requests_fixed);
         check_fixed(r, number);
+        fixed_leaves |= touched_by_request(b, *histories_[b].executions_of(number, s.has).front());
     }
-    if (const auto left = remembered(r, b).size(); left != count) {
+    const auto left = remembered(r, b);
+    if (left.size() != count) {
         violate("replica " + std::to_string(r.index) + " says that it remembers " + std::to_string(count) +
-                " requests, and does " + std::to_string(left));
+                " requests, and does " + std::to_string(left.size()));
     }
+    const auto shares_field = [&](std::size_t number) {
+        return (touched_by_request(b, *histories_[b].executions_of(number, s.has).front()) & fixed_leaves) != 0;
+    };
+    if (std::ranges::any_of(left, shares_field)) counts_.count(covered::requests_fixed_beside_open);
 }
 
 /// Every member's clock has left it behind by the window, and every member has each execution that there is.

@@ -9,6 +9,7 @@ namespace anabranch::simulation {
 namespace {
 
 constexpr std::int64_t windows[] = {2'000, 5'000, 20'000, 60'000};
+constexpr std::int64_t short_windows[] = {300, 600, 1'500};
 constexpr std::int64_t client_skews[] = {0, 0, 0, 300, -300, 2'000, -5'000, 59'000, 70'000};
 
 birth_dot place_of(const transaction_record& t) { return {t.origin, t.sequence}; }
@@ -16,6 +17,10 @@ birth_dot place_of(const transaction_record& t) { return {t.origin, t.sequence};
 }  // namespace
 
 void world::set_up_requests() {
+    if (is_crowded_) {
+        request_window_ = std::chrono::milliseconds{chance_.pick(short_windows)};
+        return;
+    }
     if (!chance_.chance(50)) return;
     request_window_ = std::chrono::milliseconds{chance_.pick(windows)};
     for (auto& skew : requesters_) skew = chance_.pick(client_skews);
@@ -30,10 +35,10 @@ void world::listen_to_requests() {
     settle();
 }
 
-bool world::make_request() {
-    if (request_window_.count() == 0) return false;
+/// Its number. Nobody brings it anywhere yet.
+std::size_t world::ask(std::size_t bucket) {
     client_request q;
-    q.bucket = chance_.below(buckets_);
+    q.bucket = bucket;
     const auto number = requests_.size();
     const auto by = chance_.below(requesters_.size());
     q.identity.tenant = "shop";
@@ -42,11 +47,20 @@ bool world::make_request() {
     q.identity.issued = std::chrono::milliseconds{start_of_time + now_ + requesters_[by]};
     q.identity.content[0] = static_cast<std::uint8_t>(number + 1);
     q.program = chance_.next();
+    requests_.push_back(std::move(q));
+    counts_.count(covered::requests_made);
+    return number;
+}
 
+bool world::make_request() {
+    if (request_window_.count() == 0) return false;
+    const auto number = ask(chance_.below(buckets_));
+    auto& q = requests_[number];
     const auto window = request_window_.count();
     const auto home = chance_.below(replicas_.size());
     const auto mirrored_to = chance_.below(replicas_.size());
     const auto delay = [&] {
+        if (is_crowded_) return chance_.between(0, chance_.chance(50) ? 50 : window);
         if (chance_.chance(70)) return chance_.between(0, 50);
         return chance_.chance(60) ? chance_.between(0, 3'000) : chance_.between(0, 2 * window);
     };
@@ -58,13 +72,31 @@ bool world::make_request() {
     if (chance_.chance(85)) send(mirrored_to, request_role::mirror, now_ + delay(), 1);
     auto retried = now_;
     for (std::uint32_t attempt = 2; attempt < 4 && chance_.chance(35); ++attempt) {
-        retried += chance_.between(100, 3'000) + delay();
+        retried += chance_.between(100, is_crowded_ ? window : 3'000) + delay();
         const auto failed_over = chance_.chance(50) ? mirrored_to : chance_.below(replicas_.size());
         send(chance_.chance(50) ? home : failed_over, request_role::primary, retried, attempt);
     }
-    requests_.push_back(std::move(q));
-    counts_.count(covered::requests_made);
     trace("make request", {{"request", number}, {"home", home}, {"mirror", mirrored_to}});
+    return true;
+}
+
+/// A replica that has executed a mirror's copy hears from the others, and forgets earlier requests, before anybody hears of that;
+/// meanwhile the primary copy is executed elsewhere, and finds another state.
+bool world::overtake() {
+    const auto first = chance_.below(replicas_.size());
+    const auto second = (first + 1 + chance_.below(replicas_.size() - 1)) % replicas_.size();
+    const auto is_up = [&](std::size_t i) {
+        const auto& r = *replicas_[i];
+        return r.open && !r.storage->is_dead() && r.shares[0].handle;
+    };
+    if (!is_crowded_ || !is_up(first) || !is_up(second)) return false;
+    trace("overtake", {{"mirror", first}, {"primary", second}});
+    now_ += request_window_.count() / 8;
+    for (auto rounds = chance_.below(5); rounds > 0; --rounds) run_round();
+    const auto number = ask(0);
+    if (is_up(first)) execute(*replicas_[first], number, {first, request_role::mirror, now_, 1});
+    for (auto rounds = 1 + chance_.below(3); rounds > 0; --rounds) run_round(first);
+    if (is_up(second)) execute(*replicas_[second], number, {second, request_role::primary, now_, 1});
     return true;
 }
 
@@ -104,12 +136,13 @@ result<std::string> world::run_program(replica& r, const client_request& q, tran
     random_source draw(q.program);
     const auto looks_at = draw.below(fields_.leaves.size());
     const auto found = look(looks_at, "for a request");
-    const auto branch = (found.exists ? 1U : 0U) + 2 * (static_cast<std::uint64_t>(found.sum) % 3) + found.entries.size();
+    auto branch = (found.exists ? 1U : 0U) + 2 * (static_cast<std::uint64_t>(found.sum) % 3) + found.entries.size();
+    for (const auto& e : found.entries) branch += static_cast<unsigned char>(e.value.back()) % 4;
     const auto made_up = [&](std::size_t n) { return std::to_string(number) + "." + std::to_string(branch) + "." + std::to_string(n); };
     record.execution->answer = is_pure ? "answer of " + made_up(0) : "answer " + std::to_string(++values_);
     draw = random_source(q.program + branch);
     if (draw.chance(5)) return fail(errc::refused, "as the history wants it");
-    const bool refuses = draw.chance(15);
+    const bool refuses = draw.chance(is_crowded_ ? 30 : 15);
     const auto size = draw.below(largest_transaction_ + 1);
     for (std::size_t i = 0; i < size; ++i) {
         // More often to where it has looked, so that requests get into each other's way.
@@ -168,6 +201,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
     if (is_altered) identity.content[1] = 1;
     bool has_run = false;
     bool has_failed = false;
+    const auto first_call = disk_calls_;
     const auto done = s.handle->commit(
         identity,
         [&](transaction& tx) {
@@ -177,6 +211,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
             return answer;
         },
         wait_for);
+    for (auto call = first_call; options_.request_calls != nullptr && call < disk_calls_; ++call) options_.request_calls->push_back(call);
     if (may_confirm && !has_run) {
         const auto& confirmed = *content->execution;
         record.execution = request_execution{number, copy.role, confirmed.outcome, place_of(*content), confirmed.answer};
@@ -195,6 +230,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
     if (options_.is_traced && !done) std::printf("%21s%s\n", "", done.error().message.c_str());
     if (has_run && is_known) violate("request " + std::to_string(number) + " is known, and was run again");
     if (is_dead) {
+        counts_.count(is_process_dead_ ? covered::kills_in_requests : covered::requests_cut_short);
         if (!has_run && !may_confirm) return;
         s.may_have[r.index] = record.sequence;
         r.unconfirmed = std::pair(b, std::move(record));
@@ -225,7 +261,7 @@ void world::execute(replica& r, std::size_t number, const request_copy& copy) {
         if (is_ahead && !is_known) violate("a request from the future was run");
         if (has_run && !is_committed) violate("an execution left no trace");
         // Below its fence there is no further execution.
-        if (may_confirm && !is_committed && was_member && !is_late(r, q)) violate("a mirror's execution was not confirmed");
+        if (may_confirm && !is_committed && was_member && !is_late(r, q) && !has_inherited_fence(r, q)) violate("a mirror's execution was not confirmed");
         if (done->is_repeat != is_known) violate("an answer says wrongly whether it is a repeat");
     }
     if (is_committed) {

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace anabranch::simulation {
@@ -66,13 +67,18 @@ std::string in_child(Work work, int& status) {
 
 }  // namespace
 
-world_outcome run_with_kill(std::uint64_t seed, std::size_t events, bool is_traced) {
-    world_options common;
-    common.events = events;
+world_outcome run_with_kill(std::uint64_t seed, world_options common) {
+    const bool is_traced = std::exchange(common.is_traced, false);
     common.keeps_power = true;
     common.dies_at = UINT64_MAX;  // never, and all else as if it were to
+    std::vector<std::uint64_t> in_requests;
+    common.request_calls = &in_requests;
     const auto calls = world(seed, common).run().disk_calls;
-    common.dies_at = random_source(seed).below(static_cast<std::size_t>(calls));
+    common.request_calls = nullptr;
+    std::erase_if(in_requests, [&](std::uint64_t call) { return call >= calls; });
+    random_source chance(seed);
+    const auto any = chance.below(static_cast<std::size_t>(calls));
+    common.dies_at = in_requests.empty() || chance.chance(50) ? any : chance.pick(in_requests);
     const scratch_folder folder;
 
     int status = 0;

@@ -85,10 +85,10 @@ std::string path_of(const schema& s, const leaf& l) {
     return path;
 }
 
-schema schema::random(random_source& chance) {
+schema schema::random(random_source& chance, bool is_crowded) {
     schema s;
     s.maps.push_back(add_node(s, -1, {}, field_type::map));
-    const auto maps = chance.below(4);
+    const auto maps = chance.below(is_crowded ? 2 : 4);
     for (std::size_t i = 0; i < maps; ++i) {
         const int parent = chance.pick(s.maps);
         const auto& name = chance.pick(names);
@@ -96,12 +96,15 @@ schema schema::random(random_source& chance) {
             s.maps.push_back(add_node(s, parent, name, field_type::map));
     }
     // Some histories have a little of everything, others much of one type; and some hardly more than one place to fight for.
-    s.is_narrow = chance.chance(15);
-    const auto fields = s.is_narrow ? 1 : 1 + chance.below(12);
-    const bool is_mixed = !s.is_narrow && chance.chance(70);
+    s.is_narrow = is_crowded || chance.chance(15);
+    const auto fields = is_crowded ? 1 + chance.below(2) : s.is_narrow ? 1 : 1 + chance.below(12);
+    const bool is_mixed = is_crowded || (!s.is_narrow && chance.chance(70));
     const auto only = s.is_narrow && chance.chance(60) ? chance.pick(hard_types) : chance.pick(leaf_types);
     for (std::size_t i = 0; i < fields; ++i) {
-        add_field(s, chance, chance.pick(s.maps), is_mixed ? chance.pick(leaf_types) : only);
+        auto type = is_mixed ? chance.pick(leaf_types) : only;
+        // Requests do nothing to those yet.
+        if (is_crowded && type == field_type::bounded_counter) type = field_type::counter;
+        add_field(s, chance, chance.pick(s.maps), type);
     }
     if (s.leaves.empty()) add_field(s, chance, 0, only);
     return s;

@@ -29,9 +29,10 @@ struct schema {
     std::vector<node> nodes;
     std::vector<leaf> leaves;
     std::vector<int> maps;
-    bool is_narrow = false;  ///< one field
+    bool is_narrow = false;  ///< one field, or two
 
-    static schema random(random_source& chance);
+    /// `is_crowded`: one or two fields of any type.
+    static schema random(random_source& chance, bool is_crowded = false);
 
     bool is_below(const leaf& l, int ancestor) const { return (l.above >> ancestor & 1) != 0; }
     std::string describe(int at) const;

@@ -7,6 +7,10 @@
 namespace anabranch::simulation {
 namespace {
 
+// Of all histories. None yet: in about 1 of 7,000 a counter that a request has reset counts wrongly, where some have forgotten
+// the request and its writer has not; in as many a remove-wins element or disable-wins flag is gone.
+constexpr unsigned crowded_percent = 0;
+
 constexpr std::int64_t drifts[] = {0, 50, 1000, 60'000};
 constexpr std::chrono::milliseconds advert_times[] = {std::chrono::milliseconds{100}, session_options{}.adverts};
 // More than what it takes to let all members in.
@@ -47,24 +51,26 @@ std::vector<link> draw_topology(std::size_t replicas, random_source& chance) {
 world::world(std::uint64_t seed, world_options options)
     : options_(std::move(options)),
       chance_(random_source::scramble(seed ^ 0x616e6162)),
-      fields_(schema::random(chance_)),
+      is_crowded_(chance_.chance(crowded_percent) || options_.is_crowded),
+      fields_(schema::random(chance_, is_crowded_)),
       histories_{history(fields_), history(fields_)},
       trace_(seed) {}
 
 void world::set_up() {
     // A quiet history is one of what is stable, of folds and of what comes late.
-    is_calm_ = chance_.chance(fields_.is_narrow ? 70 : 10);
-    const auto replicas = static_cast<std::size_t>(chance_.between(2, most_replicas - (chance_.chance(is_calm_ ? 20 : 60) ? 2 : 0)));
+    is_calm_ = is_crowded_ || chance_.chance(fields_.is_narrow ? 70 : 10);
+    const auto fewer = chance_.chance(is_calm_ && !is_crowded_ ? 20 : 60) ? 2 : 0;
+    const auto replicas = static_cast<std::size_t>(chance_.between(2, is_crowded_ ? 3 : most_replicas - fewer));
     links_ = draw_topology(replicas, chance_);
-    buckets_ = chance_.chance(25) ? 2 : 1;
+    buckets_ = chance_.chance(25) && !is_crowded_ ? 2 : 1;
     largest_transaction_ = chance_.chance(50) ? 3 : 8;
     uses_generous_sessions_ = chance_.chance(25);
     has_wild_clocks_ = chance_.chance(20);
     cuts_logs_ = chance_.chance(is_calm_ ? 30 : 75);
     folds_most_ = chance_.chance(is_calm_ ? 80 : 10);
-    limits_logs_ = cuts_logs_ && chance_.chance(25);
+    limits_logs_ = cuts_logs_ && chance_.chance(25) && !is_crowded_;
     adverts_ = is_calm_ ? std::chrono::milliseconds{0} : chance_.pick(advert_times);
-    retires_often_ = chance_.chance(10);
+    retires_often_ = chance_.chance(10) && !is_crowded_;
     set_up_requests();
     const auto drift = chance_.pick(drifts);
     const auto capacity = chance_.chance(10) ? 3 : store_options{}.request_capacity;
@@ -192,7 +198,8 @@ void world::step() {
         {3, &world::accept_future},      {20, &world::let_time_pass},
         {6, &world::open_feed},          {40, &world::pull_feed},
         {12, &world::visit},             {90, &world::make_request},
-        {250, &world::deliver_request},
+        {250, &world::deliver_request},  {60, &world::run_some_rounds},
+        {60, &world::overtake},
     };
     static constexpr std::size_t sum = [] {
         std::size_t n = 0;

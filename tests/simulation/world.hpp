@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "crdt/changes.hpp"
 #include "oplog/chunk.hpp"
@@ -32,6 +33,7 @@ namespace anabranch::simulation {
 struct world_options {
     std::size_t events = 200;
     bool is_traced = false;  ///< to standard output, for people
+    bool is_crowded = false;  ///< whatever chance says: see world::is_crowded_
     /// RocksDB in folders below; empty: in memory.
     std::filesystem::path directory;
     /// Power losses become kills of the process: for traces that run on RocksDB, too.
@@ -41,6 +43,8 @@ struct world_options {
     /// Called at that moment. Where it returns, the replicas are opened again from `survivors`.
     std::function<void()> on_death;
     std::filesystem::path survivors;
+    /// Gets the writes and syncs during which requests were executed, by their numbers over all replicas.
+    std::vector<std::uint64_t>* request_calls = nullptr;
     /// After every event: its number, and the hash of the trace so far.
     std::function<void(std::uint64_t, std::uint64_t)> after_event;
 };
@@ -173,6 +177,7 @@ class world {
     bool change_authority();
     bool accept_future();
     bool let_time_pass();
+    bool run_some_rounds();
 
     // consumers.cpp: who reads along
     bool open_feed();
@@ -221,7 +226,9 @@ class world {
     // requests.cpp: requests of clients, and what they get for an answer
     void set_up_requests();
     void listen_to_requests();
+    std::size_t ask(std::size_t bucket);
     bool make_request();
+    bool overtake();
     bool deliver_request();
     result<std::string> run_program(replica& r, const client_request& q, transaction& tx, transaction_record& record,
                                     const std::vector<std::size_t>& members);
@@ -309,6 +316,7 @@ class world {
     // healing.cpp: the end of every history
     void heal();
     void settle_clocks();
+    bool run_round(std::optional<std::size_t> mute = {});
     std::size_t run_to_rest(std::size_t most_rounds);
     std::vector<cut> progress_of_all() const;
     bool meet_again(bool is_generous, std::size_t most_rounds);
@@ -321,6 +329,8 @@ class world {
     const world_options options_;
     random_source chance_;
     coverage counts_;
+    /// Requests of the same few fields overtake each other and are forgotten soon: some cannot change any more while others may.
+    const bool is_crowded_;
     schema fields_;
     std::vector<std::unique_ptr<replica>> replicas_;
     std::vector<link> links_;

@@ -2,6 +2,7 @@
 #include <anabranch/store.hpp>
 
 #include "store/bucket_state.hpp"
+#include "store/store_state.hpp"
 #include "store/stores.hpp"
 #include "support/catch.hpp"
 
@@ -349,4 +350,40 @@ TEST_CASE("executions stand aside of a fold and count as they would alone") {
     CHECK(p.at_cloud().state()->requests() == 0);
     CHECK(p.agree());
     CHECK(count(p.at_cloud()) == 20 + 19 * 20 / 2);
+}
+
+TEST_CASE("a fold is read though what one of its replicas did in it is cut away") {
+    auto w = std::make_shared<world>();
+    auto o = options(w);
+    o.log_retain_bytes = 0;
+    store a = store::in_memory(o).value();
+    store b = store::in_memory(o).value();
+    store c = store::in_memory(o).value();
+    share(a, {&b, &c});
+    const auto ask = [&](std::string key, std::int64_t later) {
+        return request{.tenant = "t", .principal = "p", .key = std::move(key), .issued = std::chrono::milliseconds{w->now_ms.load() + later}};
+    };
+    CHECK(a.bucket("b")->commit(ask("first", 0), adds(1)));
+    CHECK(b.bucket("b")->commit(ask("last", 50'000), adds(2)));
+    exchange(a, b);
+    CHECK(a.sync());
+    const auto positions_of = [](const store& s) {
+        detail::positions at;
+        for (const auto& e : s.state()->find_bucket("b")->durable_progress()) at[e.origin] = e.sequence;
+        return at;
+    };
+    const auto fold = a.bucket("b")->state()->read_log(positions_of(c), timestamp{UINT64_MAX}, {.fold_above = 0}).value();
+    REQUIRE(fold.folded);
+    REQUIRE(fold.folded->asides.size() == 2);
+    CHECK(c.bucket("b")->state()->apply(fold, {UINT64_MAX}, a.id()));
+    // The first one is fixed, and what its replica did is cut away; the last one is not.
+    w->now_ms += 30 * 60'000 + 20'000;
+    for (int n = 0; n < 3; ++n) meet({&a, &b, &c});
+    CHECK(c.bucket("b")->state()->requests() == 1);
+    auto after = positions_of(c);
+    after[b.id()] = 0;
+    const auto chunk = c.bucket("b")->state()->read_log(after, timestamp{UINT64_MAX}, {});
+    REQUIRE(chunk);
+    CHECK(chunk->ranges.size() == 1);
+    CHECK(c.bucket("b")->state()->read_log({}, timestamp{UINT64_MAX}, {}).error().code == errc::behind_cut);
 }

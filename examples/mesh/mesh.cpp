@@ -110,11 +110,12 @@ mesh::mesh(const mesh_options& options, network& net) : options_(options), netwo
     const std::string edge_1_sync = with_port(edge_1_address, sync_port);
     const auto make = [&](const std::string& name, const std::string& address, const std::string& control,
                           std::vector<std::string> others) {
-        std::vector<std::string> command{options.service, "--data", options.directory / name, "--listen",
-                                         with_port(address, sync_port)};
+        std::vector<std::string> command{options.service, "--data", options.directory / name};
+        auto apart = std::make_unique<side>(name, command, with_port(address, http_port));
+        command.insert(command.end(), {"--listen", with_port(address, sync_port)});
         command.insert(command.end(), others.begin(), others.end());
-        return std::unique_ptr<instance>(
-            new instance{side(name, command, with_port(address, http_port)), {control, http_port}});
+        return std::unique_ptr<instance>(new instance{
+            side(name, command, with_port(address, http_port)), {control, http_port}, std::move(apart)});
     };
     instances_[edge_1] = make("edge-1", edge_1_address, edge_1_address, {"--peer", cloud_sync});
     instances_[edge_2] =
@@ -153,6 +154,16 @@ void mesh::start_instance(std::size_t which) {
 void mesh::kill_instance(std::size_t which) {
     at(which).is_up = false;
     at(which).service.kill();
+}
+
+void mesh::set_apart(std::size_t which) {
+    kill_instance(which);
+    at(which).apart->start();
+}
+
+void mesh::bring_back(std::size_t which) {
+    at(which).apart->kill();
+    start_instance(which);
 }
 
 void mesh::wait_until_ready(std::size_t which, const std::stop_token& stop) {

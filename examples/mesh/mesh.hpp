@@ -38,6 +38,7 @@ std::filesystem::path write_configuration(const mesh_options& options);
 struct instance {
     side service;
     endpoint control;
+    std::unique_ptr<side> apart{};  ///< of an edge: the same instance, without peers
     bool is_up = false;
 };
 
@@ -65,6 +66,9 @@ class mesh {
     instance& at(std::size_t which) { return *instances_[which]; }
     void start_instance(std::size_t which);
     void kill_instance(std::size_t which);
+    /// An edge is killed, and started again so that it hears of no other instance; and the other way round.
+    void set_apart(std::size_t which);
+    void bring_back(std::size_t which);
     /// Waits until it is a member of the shop.
     void wait_until_ready(std::size_t which, const std::stop_token& stop);
 

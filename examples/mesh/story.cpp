@@ -13,6 +13,7 @@
 #include "demo/traffic.hpp"
 #include "json.hpp"
 #include "shoppers.hpp"
+#include "uuid.hpp"
 
 namespace retail {
 
@@ -85,6 +86,7 @@ class story {
         told_.purchases = make_purchases(input_, options_.orders);
         start();
         stock_up();
+        follow_a_session();
         const auto faults = list_faults();
         for (std::size_t i = 0; i < faults.size(); ++i) play(faults[i], i, faults.size());
         compare();
@@ -130,6 +132,42 @@ class story {
     static void expect(const http_answer& answer, unsigned status) {
         if (answer.status == status) return;
         throw std::runtime_error("stock could not be brought in: " + answer.body);
+    }
+
+    /// A client whose session only the cloud has: the edges answer 425, and the gateway goes on to the cloud.
+    void follow_a_session() {
+        progress_bar bar("session");
+        constexpr std::array edges{mesh::edge_1, mesh::edge_2};
+        for (const auto which : edges) mesh_.set_apart(which);
+        for (const auto which : edges) mesh_.wait_until_ready(which, stop_);
+        mesh_.wait_for_gateway(stop_);
+
+        const std::string product = "/products/" + percent_encoded(told_.purchases.front().content.lines.front().sku);
+        http_client cloud(mesh_.at(mesh::cloud).control);
+        const auto seen = cloud.request("PUT", product + "/tags/seen", {}).session_token;
+        const auto differs = [&](const std::string& what, const http_answer& answer, unsigned expected) {
+            if (answer.status == expected) return;
+            told_.found.differences.push_back(what + " was answered with " + std::to_string(answer.status) + " " + answer.body);
+        };
+        for (const auto which : edges) {
+            http_client client(mesh_.at(which).control);
+            differs("an edge that a session is ahead of", client.get(product, seen), 425);
+        }
+        const auto before = mesh_.counts();
+        http_client client(mesh::gateway());
+        http_headers headers{{"Authorization", till}, {"Session-Token", seen}};
+        differs("a write that may not be tried again", client.request("PUT", product + "/tags/unkeyed", {}, headers), 425);
+        differs("a read of a session that the cloud has", client.request("GET", product, {}, headers), 200);
+        headers.emplace_back("Idempotency-Key", uuid_v7());
+        differs("a write of a session that the cloud has", client.request("PUT", product + "/tags/keyed", {}, headers), 200);
+        const auto tried = mesh_.counts().retries - before.retries;
+        if (tried < 2) told_.found.differences.push_back("the gateway has not tried elsewhere what the edges were too early for");
+
+        for (const auto which : edges) mesh_.bring_back(which);
+        for (const auto which : edges) mesh_.wait_until_ready(which, stop_);
+        mesh_.wait_for_gateway(stop_);
+        if (recover() < 0) throw std::runtime_error("the replicas do not become equal after the edges were apart");
+        bar.finish("followed to the cloud after " + std::to_string(tried) + " answers of edges that it was ahead of");
     }
 
     std::vector<fault> list_faults() {

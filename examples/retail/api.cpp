@@ -203,7 +203,8 @@ void api::open_session(const std::string& token, client_session& client) {
         throw request_error(409, "session_lost", missing.error().message);
     }
     if (value_of(missing) == 0) return;
-    request_error behind(503, "behind", "this instance has not seen yet what this session has", 1);
+    const auto found = anabranch::http::answer_to_early_session(*missing);
+    request_error behind(found.status, found.code, found.text, static_cast<unsigned>(found.retry_after.count()));
     behind.details["missing"] = *missing;
     throw behind;
 }

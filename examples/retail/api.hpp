@@ -26,7 +26,7 @@ struct http_response {
     unsigned status = 200;
     std::string body;             ///< JSON
     std::string allow{};          ///< the Allow header of a 405
-    unsigned retry_after = 0;     ///< seconds, the Retry-After header of a 503; 0: none
+    unsigned retry_after = 0;     ///< seconds, the Retry-After header of a 503 or 425; 0: none
     std::string session_token{};  ///< the Session-Token header; empty: none
 };
 

@@ -283,7 +283,7 @@ TEST_CASE("a session that moves to another instance finds what it has done, or i
     CHECK(written.status == 201);
     REQUIRE_FALSE(written.session_token.empty());
     const auto behind = cloud.get("/products/1", written.session_token);
-    CHECK(behind.status == 503);
+    CHECK(behind.status == 425);
     CHECK(behind.retry_after == "1");
     CHECK(behind.session_token == written.session_token);
     CHECK(boost::json::parse(behind.body).at("code") == "behind");
@@ -291,8 +291,8 @@ TEST_CASE("a session that moves to another instance finds what it has done, or i
     CHECK(cloud.get("/products/1").status == 404);
     CHECK(cloud.get("/ready", written.session_token).status == 200);
     s.link->heal();
-    unsigned status = 503;
-    for (int i = 0; i < 6000 && status == 503; ++i) {
+    unsigned status = 425;
+    for (int i = 0; i < 6000 && status == 425; ++i) {
         status = cloud.get("/products/1", written.session_token).status;
     }
     CHECK(status == 200);

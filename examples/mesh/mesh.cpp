@@ -25,6 +25,7 @@ constexpr std::uint16_t admin_port = 9901;
 constexpr auto edge_1_address = "127.0.0.11";
 constexpr auto edge_2_address = "127.0.0.12";
 constexpr auto start_patience = std::chrono::seconds(30);
+constexpr auto drain = std::chrono::milliseconds(600);  // some intervals of the gateway's health checks
 constexpr auto look_again = std::chrono::milliseconds(10);
 
 std::string with_port(const std::string& address, std::uint16_t port) {
@@ -110,7 +111,8 @@ mesh::mesh(const mesh_options& options, network& net) : options_(options), netwo
     const std::string edge_1_sync = with_port(edge_1_address, sync_port);
     const auto make = [&](const std::string& name, const std::string& address, const std::string& control,
                           std::vector<std::string> others) {
-        std::vector<std::string> command{options.service, "--data", options.directory / name};
+        std::vector<std::string> command{options.service, "--data", options.directory / name, "--drain",
+                                         std::to_string(drain.count())};
         auto apart = std::make_unique<side>(name, command, with_port(address, http_port));
         command.insert(command.end(), {"--listen", with_port(address, sync_port)});
         command.insert(command.end(), others.begin(), others.end());
@@ -134,10 +136,7 @@ void mesh::start(const std::stop_token& stop) {
 bool mesh::stop() {
     gateway_.reset();
     bool in_order = true;
-    for (auto& each : instances_) {
-        in_order = each->service.stop() && in_order;
-        each->is_up = false;
-    }
+    for (const std::size_t which : {edge_1, edge_2, cloud}) in_order = end_instance(which) && in_order;
     return in_order;
 }
 
@@ -154,6 +153,12 @@ void mesh::start_instance(std::size_t which) {
 void mesh::kill_instance(std::size_t which) {
     at(which).is_up = false;
     at(which).service.kill();
+}
+
+bool mesh::end_instance(std::size_t which) {
+    const bool in_order = at(which).service.stop();
+    at(which).is_up = false;
+    return in_order;
 }
 
 void mesh::set_apart(std::size_t which) {

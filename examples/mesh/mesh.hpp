@@ -66,6 +66,8 @@ class mesh {
     instance& at(std::size_t which) { return *instances_[which]; }
     void start_instance(std::size_t which);
     void kill_instance(std::size_t which);
+    /// SIGTERM, and waits for its end. False where it did not end in order.
+    bool end_instance(std::size_t which);
     /// An edge is killed, and started again so that it hears of no other instance; and the other way round.
     void set_apart(std::size_t which);
     void bring_back(std::size_t which);

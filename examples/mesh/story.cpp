@@ -176,6 +176,11 @@ class story {
             {"none", nothing, nothing},
             {"link to the cloud cut", [this] { network_.cut(); }, [this] { network_.heal(); }},
             {"an edge killed", [this] { kill_mid_request(mesh::edge_1); }, [this] { restart(mesh::edge_1); }},
+            {"an edge ended in order",
+             [this] {
+                 if (!mesh_.end_instance(mesh::edge_2)) told_.found.differences.push_back("edge-2 did not end in order");
+             },
+             [this] { restart(mesh::edge_2); }},
             {"an edge stalls",
              [this] { slow_ = slow_down(mesh::edge_1, milliseconds(900), milliseconds(100)); },
              [this] { slow_.reset(); }},

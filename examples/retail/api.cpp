@@ -172,7 +172,7 @@ api::api(anabranch::store store, anabranch::bucket bucket, api_options options,
     : store_(std::move(store)),
       bucket_(bucket),
       shop_(std::move(bucket), options.shop),
-      session_wait_(options.session_wait),
+      options_(std::move(options)),
       peers_(std::move(peers)) {}
 
 http_response api::handle(const http_request& request) {
@@ -183,6 +183,7 @@ http_response api::handle(const http_request& request) {
     } catch (const request_error& failure) {
         response = error_response(failure.status, failure.code, failure.what(), failure.details);
         response.retry_after = failure.retry_after;
+        note_storage(failure.code);
     } catch (const std::exception& failure) {
         response = error_response(500, "internal", failure.what());
     }
@@ -194,11 +195,22 @@ http_response api::handle(const http_request& request) {
     return response;
 }
 
+void api::note_storage(const std::string& code) {
+    if (code == "storage_failure") is_storage_broken_ = true;
+    if (code == "storage_full") refused_until_ = (std::chrono::steady_clock::now() + options_.storage_pause).time_since_epoch();
+}
+
+/// A disk that is full takes writes again when there is room. But who is not ready gets none that would tell.
+bool api::can_write() const {
+    if (is_storage_broken_ || std::chrono::steady_clock::now().time_since_epoch() < refused_until_.load()) return false;
+    return !options_.has_room || options_.has_room();
+}
+
 /// Reads the token that came with a request, and waits for what it has seen.
 void api::open_session(const std::string& token, client_session& client) {
     client.seen = client.seen_before = value_of(bucket_.unseal(token));
     client.token = token;
-    const auto missing = bucket_.wait_for(client.seen, session_wait_);
+    const auto missing = bucket_.wait_for(client.seen, options_.session_wait);
     if (!missing && missing.error().code == errc::retired) {
         throw request_error(409, "session_lost", missing.error().message);
     }
@@ -407,8 +419,8 @@ http_response api::get_changes(const call& c) {
 /// For a balancer: the disk can be read, and the adapter finds nothing amiss.
 http_response api::get_ready(const call&) {
     value_of(shop_.find_order("-"));
-    const auto found =
-        anabranch::http::check_readiness(bucket_, peers_(), {.has_caught_up = has_caught_up_.load()});
+    const auto found = anabranch::http::check_readiness(
+        bucket_, peers_(), {.is_draining = is_draining_, .can_write = can_write(), .has_caught_up = has_caught_up_}, options_.ready);
     if (found.has_caught_up) has_caught_up_ = true;
     http_response response{found.status, found.body};
     response.retry_after = static_cast<unsigned>(found.retry_after.count());

@@ -1,6 +1,7 @@
 // The shop as REST resources: which request does what, and what is answered. No sockets.
 #pragma once
 
+#include <anabranch/http.hpp>
 #include <anabranch/replica.hpp>
 #include <atomic>
 #include <boost/json/object.hpp>
@@ -38,6 +39,11 @@ struct api_options {
     shop_options shop{};
     /// What comes with a session token waits so long for this instance to catch up with it.
     std::chrono::milliseconds session_wait{250};
+    anabranch::http::readiness_options ready{};
+    /// Whether the disk has room for what comes next; nothing: it is not asked. GET /ready asks.
+    std::function<bool()> has_room{};
+    /// It is not ready for so long after a write was refused for want of space.
+    std::chrono::milliseconds storage_pause{1000};
 };
 
 /// Thread-safe.
@@ -50,6 +56,9 @@ class api {
     /// Never throws: whatever goes wrong becomes an answer.
     http_response handle(const http_request& request);
 
+    /// From now on it is not ready, and serves as before.
+    void drain() { is_draining_ = true; }
+
   private:
     struct call;
     struct client_session;
@@ -57,6 +66,8 @@ class api {
     static const std::vector<route>& routes();
     http_response dispatch(const http_request& request, client_session& client);
     void open_session(const std::string& token, client_session& client);
+    void note_storage(const std::string& code);
+    bool can_write() const;
 
     http_response list_products(const call& c);
     http_response get_product(const call& c);
@@ -87,9 +98,13 @@ class api {
     anabranch::store store_;
     anabranch::bucket bucket_;
     shop shop_;
-    const std::chrono::milliseconds session_wait_;
+    const api_options options_;
     std::function<std::vector<anabranch::peer_status>()> peers_;
-    std::atomic<bool> has_caught_up_ = false;  ///< since the start; GET /ready asks
+    // What GET /ready tells.
+    std::atomic<bool> has_caught_up_ = false;  ///< since the start
+    std::atomic<bool> is_draining_ = false;
+    std::atomic<bool> is_storage_broken_ = false;  ///< until the store is opened anew
+    std::atomic<std::chrono::steady_clock::duration> refused_until_{};  ///< for want of space
 };
 
 }  // namespace retail

@@ -56,7 +56,7 @@ class slowdown {
 
 /// How many requests are in this state; nothing where the service does not offer it.
 std::optional<std::uint64_t> count_requests(http_client& client, const std::string& state) {
-    const auto answer = client.get("/requests?state=" + state);
+    const auto answer = client.get("/requests?limit=1000&state=" + state);
     if (answer.status == 404) return {};
     if (answer.status != 200) throw std::runtime_error("GET /requests was answered with " + answer.body);
     return boost::json::parse(answer.body).at("requests").as_array().size();

@@ -20,8 +20,7 @@ struct api::call {
     std::vector<std::string> path;  ///< what stands in the pattern's {}, decoded; each a valid id
     std::map<std::string, std::string> query;
     std::string_view body;
-    anabranch::session_token& session;  ///< writes add to it
-    const http_request& whole;
+    caller who;
 };
 
 /// What a client has seen, and the token that it is answered with.
@@ -60,6 +59,7 @@ const std::vector<api::route>& api::routes() {
         {"GET", "/orders/{id}", &api::get_order},
         {"GET", "/customers/{customer}/orders", &api::list_customer_orders},
         {"GET", "/changes", &api::get_changes, true},
+        {"GET", "/requests", &api::list_requests, true},
         {"GET", "/status", &api::get_status, true},
         {"GET", "/digest", &api::get_digest, true},
         {"GET", "/ready", &api::get_ready, true},
@@ -153,6 +153,9 @@ http_response page_answer(const char* name, page<T> found) {
     return answer(200, body);
 }
 
+/// The id of what a request makes, wherever it runs; empty where it has no identity.
+std::string id_of(const caller& who) { return who.identity ? who.identity->id() : std::string{}; }
+
 http_response stock_answer(const std::string& sku, const std::optional<stock_level>& level) {
     if (!level) throw not_found("product " + sku);
     return answer(200, to_json(sku, *level));
@@ -221,6 +224,18 @@ void api::open_session(const std::string& token, client_session& client) {
     throw behind;
 }
 
+/// With a key a write counts once, wherever else the mesh sends it (docs/http.md).
+std::optional<anabranch::request> api::identity_of(const http_request& request) {
+    if (request.method == "GET") return {};
+    std::vector<std::pair<std::string_view, std::string_view>> headers(request.headers.begin(), request.headers.end());
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+    auto identity = anabranch::http::read_request(anabranch::http::lookup_in(headers), {request.method, request.target, request.body}, now,
+                                                  {.allow_anonymous = true});
+    if (identity) return std::move(*identity);
+    const auto found = anabranch::http::answer_to(identity.error());
+    throw request_error(found.status, found.code, found.text);
+}
+
 http_response api::dispatch(const http_request& request, client_session& client) {
     const auto target = boost::urls::parse_origin_form(request.target);
     if (!target) throw request_error(400, "bad_target", "the request's target is not a path");
@@ -239,7 +254,7 @@ http_response api::dispatch(const http_request& request, client_session& client)
         if (!candidate.is_of_instance && !request.session_token.empty()) {
             open_session(request.session_token, client);
         }
-        call found{std::move(*arguments), {}, request.body, client.seen, request};
+        call found{std::move(*arguments), {}, request.body, {client.seen, identity_of(request)}};
         for (const auto& parameter : target->params()) {
             found.query.insert_or_assign(std::string(parameter.key), std::string(parameter.value));
         }
@@ -263,7 +278,7 @@ http_response api::get_product(const call& c) {
 
 http_response api::put_product(const call& c) {
     const auto update = parse_product_update(parse_object(c.body));
-    const bool created = value_of(shop_.put_product(c.path[0], update, c.session));
+    const bool created = value_of(shop_.put_product(c.path[0], update, c.who));
     auto response = get_product(c);
     response.status = created ? 201 : 200;
     return response;
@@ -280,14 +295,14 @@ http_response api::list_conflicts(const call& c) {
 http_response api::post_stock(const call& c) {
     const auto body = parse_object(c.body);
     const auto pieces = members(body).number("add", -max_quantity, max_quantity);
-    return stock_answer(c.path[0], value_of(shop_.add_stock(c.path[0], pieces, c.session)));
+    return stock_answer(c.path[0], value_of(shop_.add_stock(c.path[0], pieces, c.who)));
 }
 
 http_response api::post_transfer(const call& c) {
     const auto body = parse_object(c.body);
     const auto to = members(body).replica("to");
     const auto pieces = members(body).number("amount", 1, max_quantity);
-    const auto given = shop_.transfer_stock(c.path[0], to, pieces, c.session);
+    const auto given = shop_.transfer_stock(c.path[0], to, pieces, c.who);
     if (!given && given.error().code == errc::not_a_member && bucket_.is_member()) {  // the other is none
         throw request_error(422, "unknown_replica", given.error().message);
     }
@@ -297,22 +312,22 @@ http_response api::post_transfer(const call& c) {
 http_response api::post_request(const call& c) {
     const auto body = parse_object(c.body);
     const auto pieces = members(body).number("rights", 0, max_quantity);
-    return stock_answer(c.path[0], value_of(shop_.request_stock(c.path[0], pieces, c.session)));
+    return stock_answer(c.path[0], value_of(shop_.request_stock(c.path[0], pieces, c.who)));
 }
 
 http_response api::post_deliveries(const call& c) {
     const auto deliveries = parse_deliveries(parse_object(c.body));
-    value_of(shop_.deliver(deliveries, c.session));
+    value_of(shop_.deliver(deliveries, c.who));
     return answer(200, {{"items", deliveries.size()}});
 }
 
 http_response api::put_tag(const call& c) {
-    if (!value_of(shop_.add_tag(c.path[0], c.path[1], c.session))) throw not_found("product " + c.path[0]);
+    if (!value_of(shop_.add_tag(c.path[0], c.path[1], c.who))) throw not_found("product " + c.path[0]);
     return get_product(c);
 }
 
 http_response api::delete_tag(const call& c) {
-    if (!value_of(shop_.remove_tag(c.path[0], c.path[1], c.session))) throw not_found("product " + c.path[0]);
+    if (!value_of(shop_.remove_tag(c.path[0], c.path[1], c.who))) throw not_found("product " + c.path[0]);
     return get_product(c);
 }
 
@@ -321,7 +336,7 @@ http_response api::get_cart(const call& c) {
 }
 
 http_response api::delete_cart(const call& c) {
-    value_of(shop_.empty_cart(c.path[0], c.session));
+    value_of(shop_.empty_cart(c.path[0], c.who));
     return get_cart(c);
 }
 
@@ -329,12 +344,12 @@ http_response api::post_cart_item(const call& c) {
     const auto body = parse_object(c.body);
     const auto sku = members(body).id("sku");
     const auto quantity = members(body).number("quantity", 1, max_quantity);
-    if (!value_of(shop_.add_to_cart(c.path[0], sku, quantity, c.session))) throw not_found("product " + sku);
+    if (!value_of(shop_.add_to_cart(c.path[0], sku, quantity, c.who))) throw not_found("product " + sku);
     return get_cart(c);
 }
 
 http_response api::delete_cart_item(const call& c) {
-    value_of(shop_.remove_from_cart(c.path[0], c.path[1], c.session));
+    value_of(shop_.remove_from_cart(c.path[0], c.path[1], c.who));
     return get_cart(c);
 }
 
@@ -350,20 +365,14 @@ http_response api::order_response(const std::string& id, placement outcome) {
 http_response api::post_checkout(const call& c) {
     const auto body = parse_object(c.body);
     const members fields(body);
-    const auto id = fields.id("id");
+    const auto id = fields.has("id") || !c.who.identity ? fields.id("id") : id_of(c.who);
     const order_head head{c.path[0], fields.text("country"), fields.text("date")};
-    return order_response(id, value_of(shop_.check_out(c.path[0], id, head, c.session)));
+    return order_response(id, value_of(shop_.check_out(c.path[0], id, head, c.who)));
 }
 
 http_response api::post_order(const call& c) {
-    // With a key it counts once, wherever else the mesh sends it (docs/http.md).
-    std::vector<std::pair<std::string_view, std::string_view>> headers(c.whole.headers.begin(), c.whole.headers.end());
-    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
-    const auto identity = value_of(anabranch::http::read_request(anabranch::http::lookup_in(headers), {c.whole.method, c.whole.target, c.body}, now,
-                                                                 {.allow_anonymous = true}));
-    const auto placed = parse_order(parse_object(c.body), identity ? identity->id() : std::string{});
-    const auto outcome = identity ? shop_.place(*identity, placed, c.session) : shop_.place(placed, c.session);
-    return order_response(placed.id, value_of(outcome));
+    const auto placed = parse_order(parse_object(c.body), id_of(c.who));
+    return order_response(placed.id, value_of(shop_.place(placed, c.who)));
 }
 
 http_response api::get_order(const call& c) {
@@ -414,6 +423,18 @@ http_response api::get_changes(const call& c) {
     return answer(200, {{"steps", std::move(steps)},
                         {"token", value_of(changes.token())},
                         {"more", batch.more}});
+}
+
+/// Those that count here and that are not as they should be.
+http_response api::list_requests(const call& c) {
+    auto query = c.query;
+    const auto state = query.extract("state");
+    if (!state || state.mapped() != "unconfirmed") throw not_found("such list of requests: state=unconfirmed");
+    const auto range = range_of(query);
+    if (!range.prefix.empty() || range.after) throw request_error(400, "bad_query", "requests are listed with limit only");
+    json::array requests;
+    for (const auto& each : value_of(bucket_.unconfirmed(range.limit))) requests.push_back(to_json(each));
+    return answer(200, {{"requests", std::move(requests)}});
 }
 
 /// For a balancer: the disk can be read, and the adapter finds nothing amiss.

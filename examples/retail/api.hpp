@@ -7,6 +7,7 @@
 #include <boost/json/object.hpp>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,6 +66,7 @@ class api {
     struct route;
     static const std::vector<route>& routes();
     http_response dispatch(const http_request& request, client_session& client);
+    static std::optional<anabranch::request> identity_of(const http_request& request);
     void open_session(const std::string& token, client_session& client);
     void note_storage(const std::string& code);
     bool can_write() const;
@@ -91,6 +93,7 @@ class api {
     http_response get_status(const call& c);
     http_response get_digest(const call& c);
     http_response get_changes(const call& c);
+    http_response list_requests(const call& c);
     http_response get_ready(const call& c);
 
     http_response order_response(const std::string& id, placement outcome);

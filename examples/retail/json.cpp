@@ -358,4 +358,12 @@ json::object to_json(const anabranch::feed_step& step) {
     return object;
 }
 
+json::object to_json(const anabranch::unconfirmed_request& request) {
+    return {{"identity", anabranch::to_string(request.identity)},
+            {"issued", iso_8601(anabranch::timestamp::from(request.issued))},
+            {"replica", to_string(request.transaction.origin)},
+            {"sequence", request.transaction.sequence},
+            {"result", request.result}};
+}
+
 }  // namespace retail

@@ -98,8 +98,8 @@ class story {
         progress_bar bar("start");
         const auto begin = steady_clock::now();
         mesh_.start(stop_);
-        bar.finish("gateway, two edges and a cloud after " + std::to_string(int(milliseconds_since(begin))) +
-                   " ms");
+        bar.finish("gateway, two edges and a cloud after " + std::to_string(int(milliseconds_since(begin))) + " ms" +
+                   (mesh_.has_consul() ? "; peers from Consul's catalogue, and all denied until it was allowed" : ""));
     }
 
     /// At the replicas themselves, once: that is not what is tried here.

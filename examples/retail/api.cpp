@@ -425,15 +425,19 @@ http_response api::get_changes(const call& c) {
                         {"more", batch.more}});
 }
 
-/// Those that count here and that are not as they should be.
+/// Of clients, that somebody may want to look after: ?state=unconfirmed.
 http_response api::list_requests(const call& c) {
     auto query = c.query;
     const auto state = query.extract("state");
-    if (!state || state.mapped() != "unconfirmed") throw not_found("such list of requests: state=unconfirmed");
     const auto range = range_of(query);
-    if (!range.prefix.empty() || range.after) throw request_error(400, "bad_query", "requests are listed with limit only");
     json::array requests;
-    for (const auto& each : value_of(bucket_.unconfirmed(range.limit))) requests.push_back(to_json(each));
+    if (!state.empty() && state.mapped() == "superseded") {
+        throw not_found("list of superseded requests");
+    } else if (!state.empty() && state.mapped() == "unconfirmed") {
+        for (const auto& r : value_of(bucket_.unconfirmed(range.limit))) requests.push_back(to_json(r));
+    } else {
+        throw request_error(400, "bad_query", "the query parameter \"state\" is to be unconfirmed");
+    }
     return answer(200, {{"requests", std::move(requests)}});
 }
 

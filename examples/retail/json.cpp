@@ -334,6 +334,14 @@ json::object to_json(const head_contender& contender) {
     return object;
 }
 
+json::object to_json(const anabranch::unconfirmed_request& unconfirmed) {
+    return {{"request", anabranch::to_string(unconfirmed.identity)},
+            {"issued", iso_8601(anabranch::timestamp::from(unconfirmed.issued))},
+            {"replica", to_string(unconfirmed.transaction.origin)},
+            {"sequence", unconfirmed.transaction.sequence},
+            {"result", unconfirmed.result}};
+}
+
 json::object to_json(const anabranch::feed_step& step) {
     json::array changes;
     for (const auto& change : step.changes) {
@@ -356,14 +364,6 @@ json::object to_json(const anabranch::feed_step& step) {
     }
     object["ranges"] = std::move(ranges);
     return object;
-}
-
-json::object to_json(const anabranch::unconfirmed_request& request) {
-    return {{"identity", anabranch::to_string(request.identity)},
-            {"issued", iso_8601(anabranch::timestamp::from(request.issued))},
-            {"replica", to_string(request.transaction.origin)},
-            {"sequence", request.transaction.sequence},
-            {"result", request.result}};
 }
 
 }  // namespace retail

@@ -36,7 +36,7 @@ boost::json::object to_json(const anabranch::member_status& member);
 boost::json::object to_json(const std::string& sku, const stock_level& level);
 boost::json::object to_json(const head_contender& contender);
 boost::json::object to_json(const anabranch::feed_step& step);
-boost::json::object to_json(const anabranch::unconfirmed_request& request);
+boost::json::object to_json(const anabranch::unconfirmed_request& unconfirmed);
 /// Beside an error's message and code.
 boost::json::object to_json(const shortage& lacking);
 

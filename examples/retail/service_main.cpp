@@ -82,9 +82,11 @@ std::optional<int> parse_command_line(int argc, char** argv, service_options& op
         ->capture_default_str();
     app.add_option("--ready-peers", options.ready.min_connected_peers,
                    "peers that must be connected for /ready; 0: it is ready though it reaches nobody")
+        ->check(CLI::Range(0, 1000))
         ->capture_default_str();
     app.add_option("--ready-behind", options.ready.max_behind,
                    "transactions that it may lack for /ready when it has not caught up since its start")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
         ->capture_default_str();
     try {
         app.parse(argc, argv);

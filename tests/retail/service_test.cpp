@@ -178,6 +178,9 @@ TEST_CASE("the service says what stands in its way") {
     fails("--data x --stock-wait -1", 2);
     fails("--data x --session-wait 20001", 2);
     fails("--data x --session-wait soon", 2);
+    fails("--data x --drain 20001", 2);
+    fails("--data x --ready-peers -1", 2);
+    fails("--data x --ready-behind all", 2);
     fails("--data x --http 192.0.2.1:0", 1);
 
     test::write_file(directory.path() / "file", "not a directory");

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <optional>
 
@@ -34,6 +35,9 @@ struct options {
     bool quick = false;
     bool validate = false;
     bool without_identity = false;
+    bool has_consul = false;
+    std::string consul;
+    std::string consul_configuration;
     double rate = 15;
 };
 
@@ -62,11 +66,19 @@ std::optional<int> parse_command_line(int argc, char** argv, options& chosen) {
     app.add_flag("--quick", chosen.quick, "fewer orders, once through all faults, in less than a minute");
     app.add_flag("--without-identity", chosen.without_identity,
                  "send no Idempotency-Key: shows how many orders are then doubled or lost");
+    app.add_flag("--consul", chosen.has_consul,
+                 "through Consul: sidecars, intentions, and peers from its catalogue (./run mesh builds it, once, which takes minutes)");
+    app.add_option("--consul-agent", chosen.consul, "the Consul to run");
+    app.add_option("--consul-configuration", chosen.consul_configuration, "the directory of its configuration");
     app.add_flag("--validate", chosen.validate, "only have Envoy validate the configuration");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& problem) {
         return app.exit(problem) == 0 ? 0 : usage_error;
+    }
+    if (chosen.has_consul == (chosen.consul.empty() || chosen.consul_configuration.empty())) {
+        std::cerr << program << ": --consul, --consul-agent and --consul-configuration belong together\n";
+        return usage_error;
     }
     return {};
 }
@@ -84,6 +96,23 @@ void print_differences(const std::vector<std::string>& differences) {
         std::cerr << program << ": and " << differences.size() - shown << " more\n";
 }
 
+/// Also the gateway's configuration of the mesh that Consul has; and Consul's where there is one.
+int validate(retail::mesh_options mesh_options) {
+    const fs::path given = mesh_options.configuration;
+    for (const auto& file : {given, given.parent_path() / "consul" / "gateway.yaml"}) {
+        if (file != given && !fs::exists(file)) continue;
+        mesh_options.configuration = file;
+        retail::write_configuration(mesh_options);
+        std::cout << file.string() << " is valid\n";
+    }
+    if (mesh_options.consul.empty()) return 0;
+    // A dev agent keeps nothing, any other needs a place for it.
+    const fs::path place = mesh_options.directory / "place.hcl";
+    std::ofstream(place) << "data_dir = " << mesh_options.directory << "\n";
+    retail::process check({mesh_options.consul, "validate", mesh_options.consul_configuration / "agent.hcl", place});
+    return check.wait(std::chrono::seconds(30)) ? 0 : 1;
+}
+
 int run(const options& chosen) {
     std::optional<retail::network> net;  // before all threads
     if (!chosen.validate) net.emplace();
@@ -93,12 +122,10 @@ int run(const options& chosen) {
         .service = fs::canonical("/proc/self/exe").parent_path().parent_path() / "retail" / "retail-service",
         .envoy = chosen.envoy,
         .configuration = chosen.configuration,
-        .directory = directory.path()};
-    if (chosen.validate) {
-        retail::write_configuration(mesh_options);
-        std::cout << chosen.configuration << " is valid\n";
-        return 0;
-    }
+        .directory = directory.path(),
+        .consul = chosen.consul,
+        .consul_configuration = chosen.consul_configuration};
+    if (chosen.validate) return validate(mesh_options);
     if (!fs::exists(mesh_options.service))
         throw std::runtime_error(mesh_options.service.string() + " is missing");
     const auto orders = retail::load_orders(chosen.orders);

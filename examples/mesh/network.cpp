@@ -53,7 +53,7 @@ network::network() {
     run("link add to-cloud type veth peer name to-mesh netns " + cloud);
     run("link add control type veth peer name control netns " + cloud);
     run("address add 10.77.0.1/24 dev to-cloud");
-    run("address add 10.77.1.1/24 dev control");
+    run(std::string("address add ") + driver_address + "/24 dev control");
     run("link set to-cloud up");
     run("link set control up");
     in_cloud([] {

@@ -19,6 +19,8 @@ class network {
     // Addresses of the cloud: on the link, and on one of the driver's own, which is never cut.
     static constexpr auto cloud_address = "10.77.0.2";
     static constexpr auto control_address = "10.77.1.2";
+    /// The other end of that one.
+    static constexpr auto driver_address = "10.77.1.1";
 
     /// As root, or where users may make namespaces. Throws no_network.
     network();

@@ -13,6 +13,7 @@
 #include "demo/traffic.hpp"
 #include "json.hpp"
 #include "shoppers.hpp"
+#include "uuid.hpp"
 
 namespace retail {
 
@@ -85,6 +86,7 @@ class story {
         told_.purchases = make_purchases(input_, options_.orders);
         start();
         stock_up();
+        follow_a_session();
         const auto faults = list_faults();
         for (std::size_t i = 0; i < faults.size(); ++i) play(faults[i], i, faults.size());
         compare();
@@ -96,8 +98,8 @@ class story {
         progress_bar bar("start");
         const auto begin = steady_clock::now();
         mesh_.start(stop_);
-        bar.finish("gateway, two edges and a cloud after " + std::to_string(int(milliseconds_since(begin))) +
-                   " ms");
+        bar.finish("gateway, two edges and a cloud after " + std::to_string(int(milliseconds_since(begin))) + " ms" +
+                   (mesh_.has_consul() ? "; peers from Consul's catalogue, and all denied until it was allowed" : ""));
     }
 
     /// At the replicas themselves, once: that is not what is tried here.
@@ -132,12 +134,53 @@ class story {
         throw std::runtime_error("stock could not be brought in: " + answer.body);
     }
 
+    /// A client whose session only the cloud has: the edges answer 425, and the gateway goes on to the cloud.
+    void follow_a_session() {
+        progress_bar bar("session");
+        constexpr std::array edges{mesh::edge_1, mesh::edge_2};
+        for (const auto which : edges) mesh_.set_apart(which);
+        for (const auto which : edges) mesh_.wait_until_ready(which, stop_);
+        mesh_.wait_for_gateway(stop_);
+
+        const std::string product = "/products/" + percent_encoded(told_.purchases.front().content.lines.front().sku);
+        http_client cloud(mesh_.at(mesh::cloud).control);
+        const auto seen = cloud.request("PUT", product + "/tags/seen", {}).session_token;
+        const auto differs = [&](const std::string& what, const http_answer& answer, unsigned expected) {
+            if (answer.status == expected) return;
+            told_.found.differences.push_back(what + " was answered with " + std::to_string(answer.status) + " " + answer.body);
+        };
+        for (const auto which : edges) {
+            http_client client(mesh_.at(which).control);
+            differs("an edge that a session is ahead of", client.get(product, seen), 425);
+        }
+        const auto before = mesh_.counts();
+        http_client client(mesh::gateway());
+        http_headers headers{{"Authorization", till}, {"Session-Token", seen}};
+        differs("a write that may not be tried again", client.request("PUT", product + "/tags/unkeyed", {}, headers), 425);
+        differs("a read of a session that the cloud has", client.request("GET", product, {}, headers), 200);
+        headers.emplace_back("Idempotency-Key", uuid_v7());
+        differs("a write of a session that the cloud has", client.request("PUT", product + "/tags/keyed", {}, headers), 200);
+        const auto tried = mesh_.counts().retries - before.retries;
+        if (tried < 2) told_.found.differences.push_back("the gateway has not tried elsewhere what the edges were too early for");
+
+        for (const auto which : edges) mesh_.bring_back(which);
+        for (const auto which : edges) mesh_.wait_until_ready(which, stop_);
+        mesh_.wait_for_gateway(stop_);
+        if (recover() < 0) throw std::runtime_error("the replicas do not become equal after the edges were apart");
+        bar.finish("followed to the cloud after " + std::to_string(tried) + " answers of edges that it was ahead of");
+    }
+
     std::vector<fault> list_faults() {
         const auto nothing = [] {};
         return {
             {"none", nothing, nothing},
             {"link to the cloud cut", [this] { network_.cut(); }, [this] { network_.heal(); }},
             {"an edge killed", [this] { kill_mid_request(mesh::edge_1); }, [this] { restart(mesh::edge_1); }},
+            {"an edge ended in order",
+             [this] {
+                 if (!mesh_.end_instance(mesh::edge_2)) told_.found.differences.push_back("edge-2 did not end in order");
+             },
+             [this] { restart(mesh::edge_2); }},
             {"an edge stalls",
              [this] { slow_ = slow_down(mesh::edge_1, milliseconds(900), milliseconds(100)); },
              [this] { slow_.reset(); }},

@@ -20,8 +20,7 @@ struct api::call {
     std::vector<std::string> path;  ///< what stands in the pattern's {}, decoded; each a valid id
     std::map<std::string, std::string> query;
     std::string_view body;
-    anabranch::session_token& session;  ///< writes add to it
-    const http_request& whole;
+    caller who;
 };
 
 /// What a client has seen, and the token that it is answered with.
@@ -154,6 +153,9 @@ http_response page_answer(const char* name, page<T> found) {
     return answer(200, body);
 }
 
+/// The id of what a request makes, wherever it runs; empty where it has no identity.
+std::string id_of(const caller& who) { return who.identity ? who.identity->id() : std::string{}; }
+
 http_response stock_answer(const std::string& sku, const std::optional<stock_level>& level) {
     if (!level) throw not_found("product " + sku);
     return answer(200, to_json(sku, *level));
@@ -173,7 +175,7 @@ api::api(anabranch::store store, anabranch::bucket bucket, api_options options,
     : store_(std::move(store)),
       bucket_(bucket),
       shop_(std::move(bucket), options.shop),
-      session_wait_(options.session_wait),
+      options_(std::move(options)),
       peers_(std::move(peers)) {}
 
 http_response api::handle(const http_request& request) {
@@ -184,6 +186,7 @@ http_response api::handle(const http_request& request) {
     } catch (const request_error& failure) {
         response = error_response(failure.status, failure.code, failure.what(), failure.details);
         response.retry_after = failure.retry_after;
+        note_storage(failure.code);
     } catch (const std::exception& failure) {
         response = error_response(500, "internal", failure.what());
     }
@@ -195,18 +198,42 @@ http_response api::handle(const http_request& request) {
     return response;
 }
 
+void api::note_storage(const std::string& code) {
+    if (code == "storage_failure") is_storage_broken_ = true;
+    if (code == "storage_full") refused_until_ = (std::chrono::steady_clock::now() + options_.storage_pause).time_since_epoch();
+}
+
+/// A disk that is full takes writes again when there is room. But who is not ready gets none that would tell.
+bool api::can_write() const {
+    if (is_storage_broken_ || std::chrono::steady_clock::now().time_since_epoch() < refused_until_.load()) return false;
+    return !options_.has_room || options_.has_room();
+}
+
 /// Reads the token that came with a request, and waits for what it has seen.
 void api::open_session(const std::string& token, client_session& client) {
     client.seen = client.seen_before = value_of(bucket_.unseal(token));
     client.token = token;
-    const auto missing = bucket_.wait_for(client.seen, session_wait_);
+    const auto missing = bucket_.wait_for(client.seen, options_.session_wait);
     if (!missing && missing.error().code == errc::retired) {
         throw request_error(409, "session_lost", missing.error().message);
     }
     if (value_of(missing) == 0) return;
-    request_error behind(503, "behind", "this instance has not seen yet what this session has", 1);
+    const auto found = anabranch::http::answer_to_early_session(*missing);
+    request_error behind(found.status, found.code, found.text, static_cast<unsigned>(found.retry_after.count()));
     behind.details["missing"] = *missing;
     throw behind;
+}
+
+/// With a key a write counts once, wherever else the mesh sends it (docs/http.md).
+std::optional<anabranch::request> api::identity_of(const http_request& request) {
+    if (request.method == "GET") return {};
+    std::vector<std::pair<std::string_view, std::string_view>> headers(request.headers.begin(), request.headers.end());
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+    auto identity = anabranch::http::read_request(anabranch::http::lookup_in(headers), {request.method, request.target, request.body}, now,
+                                                  {.allow_anonymous = true});
+    if (identity) return std::move(*identity);
+    const auto found = anabranch::http::answer_to(identity.error());
+    throw request_error(found.status, found.code, found.text);
 }
 
 http_response api::dispatch(const http_request& request, client_session& client) {
@@ -227,7 +254,7 @@ http_response api::dispatch(const http_request& request, client_session& client)
         if (!candidate.is_of_instance && !request.session_token.empty()) {
             open_session(request.session_token, client);
         }
-        call found{std::move(*arguments), {}, request.body, client.seen, request};
+        call found{std::move(*arguments), {}, request.body, {client.seen, identity_of(request)}};
         for (const auto& parameter : target->params()) {
             found.query.insert_or_assign(std::string(parameter.key), std::string(parameter.value));
         }
@@ -251,7 +278,7 @@ http_response api::get_product(const call& c) {
 
 http_response api::put_product(const call& c) {
     const auto update = parse_product_update(parse_object(c.body));
-    const bool created = value_of(shop_.put_product(c.path[0], update, c.session));
+    const bool created = value_of(shop_.put_product(c.path[0], update, c.who));
     auto response = get_product(c);
     response.status = created ? 201 : 200;
     return response;
@@ -268,14 +295,14 @@ http_response api::list_conflicts(const call& c) {
 http_response api::post_stock(const call& c) {
     const auto body = parse_object(c.body);
     const auto pieces = members(body).number("add", -max_quantity, max_quantity);
-    return stock_answer(c.path[0], value_of(shop_.add_stock(c.path[0], pieces, c.session)));
+    return stock_answer(c.path[0], value_of(shop_.add_stock(c.path[0], pieces, c.who)));
 }
 
 http_response api::post_transfer(const call& c) {
     const auto body = parse_object(c.body);
     const auto to = members(body).replica("to");
     const auto pieces = members(body).number("amount", 1, max_quantity);
-    const auto given = shop_.transfer_stock(c.path[0], to, pieces, c.session);
+    const auto given = shop_.transfer_stock(c.path[0], to, pieces, c.who);
     if (!given && given.error().code == errc::not_a_member && bucket_.is_member()) {  // the other is none
         throw request_error(422, "unknown_replica", given.error().message);
     }
@@ -285,22 +312,22 @@ http_response api::post_transfer(const call& c) {
 http_response api::post_request(const call& c) {
     const auto body = parse_object(c.body);
     const auto pieces = members(body).number("rights", 0, max_quantity);
-    return stock_answer(c.path[0], value_of(shop_.request_stock(c.path[0], pieces, c.session)));
+    return stock_answer(c.path[0], value_of(shop_.request_stock(c.path[0], pieces, c.who)));
 }
 
 http_response api::post_deliveries(const call& c) {
     const auto deliveries = parse_deliveries(parse_object(c.body));
-    value_of(shop_.deliver(deliveries, c.session));
+    value_of(shop_.deliver(deliveries, c.who));
     return answer(200, {{"items", deliveries.size()}});
 }
 
 http_response api::put_tag(const call& c) {
-    if (!value_of(shop_.add_tag(c.path[0], c.path[1], c.session))) throw not_found("product " + c.path[0]);
+    if (!value_of(shop_.add_tag(c.path[0], c.path[1], c.who))) throw not_found("product " + c.path[0]);
     return get_product(c);
 }
 
 http_response api::delete_tag(const call& c) {
-    if (!value_of(shop_.remove_tag(c.path[0], c.path[1], c.session))) throw not_found("product " + c.path[0]);
+    if (!value_of(shop_.remove_tag(c.path[0], c.path[1], c.who))) throw not_found("product " + c.path[0]);
     return get_product(c);
 }
 
@@ -309,7 +336,7 @@ http_response api::get_cart(const call& c) {
 }
 
 http_response api::delete_cart(const call& c) {
-    value_of(shop_.empty_cart(c.path[0], c.session));
+    value_of(shop_.empty_cart(c.path[0], c.who));
     return get_cart(c);
 }
 
@@ -317,12 +344,12 @@ http_response api::post_cart_item(const call& c) {
     const auto body = parse_object(c.body);
     const auto sku = members(body).id("sku");
     const auto quantity = members(body).number("quantity", 1, max_quantity);
-    if (!value_of(shop_.add_to_cart(c.path[0], sku, quantity, c.session))) throw not_found("product " + sku);
+    if (!value_of(shop_.add_to_cart(c.path[0], sku, quantity, c.who))) throw not_found("product " + sku);
     return get_cart(c);
 }
 
 http_response api::delete_cart_item(const call& c) {
-    value_of(shop_.remove_from_cart(c.path[0], c.path[1], c.session));
+    value_of(shop_.remove_from_cart(c.path[0], c.path[1], c.who));
     return get_cart(c);
 }
 
@@ -338,20 +365,14 @@ http_response api::order_response(const std::string& id, placement outcome) {
 http_response api::post_checkout(const call& c) {
     const auto body = parse_object(c.body);
     const members fields(body);
-    const auto id = fields.id("id");
+    const auto id = fields.has("id") || !c.who.identity ? fields.id("id") : id_of(c.who);
     const order_head head{c.path[0], fields.text("country"), fields.text("date")};
-    return order_response(id, value_of(shop_.check_out(c.path[0], id, head, c.session)));
+    return order_response(id, value_of(shop_.check_out(c.path[0], id, head, c.who)));
 }
 
 http_response api::post_order(const call& c) {
-    // With a key it counts once, wherever else the mesh sends it (docs/http.md).
-    std::vector<std::pair<std::string_view, std::string_view>> headers(c.whole.headers.begin(), c.whole.headers.end());
-    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
-    const auto identity = value_of(anabranch::http::read_request(anabranch::http::lookup_in(headers), {c.whole.method, c.whole.target, c.body}, now,
-                                                                 {.allow_anonymous = true}));
-    const auto placed = parse_order(parse_object(c.body), identity ? identity->id() : std::string{});
-    const auto outcome = identity ? shop_.place(*identity, placed, c.session) : shop_.place(placed, c.session);
-    return order_response(placed.id, value_of(outcome));
+    const auto placed = parse_order(parse_object(c.body), id_of(c.who));
+    return order_response(placed.id, value_of(shop_.place(placed, c.who)));
 }
 
 http_response api::get_order(const call& c) {
@@ -423,8 +444,8 @@ http_response api::list_requests(const call& c) {
 /// For a balancer: the disk can be read, and the adapter finds nothing amiss.
 http_response api::get_ready(const call&) {
     value_of(shop_.find_order("-"));
-    const auto found =
-        anabranch::http::check_readiness(bucket_, peers_(), {.has_caught_up = has_caught_up_.load()});
+    const auto found = anabranch::http::check_readiness(
+        bucket_, peers_(), {.is_draining = is_draining_, .can_write = can_write(), .has_caught_up = has_caught_up_}, options_.ready);
     if (found.has_caught_up) has_caught_up_ = true;
     http_response response{found.status, found.body};
     response.retry_after = static_cast<unsigned>(found.retry_after.count());

@@ -1,11 +1,13 @@
 // The shop as REST resources: which request does what, and what is answered. No sockets.
 #pragma once
 
+#include <anabranch/http.hpp>
 #include <anabranch/replica.hpp>
 #include <atomic>
 #include <boost/json/object.hpp>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,7 +28,7 @@ struct http_response {
     unsigned status = 200;
     std::string body;             ///< JSON
     std::string allow{};          ///< the Allow header of a 405
-    unsigned retry_after = 0;     ///< seconds, the Retry-After header of a 503; 0: none
+    unsigned retry_after = 0;     ///< seconds, the Retry-After header of a 503 or 425; 0: none
     std::string session_token{};  ///< the Session-Token header; empty: none
 };
 
@@ -38,6 +40,11 @@ struct api_options {
     shop_options shop{};
     /// What comes with a session token waits so long for this instance to catch up with it.
     std::chrono::milliseconds session_wait{250};
+    anabranch::http::readiness_options ready{};
+    /// Whether the disk has room for what comes next; nothing: it is not asked. GET /ready asks.
+    std::function<bool()> has_room{};
+    /// It is not ready for so long after a write was refused for want of space.
+    std::chrono::milliseconds storage_pause{1000};
 };
 
 /// Thread-safe.
@@ -50,13 +57,19 @@ class api {
     /// Never throws: whatever goes wrong becomes an answer.
     http_response handle(const http_request& request);
 
+    /// From now on it is not ready, and serves as before.
+    void drain() { is_draining_ = true; }
+
   private:
     struct call;
     struct client_session;
     struct route;
     static const std::vector<route>& routes();
     http_response dispatch(const http_request& request, client_session& client);
+    static std::optional<anabranch::request> identity_of(const http_request& request);
     void open_session(const std::string& token, client_session& client);
+    void note_storage(const std::string& code);
+    bool can_write() const;
 
     http_response list_products(const call& c);
     http_response get_product(const call& c);
@@ -88,9 +101,13 @@ class api {
     anabranch::store store_;
     anabranch::bucket bucket_;
     shop shop_;
-    const std::chrono::milliseconds session_wait_;
+    const api_options options_;
     std::function<std::vector<anabranch::peer_status>()> peers_;
-    std::atomic<bool> has_caught_up_ = false;  ///< since the start; GET /ready asks
+    // What GET /ready tells.
+    std::atomic<bool> has_caught_up_ = false;  ///< since the start
+    std::atomic<bool> is_draining_ = false;
+    std::atomic<bool> is_storage_broken_ = false;  ///< until the store is opened anew
+    std::atomic<std::chrono::steady_clock::duration> refused_until_{};  ///< for want of space
 };
 
 }  // namespace retail

@@ -72,10 +72,12 @@ std::optional<http_response> answer_to(const error_code& failure) {
 
 class http_server::impl {
   public:
-    impl(const endpoint& address, std::size_t threads, handler handle, http_limits limits)
+    impl(const endpoint& address, std::size_t threads, handler handle, http_limits limits,
+         std::function<void()> draining)
         : threads_(threads),
           handle_(std::move(handle)),
           limits_(limits),
+          draining_(std::move(draining)),
           context_(static_cast<int>(threads)),
           acceptor_(asio::make_strand(context_)),
           signals_(acceptor_.get_executor(), SIGINT, SIGTERM),
@@ -88,7 +90,7 @@ class http_server::impl {
         acceptor_.listen();
         port_ = acceptor_.local_endpoint().port();
         signals_.async_wait([this](error_code failure, int) {
-            if (!failure) close();
+            if (!failure) begin_drain();
         });
         asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
     }
@@ -189,7 +191,20 @@ class http_server::impl {
         }
     }
 
-    /// On the acceptor's strand. Idle connections go at once, the others after their answer.
+    /// On the acceptor's strand, like close(). Whoever sends requests here is told first.
+    void begin_drain() {
+        if (draining_) draining_();
+        if (limits_.drain.count() == 0) return close();
+        grace_.expires_after(limits_.drain);
+        grace_.async_wait([this](error_code failure) {
+            if (!failure) close();
+        });
+        signals_.async_wait([this](error_code failure, int) {
+            if (!failure) close();
+        });
+    }
+
+    /// Idle connections go at once, the others after their answer.
     void close() {
         if (stopping_.exchange(true)) return;
         error_code ignored;
@@ -220,6 +235,7 @@ class http_server::impl {
     const std::size_t threads_;
     const handler handle_;
     const http_limits limits_;
+    const std::function<void()> draining_;
     asio::io_context context_;
     tcp::acceptor acceptor_;
     asio::signal_set signals_;
@@ -232,8 +248,9 @@ class http_server::impl {
     std::list<std::shared_ptr<connection>> connections_;
 };
 
-http_server::http_server(const endpoint& address, std::size_t threads, handler handle, http_limits limits)
-    : impl_(std::make_unique<impl>(address, threads, std::move(handle), limits)) {}
+http_server::http_server(const endpoint& address, std::size_t threads, handler handle, http_limits limits,
+                         std::function<void()> draining)
+    : impl_(std::make_unique<impl>(address, threads, std::move(handle), limits, std::move(draining))) {}
 http_server::~http_server() = default;
 std::uint16_t http_server::port() const { return impl_->port(); }
 void http_server::run() { impl_->run(); }

@@ -399,6 +399,7 @@ json::object to_json(const anabranch::superseded_request& superseded) {
 
 json::object to_json(const anabranch::unconfirmed_request& unconfirmed) {
     return {{"request", anabranch::to_string(unconfirmed.identity)},
+            {"issued", iso_8601(anabranch::timestamp::from(unconfirmed.issued))},
             {"replica", to_string(unconfirmed.transaction.origin)},
             {"sequence", unconfirmed.transaction.sequence},
             {"result", unconfirmed.result}};

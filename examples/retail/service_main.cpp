@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include "api.hpp"
@@ -23,6 +24,8 @@ struct service_options {
     std::string durability = "os";
     long stock_wait_ms = 250;
     long session_wait_ms = 250;
+    long drain_ms = 0;
+    anabranch::http::readiness_options ready;
     anabranch::replica_options replica;
     anabranch::tls_credentials tls;
 };
@@ -72,6 +75,19 @@ std::optional<int> parse_command_line(int argc, char** argv, service_options& op
                    "never")
         ->check(CLI::Range(0, most_wait_ms))
         ->capture_default_str();
+    app.add_option("--drain", options.drain_ms,
+                   "milliseconds that it goes on serving after SIGTERM, while /ready says that it is draining: "
+                   "long enough for the mesh to notice")
+        ->check(CLI::Range(0, most_wait_ms))
+        ->capture_default_str();
+    app.add_option("--ready-peers", options.ready.min_connected_peers,
+                   "peers that must be connected for /ready; 0: it is ready though it reaches nobody")
+        ->check(CLI::Range(0, 1000))
+        ->capture_default_str();
+    app.add_option("--ready-behind", options.ready.max_behind,
+                   "transactions that it may lack for /ready when it has not caught up since its start")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
+        ->capture_default_str();
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& problem) {
@@ -86,6 +102,14 @@ int give_up(const anabranch::error& failure) {
     return 1;
 }
 
+/// The store refuses writes below 32 MiB of free disk: others should have them before that.
+bool has_room(const std::filesystem::path& directory) {
+    constexpr std::uintmax_t least = 64ULL * 1024 * 1024;
+    std::error_code failure;
+    const auto space = std::filesystem::space(directory, failure);
+    return failure || space.available >= least;
+}
+
 int serve(const service_options& options) {
     auto store = anabranch::store::open(options.data);
     if (!store) return give_up(store.error());
@@ -97,10 +121,14 @@ int serve(const service_options& options) {
         options.durability == "disk" ? anabranch::durability::disk : anabranch::durability::os;
     retail::api api(*store, *bucket,
                     {.shop = {durability, std::chrono::milliseconds(options.stock_wait_ms)},
-                     .session_wait = std::chrono::milliseconds(options.session_wait_ms)},
+                     .session_wait = std::chrono::milliseconds(options.session_wait_ms),
+                     .ready = options.ready,
+                     .has_room = [&options] { return has_room(options.data); }},
                     [&replica] { return replica.peers(); });
-    retail::http_server server(*retail::parse_endpoint(options.http), serving_threads,
-                               [&api](const retail::http_request& request) { return api.handle(request); });
+    retail::http_server server(
+        *retail::parse_endpoint(options.http), serving_threads,
+        [&api](const retail::http_request& request) { return api.handle(request); },
+        {.drain = std::chrono::milliseconds(options.drain_ms)}, [&api] { api.drain(); });
 
     if (auto started = replica.start(); !started) return give_up(started.error());
     std::cout << "listening http=" << server.port() << " sync=" << replica.port()

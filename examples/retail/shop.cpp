@@ -136,6 +136,43 @@ result<page<std::string>> list_fields(const map_view& map, const scan_range& ran
     return cut_page(std::move(names), range.limit);
 }
 
+// What becomes of a request, as its execution stores it: for whoever brings it again, and for operators (GET /requests).
+
+std::string to_text(bool is_so, const std::string&) { return is_so ? "yes" : "no"; }
+std::string to_text(placement, const std::string& id) { return id; }
+
+constexpr std::string_view lacking_mark = "out_of_stock: ";
+constexpr std::string_view refused_mark = "refused: ";
+constexpr std::string_view conflict_mark = "order_exists: ";
+
+/// Nothing where it is no refusal: it was done, or it failed in a way that may be over when it is tried again.
+template <class T>
+std::optional<std::string> refusal_of(const result<T>& made, bool is_worth_waiting) {
+    if constexpr (std::is_same_v<T, placement>) {
+        if (made == placement::conflict) return std::string(conflict_mark);
+    }
+    if (made || is_worth_waiting) return {};
+    if (made.error().code == errc::insufficient_rights) return std::string(lacking_mark) + made.error().message;
+    if (made.error().code == errc::refused) return std::string(refused_mark) + made.error().message;
+    return {};
+}
+
+bool is_answer(const std::string& text, bool) { return text == "yes"; }
+placement is_answer(const std::string&, placement) { return placement::known; }
+
+template <class T>
+sale<T> answer_of(const anabranch::receipt& done, const result<T>& made) {
+    const std::string& text = done.result;
+    if (done.outcome == anabranch::request_outcome::committed) return done.is_repeat ? is_answer(text, T{}) : *made;
+    if constexpr (std::is_same_v<T, placement>) {
+        if (text.starts_with(conflict_mark)) return placement::conflict;
+    }
+    const bool is_lacking = text.starts_with(lacking_mark);
+    const auto begin = is_lacking ? lacking_mark.size() : refused_mark.size();
+    const auto code = is_lacking ? errc::insufficient_rights : errc::refused;
+    return tl::unexpected(shortage{{{code, text.substr(std::min(begin, text.size()))}}, {}});
+}
+
 using steady_clock = std::chrono::steady_clock;
 
 /// Tells when something has happened to a product.
@@ -173,7 +210,7 @@ class product_watch {
 }  // namespace
 
 template <class Function>
-auto shop::write(session& client, Function fn) {
+auto shop::execute_once(const caller& client, Function fn) {
     anabranch::transaction_id id;
     auto done = bucket_.commit(
         [&](transaction& tx) {
@@ -184,47 +221,87 @@ auto shop::write(session& client, Function fn) {
     if (!done) return done;
     // Where there was nothing to write there is no such transaction, or it is a later one of another client,
     // which has seen the same.
-    session written;
+    anabranch::session_token written;
     written.add(id);
     if (bucket_.missing(written) == 0) {
-        client.add(written);
+        client.session.add(written);
     } else {
-        client.add(bucket_.progress());
+        client.session.add(bucket_.progress());
     }
     return done;
 }
 
-/// `fn` fills the shortage that it is given where it fails for want of stock. Only the transaction is tried
-/// again: nobody waits for who waits for stock.
+/// `fn` runs where the request is not known yet. What the client is told is stored with what it did, a refusal, too: for a
+/// mirror may have found more, and its execution would count where there is no other.
 template <class Function>
-auto shop::sell(session& client, Function fn) {
-    return sell_by([&](shortage& lacking, bool) { return write(client, [&](transaction& tx) { return fn(tx, lacking); }); });
+auto shop::execute(const caller& client, const std::string& subject, bool may_wait, Function fn) {
+    using returned = std::invoke_result_t<Function, transaction&, shortage&>;
+    shortage lacking;
+    returned made;  // by this execution, and not by one before
+    const auto done = bucket_.commit(
+        *client.identity,
+        [&](transaction& tx) -> result<std::string> {
+            made = fn(tx, lacking);
+            if (const auto told = refusal_of(made, may_wait && lacking.is_elsewhere())) return tx.refuse(*told);
+            if (!made) return fail(made.error());
+            return to_text(*made, subject);
+        },
+        options_.durability);
+    if (!done) {
+        lacking = {{done.error(), lacking.asked, lacking.here, lacking.elsewhere}, lacking.sku};
+        return sale<typename returned::value_type>(tl::unexpected(lacking));
+    }
+    anabranch::session_token written;
+    written.add(done->transaction);
+    client.session.add(written);
+    return answer_of<typename returned::value_type>(*done, made);
 }
 
-/// `write_once(shortage&, is_last)`: there is no further try after the last one.
-template <class Write>
-auto shop::sell_by(Write write_once) {
+template <class Function>
+auto shop::write(const caller& client, Function fn) {
+    if (!client.identity) return execute_once(client, fn);
+    auto done = execute(client, {}, false, [&](transaction& tx, shortage&) { return fn(tx); });
+    return result<typename decltype(done)::value_type>(std::move(done).map_error([](const auto& e) { return anabranch::error(e); }));
+}
+
+/// `fn` fills the shortage that it is given where it fails for want of stock. Only the transaction is tried
+/// again: nobody waits for who waits for stock. `subject` is what a request's result names.
+template <class Function>
+auto shop::sell(const caller& client, const std::string& subject, Function fn) {
+    using answer = sale<typename std::invoke_result_t<Function, transaction&, shortage&>::value_type>;
     const auto deadline = steady_clock::now() + options_.stock_wait;
     std::unique_ptr<product_watch> arrivals;
     std::string watched;
-    while (true) {
-        shortage lacking;
-        auto done = write_once(lacking, steady_clock::now() >= deadline);
-        using answer = sale<typename decltype(done)::value_type>;
-        if (done) return answer(std::move(*done));
-        static_cast<anabranch::error&>(lacking) = done.error();
-        const bool is_hopeless = !lacking.is_elsewhere() || steady_clock::now() >= deadline;
-        if (is_hopeless) return answer(tl::unexpected(lacking));
-        if (arrivals && watched == lacking.sku) {
-            if (!arrivals->wait_until(deadline)) return answer(tl::unexpected(lacking));
+    for (bool is_last = options_.stock_wait.count() <= 0;;) {
+        const auto done = [&]() -> answer {
+            if (client.identity) return execute(client, subject, !is_last, fn);
+            shortage lacking;
+            auto sold = execute_once(client, [&](transaction& tx) { return fn(tx, lacking); });
+            if (sold) return std::move(*sold);
+            static_cast<anabranch::error&>(lacking) = sold.error();
+            return tl::unexpected(lacking);
+        }();
+        if (done || is_last || !done.error().is_elsewhere()) return done;
+        if (arrivals && watched == done.error().sku) {
+            is_last = !arrivals->wait_until(deadline);
         } else {  // what arrives before the watch begins is found by trying once more
-            arrivals = std::make_unique<product_watch>(bucket_, lacking.sku);
-            watched = lacking.sku;
+            arrivals = std::make_unique<product_watch>(bucket_, done.error().sku);
+            watched = done.error().sku;
+            is_last = steady_clock::now() >= deadline;
         }
     }
 }
 
-result<bool> shop::put_product(const std::string& sku, const product_update& update, session& client) {
+sale<std::optional<stock_level>> shop::with_level(const std::string& sku, const sale<bool>& done) const {
+    using answer = sale<std::optional<stock_level>>;
+    if (!done) return answer(tl::unexpected(done.error()));
+    if (!*done) return answer(std::nullopt);
+    auto level = bucket_.read([&](const map_view& root) { return find_stock_in(root, sku); });
+    if (!level) return answer(tl::unexpected(shortage{{level.error()}, {}}));
+    return answer(std::move(*level));
+}
+
+result<bool> shop::put_product(const std::string& sku, const product_update& update, const caller& client) {
     return write(client, [&](transaction& tx) -> result<bool> {
         const map_ref entry = tx.map("product").map(sku);
         const auto head = entry.last_writer<product_head>("head");
@@ -289,7 +366,7 @@ result<std::optional<std::vector<head_contender>>> shop::list_contenders(const s
     });
 }
 
-result<bool> shop::add_tag(const std::string& sku, const std::string& tag, session& client) {
+result<bool> shop::add_tag(const std::string& sku, const std::string& tag, const caller& client) {
     return write(client, [&](transaction& tx) {
         const map_ref entry = tx.map("product").map(sku);
         auto exists = entry.exists();
@@ -298,7 +375,7 @@ result<bool> shop::add_tag(const std::string& sku, const std::string& tag, sessi
     });
 }
 
-result<bool> shop::remove_tag(const std::string& sku, const std::string& tag, session& client) {
+result<bool> shop::remove_tag(const std::string& sku, const std::string& tag, const caller& client) {
     return write(client, [&](transaction& tx) {
         const map_ref entry = tx.map("product").map(sku);
         auto exists = entry.exists();
@@ -308,49 +385,52 @@ result<bool> shop::remove_tag(const std::string& sku, const std::string& tag, se
 }
 
 sale<std::optional<stock_level>> shop::add_stock(const std::string& sku, std::int64_t pieces,
-                                                 session& client) {
-    return sell(client, [&](transaction& tx, shortage& lacking) -> result<std::optional<stock_level>> {
-        const auto before = find_stock_in(tx, sku);
-        if (!before || !*before) return before;
+                                                 const caller& client) {
+    return with_level(sku, sell(client, sku, [&](transaction& tx, shortage& lacking) -> result<bool> {
+        const auto exists = tx.map("product").map(sku).exists();
+        if (!exists || !*exists) return exists;
         if (pieces >= 0) {
             stock_of(tx, sku).add(pieces);
         } else if (auto taken = take(tx, sku, -pieces, lacking); !taken) {
             return fail(taken.error());
         }
-        return find_stock_in(tx, sku);
-    });
+        return true;
+    }));
 }
 
 sale<std::optional<stock_level>> shop::transfer_stock(const std::string& sku, const anabranch::replica_id& to,
-                                                      std::int64_t pieces, session& client) {
+                                                      std::int64_t pieces, const caller& client) {
     shortage lacking;
-    auto done = write(client, [&](transaction& tx) -> result<std::optional<stock_level>> {
-        const auto before = find_stock_in(tx, sku);
-        if (!before || !*before) return before;
+    const auto done = write(client, [&](transaction& tx) -> result<bool> {
+        const auto exists = tx.map("product").map(sku).exists();
+        if (!exists || !*exists) return exists;
         if (const auto given = stock_of(tx, sku).transfer(to, pieces); !given) {
             lacking = {given.error(), sku};
             return fail(given.error());
         }
-        return find_stock_in(tx, sku);
+        return true;
     });
-    if (done) return *done;
+    if (done) return with_level(sku, *done);
     static_cast<anabranch::error&>(lacking) = done.error();
     return tl::unexpected(lacking);
 }
 
 result<std::optional<stock_level>> shop::request_stock(const std::string& sku, std::int64_t pieces,
-                                                       session& client) {
-    return write(client, [&](transaction& tx) {
-        auto level = find_stock_in(tx, sku);
-        if (level && *level) stock_of(tx, sku).request(pieces);
-        return level;
+                                                       const caller& client) {
+    const auto done = write(client, [&](transaction& tx) {
+        auto exists = tx.map("product").map(sku).exists();
+        if (exists && *exists) stock_of(tx, sku).request(pieces);
+        return exists;
     });
+    if (!done) return fail(done.error());
+    return with_level(sku, *done).map_error([](const auto& e) { return anabranch::error(e); });
 }
 
-result<void> shop::deliver(const std::vector<delivery>& deliveries, session& client) {
-    return write(client, [&](transaction& tx) {
+result<void> shop::deliver(const std::vector<delivery>& deliveries, const caller& client) {
+    return write(client, [&](transaction& tx) -> result<bool> {
         for (const auto& d : deliveries) stock_of(tx, d.sku).add(d.pieces);
-    });
+        return true;
+    }).map([](bool) {});
 }
 
 result<cart> shop::read_cart(const std::string& customer) const {
@@ -358,7 +438,7 @@ result<cart> shop::read_cart(const std::string& customer) const {
 }
 
 result<bool> shop::add_to_cart(const std::string& customer, const std::string& sku, std::int64_t quantity,
-                               session& client) {
+                               const caller& client) {
     return write(client, [&](transaction& tx) {
         auto exists = tx.map("product").map(sku).exists();
         if (exists && *exists) tx.map("cart").map(customer).counter(sku).add(quantity);
@@ -366,18 +446,23 @@ result<bool> shop::add_to_cart(const std::string& customer, const std::string& s
     });
 }
 
-result<void> shop::remove_from_cart(const std::string& customer, const std::string& sku, session& client) {
-    return write(client,
-                 [&](transaction& tx) { tx.map("cart").map(customer).remove(sku, field_type::counter); });
+result<void> shop::remove_from_cart(const std::string& customer, const std::string& sku, const caller& client) {
+    return write(client, [&](transaction& tx) -> result<bool> {
+        tx.map("cart").map(customer).remove(sku, field_type::counter);
+        return true;
+    }).map([](bool) {});
 }
 
-result<void> shop::empty_cart(const std::string& customer, session& client) {
-    return write(client, [&](transaction& tx) { tx.map("cart").map(customer).clear(); });
+result<void> shop::empty_cart(const std::string& customer, const caller& client) {
+    return write(client, [&](transaction& tx) -> result<bool> {
+        tx.map("cart").map(customer).clear();
+        return true;
+    }).map([](bool) {});
 }
 
 sale<placement> shop::check_out(const std::string& customer, const std::string& id, const order_head& head,
-                                session& client) {
-    return sell(client, [&](transaction& tx, shortage& lacking) -> result<placement> {
+                                const caller& client) {
+    return sell(client, id, [&](transaction& tx, shortage& lacking) -> result<placement> {
         const auto before = read_order(tx, id);
         if (!before) return fail(before.error());
         if (*before) return (*before)->head == head ? placement::known : placement::conflict;
@@ -400,37 +485,13 @@ sale<placement> shop::check_out(const std::string& customer, const std::string& 
     });
 }
 
-sale<placement> shop::place(const order& placed, session& client) {
-    return sell(client, [&](transaction& tx, shortage& lacking) -> result<placement> {
+sale<placement> shop::place(const order& placed, const caller& client) {
+    return sell(client, placed.id, [&](transaction& tx, shortage& lacking) -> result<placement> {
         const auto before = read_order(tx, placed.id);
         if (!before) return fail(before.error());
         if (*before) return **before == placed ? placement::known : placement::conflict;
         if (auto written = write_order(tx, placed, lacking); !written) return fail(written.error());
         return placement::placed;
-    });
-}
-
-sale<placement> shop::place(const anabranch::request& identity, const order& placed, session& client) {
-    return sell_by([&](shortage& lacking, bool is_last) -> result<placement> {
-        const auto done = bucket_.commit(
-            identity,
-            [&](transaction& tx) -> result<std::string> {
-                const auto before = read_order(tx, placed.id);
-                if (!before) return fail(before.error());
-                if (*before) return tx.refuse("another order has the id " + placed.id);
-                if (auto written = write_order(tx, placed, lacking); !written) {
-                    if (written.error().code != errc::insufficient_rights || (!is_last && lacking.is_elsewhere())) return fail(written.error());
-                    return tx.refuse(written.error().message);
-                }
-                return placed.id;
-            },
-            options_.durability);
-        if (!done) return fail(done.error());
-        session written;
-        written.add(done->transaction);
-        client.add(written);
-        if (done->outcome == anabranch::request_outcome::committed) return done->is_repeat ? placement::known : placement::placed;
-        return fail(errc::insufficient_rights, done->result);
     });
 }
 

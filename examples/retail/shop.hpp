@@ -131,6 +131,14 @@ struct head_contender {
     anabranch::standing why{};
 };
 
+/// Whose write it is.
+struct caller {
+    anabranch::session_token& session;  ///< a write adds to it
+    /// With one the write counts once, wherever else a mesh runs it, and whoever brings it again is answered the same: also
+    /// that something is lacking, or is not there.
+    std::optional<anabranch::request> identity{};
+};
+
 inline constexpr std::size_t max_order_lines = 2'000;
 inline constexpr std::size_t max_deliveries = 500;
 inline constexpr std::int64_t max_quantity = 1'000'000'000;
@@ -146,51 +154,47 @@ struct shop_options {
 /// on from now on: the transaction, or, where there was nothing to write, all that is here.
 class shop {
   public:
-    using session = anabranch::session_token;
-
     explicit shop(anabranch::bucket bucket, shop_options options = {})
         : bucket_(std::move(bucket)), options_(options) {}
 
     /// True where it described the product for the first time.
-    result<bool> put_product(const std::string& sku, const product_update& update, session& client);
+    result<bool> put_product(const std::string& sku, const product_update& update, const caller& client);
     result<std::optional<product>> find_product(const std::string& sku) const;
     result<page<product>> list_products(const anabranch::scan_range& range) const;
     /// Nothing where there is no such product.
     result<std::optional<std::vector<head_contender>>> list_contenders(const std::string& sku) const;
     /// False where there is no such product.
-    result<bool> add_tag(const std::string& sku, const std::string& tag, session& client);
-    result<bool> remove_tag(const std::string& sku, const std::string& tag, session& client);
+    result<bool> add_tag(const std::string& sku, const std::string& tag, const caller& client);
+    result<bool> remove_tag(const std::string& sku, const std::string& tag, const caller& client);
 
-    // Of these three the answer is the stock afterwards, or nothing where there is no such product.
+    // Of these three the answer is the stock afterwards, or nothing where there is no such product. Pieces that come in with
+    // an identity may be sold once that is fixed (docs/requests.md).
     /// Adds pieces, or takes some away where they are below zero.
-    sale<std::optional<stock_level>> add_stock(const std::string& sku, std::int64_t pieces, session& client);
+    sale<std::optional<stock_level>> add_stock(const std::string& sku, std::int64_t pieces, const caller& client);
     /// Lets another instance sell so many that this one might have sold. Does not wait.
     sale<std::optional<stock_level>> transfer_stock(const std::string& sku,
                                                     const anabranch::replica_id& to, std::int64_t pieces,
-                                                    session& client);
+                                                    const caller& client);
     /// Asks the others for as many as are missing here to have `pieces` available.
     result<std::optional<stock_level>> request_stock(const std::string& sku, std::int64_t pieces,
-                                                     session& client);
+                                                     const caller& client);
     /// Also of products that nobody has described yet.
-    result<void> deliver(const std::vector<delivery>& deliveries, session& client);
+    result<void> deliver(const std::vector<delivery>& deliveries, const caller& client);
 
     result<cart> read_cart(const std::string& customer) const;
     /// False where there is no such product. The cart afterwards is `read_cart`'s.
     result<bool> add_to_cart(const std::string& customer, const std::string& sku, std::int64_t quantity,
-                             session& client);
-    result<void> remove_from_cart(const std::string& customer, const std::string& sku, session& client);
-    result<void> empty_cart(const std::string& customer, session& client);
+                             const caller& client);
+    result<void> remove_from_cart(const std::string& customer, const std::string& sku, const caller& client);
+    result<void> empty_cart(const std::string& customer, const caller& client);
     /// Turns the cart into an order, at today's prices. errc::refused for an empty cart.
     /// Where the customer has that order already, it stands and the cart stays as it is.
     sale<placement> check_out(const std::string& customer, const std::string& id, const order_head& head,
-                              session& client);
+                              const caller& client);
 
     /// Writes the order, takes its lines from stock and lists it with the customer; or none of it, where one
     /// product is lacking.
-    sale<placement> place(const order& placed, session& client);
-    /// The same for a request that may run elsewhere, too, and counts once. That something is lacking is an outcome then, and
-    /// whoever brings the request again is told the same.
-    sale<placement> place(const anabranch::request& identity, const order& placed, session& client);
+    sale<placement> place(const order& placed, const caller& client);
     result<std::optional<order>> find_order(const std::string& id) const;
     result<page<std::string>> list_orders(const anabranch::scan_range& range) const;
     result<page<std::string>> list_orders_of(const std::string& customer,
@@ -198,11 +202,14 @@ class shop {
 
   private:
     template <class Function>
-    auto write(session& client, Function fn);
+    auto write(const caller& client, Function fn);
     template <class Function>
-    auto sell(session& client, Function fn);
-    template <class Write>
-    auto sell_by(Write write_once);
+    auto sell(const caller& client, const std::string& subject, Function fn);
+    template <class Function>
+    auto execute(const caller& client, const std::string& subject, bool may_wait, Function fn);
+    template <class Function>
+    auto execute_once(const caller& client, Function fn);
+    sale<std::optional<stock_level>> with_level(const std::string& sku, const sale<bool>& done) const;
 
     anabranch::bucket bucket_;
     shop_options options_;

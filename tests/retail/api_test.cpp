@@ -8,6 +8,7 @@
 #include "json.hpp"
 #include "shops.hpp"
 #include "support/catch.hpp"
+#include "support/crashable_engine.hpp"
 #include "text.hpp"
 
 using namespace retail;
@@ -235,6 +236,80 @@ TEST_CASE("an instance that starts far behind is ready once it has caught up, an
     CHECK(starting.handle(ready).status == 200);
     peer.totals.transactions_to_receive = 1'000'000;
     CHECK(starting.handle(ready).status == 200);
+}
+
+TEST_CASE("an instance that drains is not ready, and serves") {
+    fixture f;
+    f.shop.drain();
+    const auto unready = f.call("GET", "/ready");
+    CHECK(unready.status == 503);
+    CHECK(unready.retry_after == 1);
+    CHECK(json::parse(unready.body).at("reasons") == json::array{"draining"});
+    f.expect(201, "PUT", "/products/71053", lantern);
+}
+
+TEST_CASE("an instance is not ready with fewer peers than it is to have") {
+    auto local = anabranch::store::in_memory().value();
+    anabranch::peer_status peer;
+    api lonely{local, local.create_bucket("shop").value(), {.ready = {.min_connected_peers = 1}}, [&peer] { return std::vector{peer}; }};
+    const auto unready = lonely.handle({"GET", "/ready", {}});
+    CHECK(unready.status == 503);
+    CHECK(json::parse(unready.body).at("reasons") == json::array{"too_few_peers"});
+    peer.connected = true;
+    CHECK(lonely.handle({"GET", "/ready", {}}).status == 200);
+}
+
+namespace {
+
+/// One instance on a disk that fails when it is told to.
+struct on_a_disk {
+    std::shared_ptr<anabranch::test::simulated_disk> disk = std::make_shared<anabranch::test::simulated_disk>();
+    anabranch::store store = anabranch::store::on(anabranch::test::crashable_engine::open(disk).value()).value();
+    std::atomic<bool> has_room = true;
+    api shop;
+
+    explicit on_a_disk(std::chrono::milliseconds pause)
+        : shop(store, store.create_bucket("shop").value(), {.has_room = [this] { return has_room.load(); }, .storage_pause = pause},
+               [] { return std::vector<anabranch::peer_status>{}; }) {}
+
+    std::string code(const http_response& response) { return json::value_to<std::string>(json::parse(response.body).at("code")); }
+    http_response put() { return shop.handle({"PUT", "/products/71053", lantern}); }
+    bool is_ready() {
+        const auto response = shop.handle({"GET", "/ready", {}});
+        if (response.status == 200) return true;
+        CHECK(response.status == 503);
+        CHECK(json::parse(response.body).at("reasons") == json::array{"storage"});
+        return false;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("an instance whose disk is full is not ready, for a while after a write was refused") {
+    using anabranch::errc;
+    for (const auto pause : {std::chrono::hours{1}, std::chrono::hours{0}}) {
+        on_a_disk f(pause);
+        CHECK(f.is_ready());
+        f.disk->fail_write(errc::storage_full);
+        const auto refusal = f.put();
+        CHECK(refusal.status == 503);
+        CHECK(f.code(refusal) == "storage_full");
+        CHECK(f.is_ready() == (pause.count() == 0));
+        CHECK(f.put().status == 201);  // who comes all the same is served once there is room
+    }
+}
+
+TEST_CASE("an instance is not ready while the disk has no room, and after it has failed") {
+    on_a_disk f(std::chrono::milliseconds{0});
+    f.has_room = false;
+    CHECK_FALSE(f.is_ready());
+    f.has_room = true;
+    CHECK(f.is_ready());
+    f.disk->fail_write(anabranch::errc::storage_failure);
+    const auto refusal = f.put();
+    CHECK(refusal.status == 503);
+    CHECK(f.code(refusal) == "storage_failure");
+    CHECK_FALSE(f.is_ready());
 }
 
 TEST_CASE("orders from several threads all count") {

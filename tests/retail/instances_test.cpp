@@ -128,7 +128,7 @@ TEST_CASE("a session is not answered by an instance that is behind it") {
     CHECK(s.edge.call("GET", "/products/2").session_token.empty());
     for (const auto& [method, body] : {std::pair("GET", std::string{}), std::pair("PUT", described("2"))}) {
         const auto behind = s.cloud.call(method, "/products/2", body, token);
-        CHECK(behind.status == 503);
+        CHECK(behind.status == 425);
         CHECK(behind.retry_after == 1);
         CHECK(json::parse(behind.body).at("code") == "behind");
         CHECK(json::parse(behind.body).at("missing") == 1);
@@ -139,7 +139,7 @@ TEST_CASE("a session is not answered by an instance that is behind it") {
     // What the session does next joins what it has done.
     const auto next = s.cloud.call("PUT", "/products/3", described("1"), token).session_token;
     CHECK(next != token);
-    CHECK(s.edge.call("GET", "/products", {}, next).status == 503);
+    CHECK(s.edge.call("GET", "/products", {}, next).status == 425);
     CHECK(s.edge.call("GET", "/products", {}, token).status == 200);
 }
 
@@ -159,7 +159,7 @@ TEST_CASE("a write that finds its work done depends on what it has found") {
         REQUIRE(s.cloud.bucket.progress() == before);
         // Of what is there, and of nothing that nobody has written.
         CHECK(s.cloud.call("GET", "/products", {}, token).status == 200);
-        CHECK(s.edge.call("GET", "/products", {}, token).status == 503);
+        CHECK(s.edge.call("GET", "/products", {}, token).status == 425);
     }
     // A refusal shows nothing that its session would depend on.
     const auto token = s.edge.call("PUT", "/products/2", described("1")).session_token;

@@ -1,4 +1,9 @@
 // The service as a process: bad bytes on its port, bad directories, orderly and disorderly ends.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
@@ -7,6 +12,7 @@
 #include <memory>
 #include <thread>
 
+#include "demo/process.hpp"
 #include "demo/relay.hpp"
 #include "demo/side.hpp"
 #include "programs.hpp"
@@ -172,6 +178,9 @@ TEST_CASE("the service says what stands in its way") {
     fails("--data x --stock-wait -1", 2);
     fails("--data x --session-wait 20001", 2);
     fails("--data x --session-wait soon", 2);
+    fails("--data x --drain 20001", 2);
+    fails("--data x --ready-peers -1", 2);
+    fails("--data x --ready-behind all", 2);
     fails("--data x --http 192.0.2.1:0", 1);
 
     test::write_file(directory.path() / "file", "not a directory");
@@ -283,7 +292,7 @@ TEST_CASE("a session that moves to another instance finds what it has done, or i
     CHECK(written.status == 201);
     REQUIRE_FALSE(written.session_token.empty());
     const auto behind = cloud.get("/products/1", written.session_token);
-    CHECK(behind.status == 503);
+    CHECK(behind.status == 425);
     CHECK(behind.retry_after == "1");
     CHECK(behind.session_token == written.session_token);
     CHECK(boost::json::parse(behind.body).at("code") == "behind");
@@ -291,13 +300,69 @@ TEST_CASE("a session that moves to another instance finds what it has done, or i
     CHECK(cloud.get("/products/1").status == 404);
     CHECK(cloud.get("/ready", written.session_token).status == 200);
     s.link->heal();
-    unsigned status = 503;
-    for (int i = 0; i < 6000 && status == 503; ++i) {
+    unsigned status = 425;
+    for (int i = 0; i < 6000 && status == 425; ++i) {
         status = cloud.get("/products/1", written.session_token).status;
     }
     CHECK(status == 200);
     CHECK(cloud.get("/products/1", written.session_token).session_token == written.session_token);
     CHECK(cloud.get("/products/1", written.session_token + "x").status == 400);
+}
+
+TEST_CASE("a service that is told to end says so before it does") {
+    const temporary_directory directory;
+    process shop({service, "--create", "--data", directory.path() / "data", "--http", "127.0.0.1:0", "--drain", "20000"});
+    const auto line = shop.read_line(std::chrono::seconds(30));
+    REQUIRE(line);
+    const std::string mark = "http=";
+    http_client client(static_cast<std::uint16_t>(std::stoi(line->substr(line->find(mark) + mark.size()))));
+    CHECK(client.get("/ready").status == 200);
+    REQUIRE(::kill(shop.id(), SIGTERM) == 0);
+    http_answer ready;
+    for (int i = 0; i < 6000 && ready.status != 503; ++i) ready = client.get("/ready");
+    CHECK(ready.status == 503);
+    CHECK(ready.retry_after == "1");
+    CHECK(boost::json::parse(ready.body).at("reasons") == boost::json::array{"draining"});
+    CHECK(client.request("PUT", "/products/1", product).status == 201);
+    CHECK(shop.terminate(std::chrono::seconds(15)));  // a second signal does not wait
+}
+
+TEST_CASE("a service on a full disk is not ready until there is room") {
+    const temporary_directory directory;
+    const auto disk = directory.path() / "disk";
+    std::filesystem::create_directory(disk);
+    if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=300m") != 0) {
+        WARN("skipped: this process may not mount a file system");
+        return;
+    }
+    const auto unmount = std::shared_ptr<void>(nullptr, [&](void*) { ::umount2(disk.c_str(), MNT_DETACH); });
+    side shop("shop", {service, "--create", "--data", disk / "data"});
+    shop.start();
+    http_client client(shop.http_port());
+    CHECK(client.get("/ready").status == 200);
+    const auto fill = [&](std::size_t left) {
+        const auto taken = std::filesystem::space(disk).available - left;
+        const int file = ::open((disk / "filler").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        REQUIRE(file >= 0);
+        const bool done = ::posix_fallocate(file, 0, static_cast<off_t>(taken)) == 0;
+        ::close(file);
+        REQUIRE(done);
+    };
+    fill(16 * 1024 * 1024);
+    const auto ready = client.get("/ready");
+    CHECK(ready.status == 503);
+    CHECK(boost::json::parse(ready.body).at("reasons") == boost::json::array{"storage"});
+    http_answer refused;  // the store looks at the disk from time to time
+    for (int i = 0; i < 6000 && refused.status != 503; ++i) {
+        if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        refused = client.request("PUT", "/products/" + std::to_string(i), product);
+    }
+    CHECK(refused.status == 503);
+    CHECK(boost::json::parse(refused.body).at("code") == "storage_full");
+    std::filesystem::remove(disk / "filler");
+    CHECK(becomes_ready(shop));
+    CHECK(client.request("PUT", "/products/new", product).status == 201);
+    CHECK(shop.stop());
 }
 
 TEST_CASE("an answered change is in the list of changes, also after a kill") {

@@ -7,8 +7,10 @@ namespace retail {
 
 namespace json = boost::json;
 
-void side::start() {
-    process_ = std::make_unique<process>(command_);
+void side::start(const std::vector<std::string>& more) {
+    auto command = command_;
+    command.insert(command.end(), more.begin(), more.end());
+    process_ = std::make_unique<process>(command);
     const auto line = process_->read_line(std::chrono::seconds(30));
     unsigned http = 0;
     unsigned sync = 0;

@@ -23,8 +23,8 @@ class side {
         command_.insert(command_.end(), {"--http", http});
     }
 
-    /// Waits until it serves. Throws std::runtime_error where it does not.
-    void start();
+    /// With these options, too. Waits until it serves. Throws std::runtime_error where it does not.
+    void start(const std::vector<std::string>& more = {});
     /// SIGKILL.
     void kill();
     /// SIGTERM. False where it did not end in order.

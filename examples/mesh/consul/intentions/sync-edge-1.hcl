@@ -1,0 +1,7 @@
+# Replicas, and nobody else.
+kind = "service-intentions"
+name = "sync-edge-1"
+sources = [
+  { name = "sync-edge-2", action = "allow" },
+  { name = "sync-cloud", action = "allow" },
+]

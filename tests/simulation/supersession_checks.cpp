@@ -27,7 +27,12 @@ bool world::is_judged(std::size_t b) const {
 /// Did something to what the consumer watches, or emptied what that lies in.
 bool world::is_about(const consumer& c, const transaction_record& t) const {
     const auto below = simulation::path_of(fields_, c.below);
-    return std::ranges::any_of(deeds_of(fields_, t), [&](const deed& d) {
+    // Rights that it has moved are no part of what it did, and are something that happened there.
+    const auto moves_rights = [&](const operation& op) {
+        return (op.what == action::transfer || op.what == action::request) && !op.parts.empty() &&
+               path_of(fields_, fields_.leaves[static_cast<std::size_t>(op.target)]).starts_with(below);
+    };
+    return std::ranges::any_of(t.operations, moves_rights) || std::ranges::any_of(deeds_of(fields_, t), [&](const deed& d) {
         return d.path.starts_with(below) || (d.what == deed::kind::emptied && below.starts_with(d.path));
     });
 }

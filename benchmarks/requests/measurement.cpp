@@ -70,6 +70,8 @@ class experiment {
         row result{{"system", "anabranch"}, {"version", ANABRANCH_VERSION}, {"engine", engine_}, {"n", n_}, {"mirrored", mirrored}};
         result["commits_per_s"] = static_cast<double>(n_) / at_edge.wall;
         result["commit_cpu_s"] = at_edge.cpu;
+        // A session begins with what is on disk.
+        for (auto* s : {&*edge_, &*cloud_}) expect(s->sync());
         traffic crossed;
         const cost met = time_of([&] { crossed = reconnect(*edge_, *cloud_, options_); });
         result["reconnect_wall_s"] = met.wall;

@@ -22,13 +22,6 @@ bool is_update(const operation& op) {
     }
 }
 
-std::string path_of(const field_change& c) {
-    std::string path;
-    for (const auto& f : c.path) path += store_keys::segment(f.name, static_cast<char>(f.type));
-    if (c.element) path += store_keys::segment(*c.element, store_keys::element_type);
-    return path;
-}
-
 }  // namespace
 
 bool world::open_feed() {

@@ -74,6 +74,13 @@ struct traces {
 
 }  // namespace
 
+std::string path_of(const field_change& c) {
+    std::string path;
+    for (const auto& f : c.path) path += store_keys::segment(f.name, static_cast<char>(f.type));
+    if (c.element) path += store_keys::segment(*c.element, store_keys::element_type);
+    return path;
+}
+
 std::string path_of(const schema& s, int node) {
     if (node <= 0) return {};
     const auto& n = s.nodes[static_cast<std::size_t>(node)];

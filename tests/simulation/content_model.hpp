@@ -2,6 +2,7 @@
 // told when one comes after others.
 #pragma once
 
+#include <anabranch/feed.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ struct deed {
 std::vector<deed> deeds_of(const schema& fields, const transaction_record& t);
 
 std::string path_of(const schema& s, int node);
+std::string path_of(const field_change& c);
 
 /// The execution that says what this one did and answered.
 const transaction_record& content_of(const history& h, const transaction_record& execution);

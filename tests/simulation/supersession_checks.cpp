@@ -5,20 +5,8 @@
 
 #include "simulation/world.hpp"
 #include "store/bucket_state.hpp"
-#include "store/keys.hpp"
 
 namespace anabranch::simulation {
-namespace {
-
-std::string path_of(const field_change& c) {
-    std::string path;
-    for (const auto& f : c.path) path += store_keys::segment(f.name, static_cast<char>(f.type));
-    if (c.element) path += store_keys::segment(*c.element, store_keys::element_type);
-    return path;
-}
-
-}  // namespace
-
 /// What a retired replica did since does not count, and yet somebody may have been told of it.
 bool world::is_judged(std::size_t b) const {
     return std::ranges::none_of(replicas_, [&](const auto& r) { return r->shares[b].is_retired; });

@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 
 using namespace anabranch;
+using anabranch::test::pull_all;
 using test::exchange;
 using test::memory_store;
 using test::share;
@@ -21,15 +22,6 @@ field_change at(std::string name, field_type type, change_kind what = change_kin
 }
 result<void> count(store& s, const std::string& name = "c", const std::string& bucket = "b") {
     return s.bucket(bucket)->commit([&](transaction& tx) { tx.counter(name).add(1); });
-}
-std::vector<feed_step> pull_all(feed& f) {
-    std::vector<feed_step> all;
-    while (true) {
-        auto batch = f.pull();
-        REQUIRE(batch);
-        for (auto& step : batch->steps) all.push_back(std::move(step));
-        if (!batch->more) return all;
-    }
 }
 
 struct shop {

@@ -134,6 +134,16 @@ void meet(std::initializer_list<store*> all, std::string_view name) {
     }
 }
 
+std::vector<feed_step> pull_all(feed& f) {
+    std::vector<feed_step> all;
+    while (true) {
+        auto batch = f.pull();
+        REQUIRE(batch);
+        for (auto& step : batch->steps) all.push_back(std::move(step));
+        if (!batch->more) return all;
+    }
+}
+
 ending talk(const store& one, const store& other) {
     steady_time now{0};
     session a(one, {}, now);

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "oplog/chunk.hpp"
 #include "storage/engine.hpp"
@@ -52,6 +53,9 @@ struct ending {
 };
 /// A session between two stores, until they have been silent for some seconds of its clock.
 ending talk(const store& one, const store& other);
+
+/// All that the feed has to tell now.
+std::vector<feed_step> pull_all(feed& f);
 
 /// Keys that a store has in its engine.
 std::size_t log_keys(const store& s);

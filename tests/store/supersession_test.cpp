@@ -64,15 +64,6 @@ program refuses(std::string why) {
     return [why](transaction& tx) { return tx.refuse(why); };
 }
 
-std::vector<feed_step> pull_all(feed& f) {
-    std::vector<feed_step> all;
-    while (true) {
-        auto batch = f.pull();
-        REQUIRE(batch);
-        for (auto& step : batch->steps) all.push_back(std::move(step));
-        if (!batch->more) return all;
-    }
-}
 std::vector<superseded_request> events_in(const std::vector<feed_step>& steps) {
     std::vector<superseded_request> all;
     for (const auto& step : steps) all.insert(all.end(), step.superseded.begin(), step.superseded.end());

@@ -142,12 +142,7 @@ class changes_input {
     std::uint32_t next_place_ = 0;
 };
 
-/// The payload of a record that is an execution: what makes it one, then its changes, which say nothing about members. What
-/// the request says, paths and values stand apart: other executions of it mostly have the same (oplog::record::common).
-struct execution_bytes {
-    std::string payload;
-    std::string common;
-};
+/// A record that is an execution: what makes it one, then its changes, which say nothing about members.
 struct executed {
     execution request;
     changes changed;
@@ -155,6 +150,11 @@ struct executed {
 
     /// What it has added to the totals of the row at that place of `changed.rows`.
     std::vector<tally> tallies_of(std::size_t place) const;
+};
+/// What the request says, paths and values stand apart: other executions of it mostly have the same (oplog::record::common).
+struct execution_bytes {
+    std::string payload;
+    std::string common;
 };
 execution_bytes encode_execution(const execution& request, const changes& changed, const stamp& own, std::vector<origin>& mentioned);
 std::optional<executed> decode_execution(std::string_view payload, std::string_view common, const stamp& own, std::span<const origin> mentioned);

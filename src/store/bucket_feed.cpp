@@ -94,9 +94,8 @@ class bucket_state::feed_reader {
             step_writer to(step, below_);
             const auto is_own = [&](const dot& d) { return d == me; };
             if (record->is_execution()) {
-                auto what = record->execution_at(me);
-                if (!what) return from_.undecodable(*top);
-                const auto x = std::make_shared<loaded_execution>(me, merged.at(), std::move(*what));
+                const auto x = record->execution_at(me);
+                if (!x) return from_.undecodable(*top);
                 if (auto told = read_executions({x}, step, to); !told) return told;
             } else {
                 crdt::changes_input in(record->content.payload, {me, record->content.at}, record->mentioned);

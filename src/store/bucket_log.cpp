@@ -220,9 +220,9 @@ result<oplog::chunk> bucket_state::load_fold(const logged_fold& f) const {
     // Records of executions stand where all records do.
     for (auto& a : decoded->chunk.folded->asides) {
         const auto writer = store_.origins().find(decoded->chunk.ranges[a.range].origin);
-        auto record = writer ? store_.engine().get(space::log, store_keys::log_key(number_, *writer, a.sequence)) : std::optional<std::string>{};
+        auto record = writer ? logged_value({*writer, a.sequence}) : std::optional<std::string>{};
         if (!record) return fail(record.error());
-        if (!*record || (*record)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
+        if (!*record) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
         a.body = body_of(**record);
     }
     return std::move(decoded->chunk);
@@ -241,9 +241,16 @@ bool bucket_state::is_inside_fold(const dot& d) const {
     return f != nullptr && d.sequence < f->find(d.writer)->last;
 }
 
+/// Head and body; nothing where the log has no such record, or only within a fold.
+result<std::optional<std::string>> bucket_state::logged_value(const dot& id) const {
+    auto value = store_.engine().get(space::log, store_keys::log_key(number_, id.writer, id.sequence));
+    if (value && *value && (*value)->size() < head_size) value->reset();
+    return value;
+}
+
 std::optional<timestamp> bucket_state::logged_time(const dot& d) const {
-    const auto record = store_.engine().get(space::log, store_keys::log_key(number_, d.writer, d.sequence));
-    if (!record || !*record || (*record)->size() < head_size) return std::nullopt;
+    const auto record = logged_value(d);
+    if (!record || !*record) return std::nullopt;
     return oplog::record_time(body_of(**record));
 }
 

@@ -429,9 +429,9 @@ result<tail> bucket_state::tail_at(origin writer, std::uint64_t sequence) const 
         const auto place = static_cast<std::size_t>(range - f.ranges.data());
         return tail{sequence, f.heads[place], f.ends[place]};
     }
-    auto record = store_.engine().get(storage::space::log, store_keys::log_key(number_, writer, sequence));
+    auto record = logged_value({writer, sequence});
     if (!record) return fail(record.error());
-    if (!*record || (*record)->size() < head_size) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
+    if (!*record) return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" has a gap");
     return tail{sequence, head_of(**record), oplog::record_time(body_of(**record))};
 }
 

@@ -200,14 +200,14 @@ result<std::shared_ptr<const bucket_state::loaded_execution>> bucket_state::load
         return fail(errc::corrupt, "record " + std::to_string(id.sequence) + " of replica " + to_string(store_.origins().id(id.writer)) +
                                        " in bucket \"" + name_ + "\", the execution of a request, is not in the log");
     };
-    const auto value = store_.engine().get(storage::space::log, store_keys::log_key(number_, id.writer, id.sequence));
+    const auto value = logged_value(id);
     if (!value) return fail(value.error());
-    if (!*value || (*value)->size() < head_size) return lost();
-    const auto record = oplog::decode_record(body_of(**value));
-    const auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
-    auto what = mentioned ? crdt::decode_execution(record->payload, record->common, {id, record->at}, *mentioned) : std::nullopt;
-    if (!what) return lost();
-    return std::make_shared<const loaded_execution>(id, record->at, std::move(*what));
+    auto record = *value ? oplog::decode_record(body_of(**value)) : std::nullopt;
+    auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
+    if (!mentioned) return lost();
+    auto x = logged_record{std::move(*record), std::move(*mentioned)}.execution_at(id);
+    if (!x) return lost();
+    return x;
 }
 
 result<bucket_state::loaded_executions> bucket_state::load_executions(const std::vector<dot>& ids) const {

@@ -176,8 +176,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         } else {
             loaded_executions asides;
             for (const auto& r : found->records) {
-                auto what = r.what.execution_at(r.id);
-                if (what) asides.push_back(std::make_shared<loaded_execution>(r.id, r.what.content.at, std::move(*what)));
+                if (auto x = r.what.execution_at(r.id)) asides.push_back(std::move(x));
             }
             if (auto joined = join_fold(found->folded, found->fold->covers(), asides); !joined) broken_ = joined.error();
             have_.join(found->fold->covers());
@@ -273,7 +272,7 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
         return fail(errc::malformed, "record " + std::to_string(id.sequence) + " of replica " + to_string(id.origin) +
                                          " in bucket \"" + name_ + "\" " + what);
     };
-    const auto record = oplog::decode_record(body);
+    auto record = oplog::decode_record(body);
     if (!record || body.size() > limits::transaction) return malformed("cannot be decoded");
     if (record->at <= previous) return malformed("is not later than the one before");
     // It can only have seen transactions that come before it, here and in the chunk. A member may not have written any.
@@ -287,7 +286,7 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     }
     if (!mentioned) return malformed("mentions replicas that it cannot have met");
     const dot me{writer, id.sequence};
-    const logged_record logged{*record, std::move(*mentioned)};
+    logged_record logged{std::move(*record), std::move(*mentioned)};
     const auto check_row = [&](std::string_view at, const crdt::delta& done) -> result<void> {
         if (!crdt::is_own_work(done, me)) return malformed("holds changes that cannot be its own");
         if (!crdt::is_born(done.change, [&](const dot& birth) { return seen.covers(birth); })) return malformed("goes on with what nobody has begun");
@@ -296,17 +295,17 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
         return *wrong == nullptr ? result<void>{} : malformed(*wrong);
     };
     if (logged.is_execution()) {
-        const auto what = logged.execution_at(me);
-        if (!what) return malformed("cannot be decoded");
-        for (const auto& removal : what->changed.removals) {
+        const auto x = logged.execution_at(me);
+        if (!x) return malformed("cannot be decoded");
+        for (const auto& removal : x->what.changed.removals) {
             if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
         }
-        for (const auto& r : what->changed.rows) {
+        for (const auto& r : x->what.changed.rows) {
             if (auto sound = check_row(r.key, r.change); !sound) return fail(sound.error());
         }
-        return examined::record{me, logged};
+        return examined::record{me, std::move(logged)};
     }
-    crdt::changes_input in(record->payload, {me, record->at}, logged.mentioned);
+    crdt::changes_input in(logged.content.payload, {me, logged.content.at}, logged.mentioned);
     for (const auto& removal : in.removals()) {
         if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
     }
@@ -317,7 +316,7 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     auto change = in.members();
     if (!change) return malformed("cannot be decoded");
     members = std::move(*change);
-    return examined::record{me, logged};
+    return examined::record{me, std::move(logged)};
 }
 
 /// What is wrong with a change, or nullptr. Brings the rows into memory, so that joining cannot fail after the log is written.
@@ -371,9 +370,8 @@ result<void> bucket_state::join_record(const dot& id, const logged_record& recor
         return fail(errc::corrupt, "record " + std::to_string(id.sequence) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
     };
     if (record.is_execution()) {
-        auto what = record.execution_at(id);
-        if (!what) return undecodable();
-        return join_execution(std::make_shared<loaded_execution>(id, record.content.at, std::move(*what)));
+        auto x = record.execution_at(id);
+        return x ? join_execution(std::move(x)) : result<void>(undecodable());
     }
     crdt::changes_input in(record.content.payload, {id, record.content.at}, record.mentioned);
     if (auto joined = join_removals(in.removals(), vector_of(id)); !joined) return joined;

@@ -129,15 +129,27 @@ class bucket_state {
     void publish(tails durable);
 
   private:
+    /// An execution, as its record says.
+    struct loaded_execution {
+        loaded_execution(const dot& me, timestamp committed, crdt::executed done) : id(me), at(committed), what(std::move(done)) {}
+
+        dot id;
+        timestamp at;
+        crdt::executed what;
+
+        crdt::contestant contestant() const { return {id, at, what.request.role, what.request.outcome, what.request.confirms}; }
+    };
+    using loaded_executions = std::vector<std::shared_ptr<const loaded_execution>>;
     /// What a logged record holds; in the bytes that it was read from.
     struct logged_record {
         oplog::record content;
         std::vector<origin> mentioned;
 
         bool is_execution() const { return content.kind == oplog::record_kind::execution; }
-        /// Nothing where it cannot be decoded.
-        std::optional<crdt::executed> execution_at(const dot& id) const {
-            return crdt::decode_execution(content.payload, content.common, {id, content.at}, mentioned);
+        /// nullptr where it cannot be decoded.
+        std::shared_ptr<const loaded_execution> execution_at(const dot& id) const {
+            auto what = crdt::decode_execution(content.payload, content.common, {id, content.at}, mentioned);
+            return what ? std::make_shared<const loaded_execution>(id, content.at, std::move(*what)) : nullptr;
         }
     };
     /// What of a chunk is new, ready to be written and joined.
@@ -172,7 +184,8 @@ class bucket_state {
     struct stretch;
     result<stretch> survey(const positions& after) const;
     result<oplog::chunk> read_folded(stretch found, timestamp ceiling, std::size_t max_bytes) const;
-    result<std::optional<std::string>> logged_body(const dot& id) const;
+    result<std::optional<std::string>> logged_value(const dot& id) const;
+    result<std::optional<std::string>> logged_common(const dot& id) const;
     result<std::optional<transaction_id>> find_twin(const transaction_id& id, std::string_view common, const positions& peer) const;
     result<std::optional<hash128>> head_at(origin writer, std::uint64_t sequence) const;
     result<logged_record> open_logged(const oplog::record_stream& at) const;
@@ -207,17 +220,6 @@ class bucket_state {
     result<void> change_roster(const std::function<result<crdt::roster>()>& draw_up);
 
     // Requests: bucket_requests.cpp.
-    /// An execution, as its record says.
-    struct loaded_execution {
-        loaded_execution(const dot& me, timestamp committed, crdt::executed done) : id(me), at(committed), what(std::move(done)) {}
-
-        dot id;
-        timestamp at;
-        crdt::executed what;
-
-        crdt::contestant contestant() const { return {id, at, what.request.role, what.request.outcome, what.request.confirms}; }
-    };
-    using loaded_executions = std::vector<std::shared_ptr<const loaded_execution>>;
     result<std::shared_ptr<const loaded_execution>> load_execution(const dot& id) const;
     result<loaded_executions> load_executions(const known_request& known) const;
     result<std::vector<std::string>> paths_of(const loaded_executions& all) const;

@@ -48,8 +48,9 @@ crdt::contestant bucket_state::winner_of(const loaded_executions& all) const {
 }
 
 bool bucket_state::are_rivals(const loaded_executions& all) {
+    const auto& first = *all.front();
     return std::ranges::any_of(all, [&](const auto& x) {
-        return x->what.request.confirms || !crdt::is_same_content(x->what, all.front()->what);
+        return x->what.request.confirms || (x.get() != &first && !crdt::is_same_content(x->what, first.what));
     });
 }
 

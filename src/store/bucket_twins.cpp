@@ -9,8 +9,6 @@
 namespace anabranch::detail {
 namespace {
 
-using storage::space;
-
 // Saving less is not worth the looking.
 constexpr std::size_t least_common = 64;
 
@@ -43,12 +41,13 @@ bool bucket_state::has_executions() const {
     return !open_.executions.empty();
 }
 
-/// The record's body; nothing where it is not in the log, or within a fold that keeps it as a part.
-result<std::optional<std::string>> bucket_state::logged_body(const dot& id) const {
-    auto value = store_.engine().get(space::log, store_keys::log_key(number_, id.writer, id.sequence));
+/// Of an execution in the log; nothing where there is none.
+result<std::optional<std::string>> bucket_state::logged_common(const dot& id) const {
+    const auto value = logged_value(id);
     if (!value) return fail(value.error());
-    if (!*value || (*value)->size() < head_size) return std::optional<std::string>{};
-    return std::optional(std::string(body_of(**value)));
+    const auto record = *value ? oplog::decode_record(body_of(**value)) : std::nullopt;
+    if (!record || record->kind != oplog::record_kind::execution) return std::optional<std::string>{};
+    return std::optional(std::string(record->common));
 }
 
 result<std::vector<oplog::listed_execution>> bucket_state::list_executions(const positions& peer) const {
@@ -60,7 +59,7 @@ result<std::vector<oplog::listed_execution>> bucket_state::list_executions(const
         seal = members_.roster().seal;
         for (const auto& [writer, last] : durable()) {
             const auto known = peer.find(store_.origins().id(writer));
-            auto from = known == peer.end() ? 0 : known->second;
+            const auto from = known == peer.end() ? 0 : known->second;
             for (auto next = open_.executions.next(writer, from + 1); next && *next <= last.sequence; next = open_.executions.next(writer, *next + 1)) {
                 if (beyond.size() == limits::listed_executions) break;
                 beyond.push_back({writer, *next});
@@ -70,11 +69,10 @@ result<std::vector<oplog::listed_execution>> bucket_state::list_executions(const
     std::vector<oplog::listed_execution> listed;
     const std::shared_lock uncut(cut_mutex_);
     for (const auto& id : beyond) {
-        const auto body = logged_body(id);
-        if (!body) return fail(body.error());
-        const auto record = *body ? oplog::decode_record(**body) : std::nullopt;
-        if (!record || record->common.size() < least_common) continue;
-        listed.push_back({digest_of(seal, record->common), {store_.origins().id(id.writer), id.sequence}});
+        const auto common = logged_common(id);
+        if (!common) return fail(common.error());
+        if (!*common || (*common)->size() < least_common) continue;
+        listed.push_back({digest_of(seal, **common), {store_.origins().id(id.writer), id.sequence}});
     }
     return listed;
 }
@@ -89,10 +87,9 @@ result<std::optional<transaction_id>> bucket_state::find_twin(const transaction_
         const transaction_id other{store_.origins().id(x.id.writer), x.id.sequence};
         const auto has = peer.find(other.origin);
         if (other == id || has == peer.end() || has->second < other.sequence) continue;
-        const auto body = logged_body(x.id);
-        if (!body) return fail(body.error());
-        const auto record = *body ? oplog::decode_record(**body) : std::nullopt;
-        if (record && record->common == common) return std::optional(other);
+        const auto its = logged_common(x.id);
+        if (!its) return fail(its.error());
+        if (*its && **its == common) return std::optional(other);
     }
     return std::optional<transaction_id>{};
 }
@@ -131,15 +128,14 @@ result<bool> bucket_state::expand(oplog::chunk& chunk) const {
         if (!like || !is_whole) return {};
         if (like->place >= chunk.twins.size()) return fail(errc::malformed, "an execution in bucket \"" + name_ + "\" is like one of nobody");
         const auto writer = store_.origins().find(chunk.twins[like->place]);
-        const auto twin = writer ? logged_body({*writer, like->sequence}) : std::optional<std::string>{};
-        if (!twin) return fail(twin.error());
-        const auto record = *twin ? oplog::decode_record(**twin) : std::nullopt;
-        is_whole = record && record->kind == oplog::record_kind::execution;
+        const auto common = writer ? logged_common({*writer, like->sequence}) : std::optional<std::string>{};
+        if (!common) return fail(common.error());
+        is_whole = common->has_value();
         if (!is_whole) return {};
-        bytes += record->common.size();
+        bytes += (*common)->size();
         // Little that is sent must not become more than could have been sent.
         if (bytes > limits::fold) return fail(errc::malformed, "executions in bucket \"" + name_ + "\" are too long");
-        body = oplog::expand(body, record->common);
+        body = oplog::expand(body, **common);
         return {};
     });
     chunk.twins.clear();

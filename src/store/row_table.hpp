@@ -80,9 +80,9 @@ class row_table {
 
     /// Enough is in memory that flush() and trim() should be called; twice as much: they must succeed first.
     bool is_full() const { return bytes_ >= budget_; }
+    bool is_overdue() const { return bytes_ / 2 >= budget_; }
     /// flush() has something to write.
     bool has_changes() const;
-    bool is_overdue() const { return bytes_ / 2 >= budget_; }
     /// Writes the changed rows, and `watermark` and `with` with the last of them; `have` covers everything in them. Several threads may
     /// call it.
     result<void> flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have, storage::batch with = {}) const;

@@ -176,7 +176,7 @@ void session::handle(const have& m) {
     s.peer_role = static_cast<role>(m.role);
     s.peer_fold_bytes = m.fold_bytes;
     s.peer_takes_abbreviated = m.takes_abbreviated;
-    s.awaits_executions = m.lists_executions && !s.executions;
+    s.awaits_executions = m.lists_executions && !s.has_heard_executions;
     s.peer_durable = to_positions(m.known);
     s.cannot_send.reset();
     hear_advert(m.bucket, s, *peer_, s.peer_durable);
@@ -234,7 +234,7 @@ void session::handle(const records& m) {
 
 void session::handle(const executions& m) {
     const auto it = streams_.find(m.bucket);
-    if (it == streams_.end() || !it->second.is_remote || it->second.executions) {
+    if (it == streams_.end() || !it->second.is_remote || std::exchange(it->second.has_heard_executions, true)) {
         return end({errc::malformed, "executions of a bucket that is not shared, or again"});
     }
     std::vector<oplog::listed_execution> all;
@@ -419,7 +419,7 @@ void session::pump(const std::string& bucket, stream& s) {
         if (!chunk) return end(chunk.error());
         if (chunk->empty()) return;  // the rest is above the ceiling
         if (s.peer_takes_abbreviated) {
-            const auto done = local_.abbreviate(bucket, *chunk, s.executions.value_or(std::vector<oplog::listed_execution>{}), s.peer_durable);
+            const auto done = local_.abbreviate(bucket, *chunk, s.executions, s.peer_durable);
             if (!done) return end(done.error());
         }
         const auto before = output_.size();

@@ -65,7 +65,8 @@ class session {
         timestamp peer_ceiling{UINT64_MAX};
         bool peer_takes_abbreviated = true;
         bool awaits_executions = false;
-        std::optional<std::vector<oplog::listed_execution>> executions;  ///< the peer's, sorted by digest
+        bool has_heard_executions = false;
+        std::vector<oplog::listed_execution> executions;  ///< the peer's, sorted by digest
         positions peer_durable;
         positions sent;  ///< what the peer has, or has been sent
         struct flight {

@@ -103,8 +103,8 @@ void edit::remove_for_good(const dot& me) {
     auto& mine = as<removals_row>(change_.change);
     mine.adds.clear();
     mine.removals.join(me);
-    // What a request only removes has to have seen it: it covers nothing any more that it added to.
-    if (execution_by_) change_.covers = {};
+    // Additions have to have seen it: what the transaction itself inserted, and took away again, has overwritten nothing.
+    change_.covers = {};
 }
 
 /// Of the writer, in the change. A new one where the row has none.

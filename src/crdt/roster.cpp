@@ -30,6 +30,8 @@ void roster::join(const roster& other) {
         mine.at = std::max(mine.at, theirs.at);
         mine.last = std::max(mine.last, theirs.last);
         mine.fence = std::max(mine.fence, theirs.fence);
+        mine.forgotten = std::max(mine.forgotten, theirs.forgotten);
+        if (theirs.admitted) mine.admitted = std::min(mine.admitted.value_or(UINT64_MAX), *theirs.admitted);
         mine.laggard = std::max(mine.laggard, theirs.laggard);
         for (const auto& [reporter, told] : theirs.reports) {
             auto& known = mine.reports[reporter];

@@ -1,6 +1,7 @@
 // Who takes part in a bucket: a join-semilattice of its own beside the rows. docs/membership.md tells the story.
 #pragma once
 
+#include <algorithm>
 #include <anabranch/ids.hpp>
 #include <cstdint>
 #include <map>
@@ -8,7 +9,7 @@
 
 namespace anabranch::crdt {
 
-/// Only ever grows: stages go up, sequences go up. So it joins by maxima, whatever arrives in whatever order.
+/// Stages go up, sequences go up: it joins by maxima (one field by minima), whatever arrives in whatever order.
 struct roster {
     /// Written as they are, so the numbers stay.
     enum class stage : std::uint8_t { joined = 1, retiring = 2, left = 3, retired = 4 };
@@ -46,13 +47,20 @@ struct roster {
         std::optional<replica_id> heir;
         /// While it is being retired.
         std::map<replica_id, report> reports;
-        /// It refuses requests that were issued before this: milliseconds since 1970.
+        /// It has said that it refuses requests that were issued before this: milliseconds since 1970.
         std::uint64_t fence = 0;
+        /// The least fence of those who let it in: it refuses what was issued before that from the first on.
+        std::optional<std::uint64_t> admitted{};
+        /// Requests that were issued before this are fixed, and forgotten, for whatever it does from then on.
+        std::uint64_t forgotten = 0;
+
+        /// What was issued before that it refuses.
+        std::uint64_t refuses_before() const { return std::max(fence, admitted.value_or(0)); }
 
         bool operator==(const member&) const = default;
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(at, last, laggard, heir, reports, fence);
+            archive(at, last, laggard, heir, reports, fence, admitted, forgotten);
         }
     };
 

@@ -103,7 +103,8 @@ result<void> bucket_state::sponsor(const replica_id& joiner) {
         }
         // What has been refused here, and may be forgotten everywhere, is refused there too.
         crdt::roster::member newcomer;
-        newcomer.fence = members_.roster().find(self)->fence;
+        newcomer.admitted = members_.roster().find(self)->refuses_before();
+        newcomer.forgotten = forgotten_before();
         return change_of(joiner, newcomer);
     });
 }
@@ -260,7 +261,12 @@ void bucket_state::perform_duties() {
         auto rights = move_rights(me);
         if (!rights) return fail(rights.error());
         auto members = duties_of_a_member();
-        if (fence > 0) members.members[store_.self().id].fence = fence;
+        const auto& self = store_.self().id;
+        const auto forgotten = forgotten_before();
+        // With every fence, and once there is nothing open: others keep what they cannot forget without it.
+        if (fence > 0) members.members[self].fence = fence;
+        const bool is_news = forgotten > members_.roster().find(self)->forgotten;
+        if (is_news && (fence > 0 || open_.executions.empty())) members.members[self].forgotten = forgotten;
         return crdt::changes{{}, std::move(*rights), std::move(members)};
     });
     if (check_usable() && forget_requests() && cut_log()) (void)prune();
@@ -413,7 +419,7 @@ result<void> bucket_state::cut_log() {
     });
     extent.cut(floor, have_);
     batch.put(storage::space::meta, watermark_key_,
-              codec::encode(watermark{have_, store_.clock().last(), members_, {next.begin(), next.end()}, extent.bytes()}));
+              codec::encode(watermark{have_, store_.clock().last(), members_, {next.begin(), next.end()}, extent.bytes(), forgotten_}));
     if (auto written = store_.engine().write(batch); !written) return written;
     floor_ = std::move(next);
     folds_ = std::move(folds);
@@ -436,14 +442,22 @@ result<tail> bucket_state::tail_at(origin writer, std::uint64_t sequence) const 
 }
 
 result<void> bucket_state::prune() {
+    // What others still take for open may come back to what it removed: a counter's writer goes on with its total.
+    auto forgotten = forgotten_before();
+    const auto& roster = members_.roster();
+    for (const auto& [id, m] : roster.members) {
+        if (roster.counts(id)) forgotten = std::min(forgotten, m.forgotten);
+    }
+    // Nor goes what only executions that are open have seen: which of them counts may change.
+    const auto settled = before_open(members_.stable());
     // One pass for all that has come until the last one: each row is looked at twice at most.
-    if (!members_.stable().covers(prunable_)) return {};
+    if (!settled.covers(prunable_.reflects) || forgotten < prunable_.forgotten) return {};
     // What is forgotten may not be forgotten without the vector that says so: counters begin anew after it.
     lag_bytes_ += 1;
     if (auto flushed = flush_locked(); !flushed) return flushed;
-    auto pruned = rows_.prune(members_.stable());
+    auto pruned = rows_.prune(settled, forgotten);
     if (!pruned) return fail(pruned.error());
-    prunable_ = have_;
+    prunable_ = {have_, forgotten_};
     if (pruned->empty()) return {};
     lag_bytes_ += pruned->size();
     if (auto flushed = flush_locked(); !flushed) return flushed;

@@ -16,6 +16,7 @@ result<void> bucket_state::recover() {
         mark = std::move(*decoded);
     }
     store_.clock().observe(mark.clock);
+    forgotten_ = mark.forgotten;
     floor_ = {mark.floor.begin(), mark.floor.end()};
     advance({floor_.begin(), floor_.end()});
     if (auto found = find_tails(); !found) return found;

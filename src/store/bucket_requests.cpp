@@ -49,7 +49,7 @@ result<receipt> bucket_state::commit(const request& r, const std::function<resul
 
 result<void> bucket_state::check_time(const request& r) const {
     const auto* self = members_.roster().find(store_.self().id);
-    const auto fence = self == nullptr ? 0 : self->fence;
+    const auto fence = self == nullptr ? 0 : self->refuses_before();
     if (milliseconds(r.issued) < fence) {
         return fail(errc::request_too_old, "a request issued at " + std::to_string(r.issued.count()) + "; what was issued before " +
                                                std::to_string(fence) + " has been forgotten");
@@ -145,7 +145,7 @@ result<receipt> bucket_state::repeat(const request& r, const hash128& identity, 
     }
     const auto* self = members_.roster().find(store_.self().id);
     // Below its fence there is no execution any more, of no kind: others may have forgotten the request.
-    const bool may_execute = check_member() && known.issued >= self->fence;
+    const bool may_execute = check_member() && known.issued >= self->refuses_before();
     if (r.role != request_role::primary || is_confirmed(known) || !may_execute) return answer;
     // The client is told what the mirror's execution did: so that is what has to stand.
     if (auto room = make_room(); !room) return fail(room.error());
@@ -312,7 +312,7 @@ result<void> bucket_state::join_execution(std::shared_ptr<const loaded_execution
     const auto self = store_.self().number;
     for (const auto& r : x->what.changed.rows) heard_of(r.key, r.change.change, self);
     if (are_rivals(all)) rivals_.put(ids_of(after));
-    requests_.put(identity, std::move(after));
+    requests_.put(identity, std::move(after), *known ? &**known : nullptr);
     if (!is_recovering_ && next_fence_ == INT64_MAX) next_fence_ = store_.options().env.now().count() + store_.options().request_window.count();
     return recount_rows();
 }
@@ -389,7 +389,7 @@ std::uint64_t bucket_state::due_fence() {
     has_duties_ = true;
     const auto* self = members_.roster().find(store_.self().id);
     const auto fence = milliseconds(now - options.request_window);
-    return open_.executions.empty() || self == nullptr || self->fence >= fence ? 0 : fence;
+    return open_.executions.empty() || self == nullptr || self->refuses_before() >= fence ? 0 : fence;
 }
 
 void bucket_state::watch_fences() {
@@ -409,11 +409,18 @@ void bucket_state::watch_fences() {
 /// What was issued before that is fixed.
 std::uint64_t bucket_state::fixed_before() const {
     auto least = UINT64_MAX;
-    for (const auto& entry : members_.roster().members) {
-        const auto it = fences_.find(entry.first);
-        least = std::min(least, it == fences_.end() ? 0 : it->second.certain);
+    for (const auto& [id, m] : members_.roster().members) {
+        const auto it = fences_.find(id);
+        // What it was let in with holds from its first transaction on. Who knows of another who let it in, with less, and lets
+        // it do more, knows what this replica has to know before it takes that one's own fence for certain.
+        least = std::min(least, std::max(it == fences_.end() ? 0 : it->second.certain, m.admitted.value_or(0)));
     }
     return least == UINT64_MAX ? 0 : least;
+}
+
+/// Nothing that was issued before that is open, or will be.
+std::uint64_t bucket_state::forgotten_before() const {
+    return std::min(forgotten_, requests_.first_issued());
 }
 
 result<void> bucket_state::forget_requests() {
@@ -496,7 +503,9 @@ result<bool> bucket_state::forget(const hash128& identity, std::uint64_t before)
     for (const auto& [path, row] : changed) rows_.put(path, row);
     // Who reads the log afterwards has to be told that nobody ever confirmed it.
     if (!is_confirmed(**known)) rivals_.put(ids_of(**known));
-    requests_.erase(identity);
+    requests_.erase(identity, (*known)->issued);
+    forgotten_ = std::max(forgotten_, (*known)->issued + 1);
+    if (open_.executions.empty()) has_duties_ = true;  // others are to know
     if (auto counted = recount_rows(); !counted) return fail(counted.error());
     return true;
 }

@@ -357,8 +357,8 @@ result<void> bucket_state::check_writer(const crdt::roster& members, const trans
 /// `news`: what the rows reflect afterwards, and did not before.
 result<void> bucket_state::join_removals(const std::vector<crdt::prefix_removal>& removals, const version_vector& news) {
     if (removals.empty()) return {};
-    auto with = have_;
-    with.join(news);
+    leftover_mark with{have_, forgotten_};
+    with.reflects.join(news);
     for (const auto& removal : removals) {
         if (auto covered = rows_.cover_prefix(removal.prefix, removal.covered, with, open_); !covered) return covered;
     }
@@ -443,11 +443,11 @@ std::optional<std::vector<origin>> bucket_state::find_mentioned(const std::vecto
 result<void> bucket_state::flush_locked() const {
     if (broken_) return fail(*broken_);
     if (lag_bytes_ == 0 && !rows_.has_changes()) return {};  // the rows are all written, and the watermark with them
-    const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes()};
+    const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes(), forgotten_};
     storage::batch known;
     requests_.add_changed(known);
     rivals_.add_changed(known);
-    auto flushed = rows_.flush(watermark_key_, codec::encode(mark), have_, std::move(known));
+    auto flushed = rows_.flush(watermark_key_, codec::encode(mark), {have_, forgotten_}, std::move(known));
     if (!flushed) return flushed;
     requests_.changes_written();
     rivals_.changes_written();

@@ -254,6 +254,7 @@ class bucket_state {
     std::uint64_t due_fence();
     void watch_fences();
     std::uint64_t fixed_before() const;
+    std::uint64_t forgotten_before() const;
     result<void> forget_requests();
     result<bool> forget(const hash128& identity, std::uint64_t before);
     version_vector before_open(version_vector target) const;
@@ -321,7 +322,8 @@ class bucket_state {
     };
     std::map<replica_id, known_fence> fences_;
     std::atomic<std::int64_t> next_fence_{INT64_MAX};  // when to look after it, in milliseconds
-    version_vector prunable_;  // once this is stable there is something to prune
+    std::uint64_t forgotten_ = 0;  // requests that were issued before this are fixed and forgotten, but those that are open
+    leftover_mark prunable_;       // once all are that far there is something to prune
     log_extent extent_;
     mutable std::atomic<std::size_t> lag_bytes_ = 0;  // of records logged since the watermark was written
     // Rows are not what log and vector say, because the engine failed in the middle. The log has it all: opening again heals.

@@ -39,21 +39,33 @@ result<std::optional<known_request>> request_table::find(const hash128& identity
     return known;
 }
 
-void request_table::put(const hash128& identity, known_request what) {
-    if (what.executions.size() == 1) ++size_;
+void request_table::count(std::uint64_t issued) {
+    ++size_;
+    ++issued_[issued >> second];
+}
+
+void request_table::discount(std::uint64_t issued) {
+    --size_;
+    const auto it = issued_.find(issued >> second);
+    if (--it->second == 0) issued_.erase(it);
+}
+
+void request_table::put(const hash128& identity, known_request what, const known_request* before) {
+    if (before != nullptr) discount(before->issued);
+    count(what.issued);
     const std::lock_guard lock(mutex_);
     changed_[identity] = std::move(what);
 }
 
-void request_table::erase(const hash128& identity) {
+void request_table::erase(const hash128& identity, std::uint64_t issued) {
+    discount(issued);
     const std::lock_guard lock(mutex_);
     changed_[identity] = std::nullopt;
-    --size_;
 }
 
 result<void> request_table::load(const std::function<void(const known_request&)>& visit_each) {
     return visit([&](const hash128&, const known_request& known) {
-        ++size_;
+        count(known.issued);
         visit_each(known);
         return true;
     });

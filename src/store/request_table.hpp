@@ -3,6 +3,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -37,9 +38,12 @@ class request_table {
     request_table(storage::engine& engine, store_keys::bucket_number bucket) : engine_(engine), bucket_(bucket) {}
 
     result<std::optional<known_request>> find(const hash128& identity) const;
-    void put(const hash128& identity, known_request what);
-    void erase(const hash128& identity);
+    /// `before`: what find() has returned.
+    void put(const hash128& identity, known_request what, const known_request* before);
+    void erase(const hash128& identity, std::uint64_t issued);
     std::size_t size() const { return size_; }
+    /// None of them was issued earlier: a second or so less than the first; the greatest there is where there are none.
+    std::uint64_t first_issued() const { return issued_.empty() ? UINT64_MAX : issued_.begin()->first << second; }
     /// Counts them, and visits all that are in the engine.
     result<void> load(const std::function<void(const known_request&)>& visit);
     /// In the order of their identities.
@@ -53,12 +57,17 @@ class request_table {
     }
 
   private:
+    void count(std::uint64_t issued);
+    void discount(std::uint64_t issued);
     struct hash {
         std::size_t operator()(const hash128& identity) const;
     };
     storage::engine& engine_;
     store_keys::bucket_number bucket_;
     std::size_t size_ = 0;
+    static constexpr int second = 10;  // bits of milliseconds
+    /// How many were issued in each second.
+    std::map<std::uint64_t, std::size_t> issued_;
     mutable std::mutex mutex_;  // of what follows, which const members empty
     /// Nothing: forgotten.
     mutable boost::unordered_flat_map<hash128, std::optional<known_request>, hash> changed_;

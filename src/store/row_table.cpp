@@ -168,7 +168,7 @@ void row_table::put(std::string_view path, const crdt::row& value) {
     replace(it != rows_.end() ? *it : insert(path, {}), value);
 }
 
-result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered, const version_vector& with,
+result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered, const leftover_mark& with,
                                      crdt::open_requests& open) {
     std::vector<std::pair<std::string, crdt::row>> changed;
     for (const auto* kept : rows_) {
@@ -208,9 +208,8 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
     return cursor.status();
 }
 
-/// `have` covers everything in the row.
-void row_table::add_to(storage::batch& changes, std::string_view path, std::string encoded, const version_vector& have) const {
-    if (holds_leftovers(encoded)) changes.put(space::rows, store_keys::leftover_key(bucket_, path), codec::encode(have));
+void row_table::add_to(storage::batch& changes, std::string_view path, std::string encoded, const leftover_mark& now) const {
+    if (holds_leftovers(encoded)) changes.put(space::rows, store_keys::leftover_key(bucket_, path), codec::encode(now));
     auto key = store_keys::row_key(bucket_, path);
     if (encoded.empty()) {
         changes.erase(space::rows, std::move(key));
@@ -219,15 +218,15 @@ void row_table::add_to(storage::batch& changes, std::string_view path, std::stri
     }
 }
 
-result<std::vector<std::string>> row_table::prune(const version_vector& stable) {
+result<std::vector<std::string>> row_table::prune(const version_vector& stable, std::uint64_t forgotten) {
     std::vector<std::string> pruned;
     const auto prefix = store_keys::leftover_key(bucket_, {});
     const auto cursor = engine_.scan(space::rows, prefix);
     for (; cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
         std::string path(cursor->key().substr(store_keys::row_key_prefix));
-        const auto until = codec::decode<version_vector>(cursor->value());
-        if (!until) return fail(errc::corrupt, "the mark of the row at path \"" + path + "\" cannot be decoded");
-        if (!stable.covers(*until)) continue;
+        const auto mark = codec::decode<leftover_mark>(cursor->value());
+        if (!mark) return fail(errc::corrupt, "the mark of the row at path \"" + path + "\" cannot be decoded");
+        if (!stable.covers(mark->reflects) || forgotten < mark->forgotten) continue;
         auto row = peek(path);
         if (!row) return fail(row.error());
         if (*row && crdt::has_leftovers(**row)) {
@@ -255,12 +254,12 @@ std::vector<const kept_row*> row_table::sorted_changed() const {
     return sorted;
 }
 
-result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have,
+result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark, const leftover_mark& now,
                               storage::batch with) const {
     const std::lock_guard lock(flush_mutex_);
     storage::batch changes;
     for (const auto* row : sorted_changed()) {
-        add_to(changes, row->path(), std::string(row->encoded()), have);
+        add_to(changes, row->path(), std::string(row->encoded()), now);
         if (changes.bytes() < write_piece) continue;
         if (auto written = engine_.write(changes); !written) return written;
         changes.clear();

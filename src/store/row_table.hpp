@@ -40,6 +40,17 @@ class row_cursor {
     std::string whole_prefix_;
 };
 
+/// With a row that holds something to forget: it may be, once that is stable and fixed for every member.
+struct leftover_mark {
+    version_vector reflects;      ///< what the row reflected
+    std::uint64_t forgotten = 0;  ///< requests issued before that had been fixed in it, or were open
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(reflects, forgotten);
+    }
+};
+
 /// Changed rows wait here and are written behind the log: the log record is a commit's only write. Until then they are
 /// rebuilt from the log on open. Rows in the engine may be ahead of the watermark, never behind it: joining
 /// a record into a row that has it already changes nothing.
@@ -72,9 +83,9 @@ class row_table {
     result<std::optional<crdt::row>> fixed(std::string_view path, const crdt::row_group& group, const origin_table& origins,
                                            crdt::open_requests& open);
     void put(std::string_view path, const crdt::row& value);
-    /// Takes what `covered` covers away from every row whose path begins with `prefix`; `with` is what they reflect afterwards.
+    /// Takes what `covered` covers away from every row whose path begins with `prefix`; `with` is what they are marked with.
     /// Fails only where rows cannot be read.
-    result<void> cover_prefix(std::string_view prefix, const version_vector& covered, const version_vector& with, crdt::open_requests& open);
+    result<void> cover_prefix(std::string_view prefix, const version_vector& covered, const leftover_mark& with, crdt::open_requests& open);
     /// All rows below the prefix.
     result<std::vector<std::string>> paths_below(std::string_view prefix) const;
 
@@ -83,12 +94,12 @@ class row_table {
     bool is_overdue() const { return bytes_ / 2 >= budget_; }
     /// flush() has something to write.
     bool has_changes() const;
-    /// Writes the changed rows, and `watermark` and `with` with the last of them; `have` covers everything in them. Several threads may
+    /// Writes the changed rows, and `watermark` and `with` with the last of them; `now` is what they are marked with. Several threads may
     /// call it.
-    result<void> flush(std::string_view watermark_key, const std::string& watermark, const version_vector& have, storage::batch with = {}) const;
-    /// Lets go of leftovers of rows in which everything is stable, as far as they have been flushed. Flush again, then
-    /// forget_leftovers().
-    result<std::vector<std::string>> prune(const version_vector& stable);
+    result<void> flush(std::string_view watermark_key, const std::string& watermark, const leftover_mark& now, storage::batch with = {}) const;
+    /// Lets go of leftovers of rows in which everything is stable and fixed, as far as they have been flushed; every member has
+    /// forgotten what was issued before `forgotten`. Flush again, then forget_leftovers().
+    result<std::vector<std::string>> prune(const version_vector& stable, std::uint64_t forgotten);
     result<void> forget_leftovers(const std::vector<std::string>& paths) const;
     /// Copies of the changed rows below a prefix: for readers while flush() fails.
     using rows = std::map<std::string, crdt::row, std::less<>>;
@@ -116,7 +127,7 @@ class row_table {
     void note_recount(std::string_view path, crdt::open_requests& open);
     template <class Change>
     result<void> change(std::string_view path, crdt::row_kind kind, const Change& apply);
-    void add_to(storage::batch& changes, std::string_view path, std::string encoded, const version_vector& have) const;
+    void add_to(storage::batch& changes, std::string_view path, std::string encoded, const leftover_mark& now) const;
     std::vector<const kept_row*> sorted_changed() const;
 
     storage::engine& engine_;

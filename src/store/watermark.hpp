@@ -29,10 +29,12 @@ struct watermark {
     /// Up to here the log has been cut; by origin.
     std::map<origin, tail> floor;
     std::uint64_t log_bytes = 0;
+    /// Requests that were issued before this are fixed and forgotten, but those that are open.
+    std::uint64_t forgotten = 0;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(applied, clock.value, members, floor, log_bytes);
+        archive(applied, clock.value, members, floor, log_bytes, forgotten);
     }
 };
 

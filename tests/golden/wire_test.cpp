@@ -129,7 +129,7 @@ crdt::roster roster_example() {
     r.authority = {2, bob};
     r.seal = hash(0x80);
     r.members[ada] = {stage::retiring, 0, 1, {}, {{bob, {{2, bob}, 300}}}};
-    r.members[bob] = {stage::joined, 0, 0, {}, {}, 2000};
+    r.members[bob] = {stage::joined, 0, 0, {}, {}, 2000, 1000, 300};
     r.members[replica(0x30, 1)] = {stage::retired, 7, 0, bob, {}};
     return r;
 }

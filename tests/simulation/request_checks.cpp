@@ -66,7 +66,8 @@ void world::check_fixed(const replica& r, std::size_t number) const {
         const auto& theirs = m->shares[q.bucket];
         if (!m->id || !roster.counts(*m->id) || !m->open || !theirs.handle || !theirs.handle->is_member()) continue;
         // A newcomer has its fence from who let it in, whose clock may be ahead of its own.
-        const auto inherited = static_cast<std::int64_t>(roster.find(*m->id)->fence);
+        const auto known = theirs.handle->state()->roster();
+        const auto inherited = static_cast<std::int64_t>(known.find(*m->id)->admitted.value_or(0));
         if (!is_late(*m, q) && q.identity.issued.count() >= inherited) violate(what + ", which replica " + std::to_string(m->index) + " would still execute");
         for (const auto* t : h.executions_of(number, h.everything())) {
             // Whom only one has let in that was retired before anybody heard of it is no member to the others (docs/membership.md).

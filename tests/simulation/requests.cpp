@@ -167,7 +167,7 @@ bool world::is_late(const replica& r, const client_request& q) const {
 bool world::has_inherited_fence(const replica& r, const client_request& q) const {
     const auto roster = r.shares[q.bucket].handle->state()->roster();
     const auto* m = roster.find(*r.id);
-    return m != nullptr && r.shares[q.bucket].comes_late && q.identity.issued.count() < static_cast<std::int64_t>(m->fence);
+    return m != nullptr && r.shares[q.bucket].comes_late && q.identity.issued.count() < static_cast<std::int64_t>(m->admitted.value_or(0));
 }
 
 void world::execute(replica& r, std::size_t number, const request_copy& copy) {

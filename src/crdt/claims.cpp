@@ -281,16 +281,18 @@ bool is_open(const claim& c, const open_requests& open) {
 
 bool is_open(const node& n, const open_requests& open) { return n.by == nullptr ? open.executions.contains(n.id) : is_open(*n.by, open); }
 
-/// What did not see a fixed removal goes for good; the removal is kept while something may still turn out to have seen it.
+/// What did not see a fixed removal goes for good; the removal is kept while something may still turn out to have seen it, or
+/// is not let go yet.
 void settle_removals(removals_row& r, open_requests& open) {
     for (auto& c : r.doubt.edit()) {
         if (c.removals.empty() || is_open(c, open)) continue;
         bool waits = false;
         const auto goes = [&](const removals_row::add& a) {
             if (covers_any(a.seen, c.removals)) return false;
-            const bool may_change = is_open(node{a.id, find_claim(r.doubt.get(), a.id)}, open);
-            waits = waits || may_change;
-            return !may_change;
+            const auto* by = find_claim(r.doubt.get(), a.id);
+            const bool stays = by != nullptr || is_open(node{a.id, by}, open);
+            waits = waits || stays;
+            return !stays;
         };
         r.adds.erase(std::remove_if(r.adds.begin(), r.adds.end(), goes), r.adds.end());
         if (!waits) c.removals.clear();
@@ -310,6 +312,24 @@ bool settle_gone(Row& r, open_requests& open) {
     return false;
 }
 
+/// What it has seen, and what that has seen.
+version_vector reached_from(const node& from, const std::vector<node>& all) {
+    auto reached = from.by == nullptr ? version_vector{} : from.by->covers;
+    for (bool more = true; more;) {
+        more = false;
+        for (const auto& n : all) {
+            if (n.by == nullptr || !n.is_in(reached) || reached.covers(n.by->covers)) continue;
+            reached.join(n.by->covers);
+            more = true;
+        }
+    }
+    return reached;
+}
+
+bool reaches_open(const version_vector& reached, const std::vector<node>& all, const open_requests& open) {
+    return std::ranges::any_of(all, [&](const node& n) { return is_open(n, open) && n.is_in(reached); });
+}
+
 template <class Row>
 bool settle_hidden(Row& r, const origin_table& origins, open_requests& open) {
     const auto all = nodes_of(r);
@@ -327,19 +347,9 @@ bool settle_hidden(Row& r, const origin_table& origins, open_requests& open) {
     bool any = false;
     for (const auto& n : closed) {
         if (std::ranges::find(stay, n.id) != stay.end()) continue;
+        const auto reached = reached_from(n, all);
         // It may still be a part of a circle, through what is open.
-        auto below = all;
-        auto reached = n.by == nullptr ? version_vector{} : n.by->covers;
-        for (bool more = true; more;) {
-            more = false;
-            for (const auto& m : below) {
-                if (!m.is_in(reached) || m.by == nullptr || reached.covers(m.by->covers)) continue;
-                reached.join(m.by->covers);
-                more = true;
-            }
-        }
-        const bool may_matter = std::ranges::any_of(all, [&](const node& m) { return is_open(m, open) && m.is_in(reached); });
-        if (may_matter) continue;
+        if (reaches_open(reached, all, open)) continue;
         // What takes this one away, of a circle, takes all of it: who has seen it may turn out to be what counts of the open ones.
         const bool is_in_circle = std::ranges::any_of(closed, [&](const node& m) { return std::ranges::find(stay, m.id) != stay.end() && m.is_in(reached); });
         if (is_any_open && is_in_circle) continue;
@@ -359,6 +369,33 @@ bool settle_hidden(Row& r, const origin_table& origins, open_requests& open) {
     return true;
 }
 
+/// Additions that did not see a removal show nothing, and yet hide what they have seen, unless that has seen them, too. So they
+/// go after what they hide, and not while circles may come or go. The removals that they did not see are fixed.
+void settle_unseeing(removals_row& r, open_requests& open) {
+    const auto all = nodes_of(r);
+    const bool is_any_open = std::ranges::any_of(r.doubt.get(), [&](const claim& c) { return is_open(c, open); });
+    const auto has_seen_fixed = [&](const removals_row::add& a) {
+        return a.seen.covers(r.removals) && std::ranges::all_of(r.doubt.get(), [&](const claim& c) {
+                   return c.removals.empty() || is_open(c, open) || covers_any(a.seen, c.removals);
+               });
+    };
+    std::vector<dot> done;
+    for (const auto& n : all) {
+        if (n.by == nullptr || is_open(n, open) || has_seen_fixed(*find_item(r.adds, n.id))) continue;
+        const auto reached = reached_from(n, all);
+        const bool is_in_circle = n.is_in(reached);
+        if (reaches_open(reached, all, open) || (is_any_open && is_in_circle)) continue;
+        done.push_back(n.id);
+    }
+    for (const auto& id : done) {
+        erase_item(r.adds, id);
+        auto& c = *find_claim(r.doubt.edit(), id);
+        c.writes.clear();
+        c.covers = {};
+    }
+    std::erase_if(r.doubt.edit(), [&](const claim& c) { return c.removals.empty() && std::ranges::find(done, c.id) != done.end(); });
+}
+
 template <class Row>
 void settle_row(Row& r, const origin_table& origins, open_requests& open) {
     if constexpr (std::same_as<Row, removals_row>) {
@@ -368,6 +405,10 @@ void settle_row(Row& r, const origin_table& origins, open_requests& open) {
     if (r.doubt.empty()) return;
     while (settle_gone(r, open)) {}
     settle_hidden(r, origins, open);
+    if constexpr (std::same_as<Row, removals_row>) {
+        settle_unseeing(r, open);
+        settle_removals(r, open);
+    }
     // Claims that say nothing any more.
     const auto nodes = nodes_of(r);
     auto& all = r.doubt.edit();
@@ -437,7 +478,7 @@ void drop_unseeing(removals_row& r, open_requests* open) {
     const auto goes = [&](const removals_row::add& a) {
         if (a.seen.covers(r.removals)) return false;
         const auto* c = find_claim(r.doubt.get(), a.id);
-        if (open == nullptr || !is_open(node{a.id, c}, *open)) return true;
+        if (open == nullptr || (c == nullptr && !open->executions.contains(a.id))) return true;
         open->entangle(a.id);
         return false;
     };

@@ -204,11 +204,13 @@ void world::check_forgetting(bool is_generous, std::size_t most_rounds) {
             return std::ranges::all_of(r->shares, [](const share& s) { return !s.handle || s.handle->state()->requests() == 0; });
         });
     };
-    // Clients' clocks may be ahead. A window's fence is heard of, and then that it has been.
-    auto latest = now_;
-    for (const auto& q : requests_) latest = std::max(latest, q.identity.issued.count() - start_of_time);
+    // Clients' clocks may be ahead, replicas' behind. A window's fence is heard of, and then that it has been.
+    auto earliest = start_of_time + now_;
+    for (const auto& r : replicas_) earliest = std::min(earliest, wall(*r));
+    auto latest = earliest;
+    for (const auto& q : requests_) latest = std::max(latest, q.identity.issued.count());
     const auto step = request_window_.count() / 2;
-    const auto most_steps = (latest - now_) / step + 12;
+    const auto most_steps = (latest - earliest) / step + 12;
     for (std::int64_t n = 0; n < most_steps && !is_over(); ++n) {
         now_ += step;
         for (auto& c : connections_) break_up(c, false);

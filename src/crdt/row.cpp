@@ -386,8 +386,10 @@ std::optional<row_kind> encoded_kind(std::string_view bytes) {
     return static_cast<row_kind>(bytes.front());
 }
 
-std::optional<row> decode_row(std::string_view bytes) {
-    codec::input in(bytes);
+namespace {
+
+template <class Input>
+std::optional<row> read_row(Input&& in) {
     row_kind kind{};
     in(kind);
     if (!in.ok() || !is_known(kind)) return std::nullopt;
@@ -399,6 +401,43 @@ std::optional<row> decode_row(std::string_view bytes) {
         if (alternative.doubt.empty()) in.fail();
     }, r);
     if (!in.complete()) return std::nullopt;
+    return r;
+}
+
+void normalise(dots& d) { std::ranges::sort(d); }
+
+void normalise(claims& all) {
+    for (auto& c : all) {
+        normalise(c.writes);
+        normalise(c.removals);
+    }
+    std::ranges::sort(all, {}, &claim::id);
+}
+
+void normalise(counter_row::removal& r) { std::ranges::sort(r.resets, {}, &counter_row::reset::writer); }
+
+void normalise(escrow_row::removal& r) {
+    for (auto& p : r.parts) std::ranges::sort(p.removed, {}, &escrow_row::seen_uses::writer);
+    std::ranges::sort(r.parts, {}, &escrow_row::removal::part::birth);
+}
+
+template <class Removal>
+void normalise(doubts<Removal>& d) {
+    std::ranges::sort(d.corrections, {}, [](const correction& c) { return std::pair(c.birth, c.writer); });
+    for (auto& r : d.removals) normalise(r);
+    std::ranges::sort(d.removals, {}, &Removal::id);
+}
+
+}  // namespace
+
+std::optional<row> decode_row(std::string_view bytes) { return read_row(codec::input(bytes)); }
+
+std::optional<row> decode_row(std::string_view bytes, const foreign_input::numbers& numbers) {
+    auto r = read_row(foreign_input(bytes, numbers));
+    if (!r || !normalise(*r)) return std::nullopt;
+    std::visit([](auto& alternative) {
+        if (!alternative.doubt.empty()) normalise(alternative.doubt.edit());
+    }, *r);
     return r;
 }
 

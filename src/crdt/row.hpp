@@ -15,6 +15,7 @@
 #include "causality/dot_set.hpp"
 #include "causality/origin_table.hpp"
 #include "causality/version_vector.hpp"
+#include "crdt/foreign_input.hpp"
 
 namespace anabranch::crdt {
 
@@ -24,7 +25,8 @@ enum class row_kind : std::uint8_t { counter = 1, entries = 2, dots = 3, removal
 using dots = boost::container::small_vector<dot, 1>;
 
 /// What a request does to a row of entries, dots or removals, where that may change yet: while its identity is not fixed another
-/// execution may turn out to count (docs/requests.md). Only where a plain entry would not do. Local: it never leaves the store.
+/// execution may turn out to count (docs/requests.md). Only where a plain entry would not do. It leaves
+/// the store only with the whole row, to whoever gets all rows.
 struct claim {
     dot id;                 ///< the content, where it does something here
     dots writes;            ///< sorted: the executions that leave a write here, which are aliases of one another
@@ -394,6 +396,8 @@ void encode_row(const row& r, std::string& out);
 /// Of a row that encode_row() has written; nothing where there are no bytes.
 std::optional<row_kind> encoded_kind(std::string_view bytes);
 std::optional<row> decode_row(std::string_view bytes);
+/// Of a row that another store has written, with its numbers.
+std::optional<row> decode_row(std::string_view bytes, const foreign_input::numbers& numbers);
 
 /// What resets took of a total for good; nothing where they took all of it, so that its writer begins a new one.
 std::optional<std::int64_t> taken(const counter_row& r, const counter_row::total& total);

@@ -6,6 +6,26 @@
 namespace anabranch {
 namespace {
 
+class state_source final : public sync::state_source {
+  public:
+    explicit state_source(std::unique_ptr<detail::walk_source> from) : from_(std::move(from)) {}
+    result<std::optional<std::string>> next(std::size_t most_bytes) override { return from_->next(most_bytes); }
+    bool is_done() const override { return from_->is_done(); }
+
+  private:
+    std::unique_ptr<detail::walk_source> from_;
+};
+
+class state_sink final : public sync::state_sink {
+  public:
+    state_sink(store local, std::unique_ptr<detail::walk_sink> to) : local_(std::move(local)), to_(std::move(to)) {}
+    result<std::optional<sync::positions>> take(std::string_view piece) override { return to_->take(piece, local_.state()->horizon()); }
+
+  private:
+    store local_;
+    std::unique_ptr<detail::walk_sink> to_;
+};
+
 /// The store behind the port that sessions see.
 class store_port final : public sync::local_replica {
   public:
@@ -37,6 +57,19 @@ class store_port final : public sync::local_replica {
         return bucket(name)->abbreviate(chunk, listed, peer);
     }
     result<bool> expand(std::string_view name, oplog::chunk& chunk) const override { return bucket(name)->expand(chunk); }
+
+    sync::positions floor(std::string_view name) const override { return bucket(name)->floor(); }
+    result<std::unique_ptr<sync::state_source>> read_state(std::string_view name) const override {
+        auto source = bucket(name)->begin_walk();
+        if (!source) return fail(source.error());
+        return std::make_unique<state_source>(std::move(*source));
+    }
+    result<std::unique_ptr<sync::state_sink>> take_state(std::string_view name) override {
+        auto sink = bucket(name)->receive_walk();
+        if (!sink) return fail(sink.error());
+        if (!*sink) return std::unique_ptr<sync::state_sink>{};
+        return std::make_unique<state_sink>(local_, std::move(*sink));
+    }
 
     void begin_fold(std::string_view name) override { bucket(name)->begin_fold(); }
     std::uint64_t unfinished_folds(std::string_view name) const override { return bucket(name)->unfinished_folds(); }

@@ -355,6 +355,10 @@ result<version_vector> bucket_state::before_rivals(version_vector target, const 
         version_vector before;
         for (const auto& [writer, sequence] : target) {
             auto last = sequence;
+            if (floor.covers(dot{writer, sequence})) {
+                before.join(dot{writer, sequence});
+                continue;
+            }
             const auto stays = [&](const dot& d) { return !target.covers(d) && !floor.covers(d); };
             auto visited = rivals_.visit(writer, floor.at(writer), sequence, [&](const dot& at, const rival_table::group& all) -> result<void> {
                 if (std::ranges::any_of(all, stays)) last = std::min(last, at.sequence - 1);
@@ -370,6 +374,8 @@ result<version_vector> bucket_state::before_rivals(version_vector target, const 
 }
 
 result<void> bucket_state::cut_log() {
+    // What only this log has is to be applied on top of the state that is on its way.
+    if (is_staging_) return {};
     const auto& options = store_.options();
     const auto& roster = members_.roster();
     auto target = members_.held_by_all(true);
@@ -385,12 +391,12 @@ result<void> bucket_state::cut_log() {
     }
     version_vector floor;
     for (const auto& [writer, at] : floor_) floor.join(dot{writer, at.sequence});
-    target = before_folds(before_open(std::move(target)));
+    target = before_folds(target);
     auto whole = before_rivals(std::move(target), floor);
     if (!whole) return fail(whole.error());
     target = std::move(*whole);
     const auto news = target.beyond(floor);
-    if (news.empty()) return {};
+    if (news.empty() && spent_.empty()) return {};
 
     // The rows have to have what the log lets go of.
     if (auto flushed = flush_locked(); !flushed) return flushed;
@@ -403,11 +409,20 @@ result<void> bucket_state::cut_log() {
             if (!found) return fail(found.error());
             last = *found;
         }
-        batch.erase_range(storage::space::log, store_keys::log_key(number_, writer, floor.at(writer) + 1),
-                          store_keys::log_key(number_, writer, sequence + 1));
-        rivals_.cut(batch, writer, floor.at(writer), sequence);
+        // Executions of requests that may still change stay, below the floor.
+        auto from = floor.at(writer) + 1;
+        for (auto open = open_.executions.next(writer, from); open && *open <= sequence; open = open_.executions.next(writer, from)) {
+            erase_records(batch, writer, from, *open);
+            from = *open + 1;
+        }
+        erase_records(batch, writer, from, sequence + 1);
+        auto cut = rivals_.cut(batch, writer, sequence, floor, [&](const dot& d) {
+            if (!open_.executions.contains(d)) batch.erase(storage::space::log, store_keys::log_key(number_, d.writer, d.sequence));
+        });
+        if (!cut) return cut;
         next[writer] = last;
     }
+    for (const auto& d : spent_) batch.erase(storage::space::log, store_keys::log_key(number_, d.writer, d.sequence));
     const std::unique_lock uncut(cut_mutex_);
     auto extent = extent_;
     floor.join(target);
@@ -424,7 +439,18 @@ result<void> bucket_state::cut_log() {
     floor_ = std::move(next);
     folds_ = std::move(folds);
     extent_ = std::move(extent);
+    spent_.clear();
     return {};
+}
+
+void bucket_state::erase_records(storage::batch& batch, origin writer, std::uint64_t from, std::uint64_t to) const {
+    // A range costs whoever reads past it more than some keys do.
+    constexpr std::uint64_t few = 8;
+    if (to > from + few) {
+        batch.erase_range(storage::space::log, store_keys::log_key(number_, writer, from), store_keys::log_key(number_, writer, to));
+        return;
+    }
+    for (auto sequence = from; sequence < to; ++sequence) batch.erase(storage::space::log, store_keys::log_key(number_, writer, sequence));
 }
 
 /// At the end of a record or fold that is still in the log.

@@ -16,11 +16,27 @@ result<void> bucket_state::recover() {
         mark = std::move(*decoded);
     }
     store_.clock().observe(mark.clock);
-    forgotten_ = mark.forgotten;
     floor_ = {mark.floor.begin(), mark.floor.end()};
     advance({floor_.begin(), floor_.end()});
     if (auto found = find_tails(); !found) return found;
     if (auto found = find_folds(); !found) return found;
+    if (auto unfinished = store_.engine().get(storage::space::meta, entering_key_); !unfinished) {
+        return fail(unfinished.error());
+    } else if (*unfinished) {
+        const auto next = codec::decode<entering>(**unfinished);
+        if (!next) return fail(errc::corrupt, "the state that was to enter bucket \"" + name_ + "\" cannot be decoded");
+        members_ = mark.members;
+        forgotten_ = mark.forgotten;
+        if (auto entered = go_on_entering(*next); !entered) return entered;
+        extent_ = log_extent(extent_step(store_.options()), store_.options().log_limit_age / 16);
+        return begin_from_rows();
+    }
+    return restore(mark);
+}
+
+/// The rows are as the watermark says, and the log's tails are known.
+result<void> bucket_state::restore(const watermark& mark) {
+    forgotten_ = mark.forgotten;
     members_ = mark.members;
     heirs_ = crdt::succession(members_.roster(), store_.origins());
     extent_.grow(mark.log_bytes, mark.applied, store_.options().env.now);
@@ -42,8 +58,28 @@ result<void> bucket_state::recover() {
     is_recovering_ = true;
     if (auto replayed_all = replay(mark.applied); !replayed_all) return replayed_all;
     is_recovering_ = false;
+    if (auto found = find_spent(); !found) return found;
     if (!open_.executions.empty()) next_fence_ = store_.options().env.now().count();
     return recount_now();
+}
+
+/// Records below the log's floor that nobody needs: a crash came before they were erased.
+result<void> bucket_state::find_spent() {
+    for (const auto& [writer, last] : floor_) {
+        const auto end = store_keys::log_key(number_, writer, last.sequence + 1);
+        const auto cursor = store_.engine().scan(storage::space::log, store_keys::log_key(number_, writer, 0));
+        for (; cursor->valid() && cursor->key() < end; cursor->next()) {
+            const auto at = store_keys::parse_log_key(cursor->key());
+            if (!at) return fail(errc::corrupt, "the log holds a key that is none");
+            const dot d{writer, at->sequence};
+            if (open_.executions.contains(d)) continue;
+            const auto rivals = rivals_.find(d);
+            if (!rivals) return fail(rivals.error());
+            if (rivals->empty()) spent_.push_back(d);
+        }
+        if (auto status = cursor->status(); !status) return status;
+    }
+    return {};
 }
 
 result<void> bucket_state::find_tails() {
@@ -66,7 +102,8 @@ result<void> bucket_state::find_tails() {
         }
         const auto& value = (*last)->second;
         const tail t{position->sequence, head_of(value), oplog::record_time(body_of(value))};
-        advance(first->writer, t);
+        // Below the floor there may be executions of requests that were open there.
+        if (tail_of(first->writer).sequence < t.sequence) advance(first->writer, t);
         store_.clock().observe(t.at);
         next = static_cast<std::uint32_t>(first->writer) + 1;
     }

@@ -502,7 +502,19 @@ result<bool> bucket_state::forget(const hash128& identity, std::uint64_t before)
     }
     for (const auto& [path, row] : changed) rows_.put(path, row);
     // Who reads the log afterwards has to be told that nobody ever confirmed it.
-    if (!is_confirmed(**known)) rivals_.put(ids_of(**known));
+    const auto is_in_log = [&](const auto& x) {
+        const auto floor = floor_.find(x.id.writer);
+        return floor == floor_.end() || floor->second.sequence < x.id.sequence;
+    };
+    const bool is_any_in_log = std::ranges::any_of(executions, is_in_log);
+    if (!is_confirmed(**known) && is_any_in_log) rivals_.put(ids_of(**known));
+    for (const auto& x : executions) {
+        if (is_in_log(x)) continue;
+        const auto rivals = is_any_in_log ? rivals_.find(x.id) : rival_table::group{};
+        if (!rivals) return fail(rivals.error());
+        // Who reads the others in the log has to know it.
+        if (rivals->empty()) spent_.push_back(x.id);
+    }
     requests_.erase(identity, (*known)->issued);
     forgotten_ = std::max(forgotten_, (*known)->issued + 1);
     if (open_.executions.empty()) has_duties_ = true;  // others are to know

@@ -19,7 +19,7 @@ using storage::space;
 }  // namespace
 
 /// How finely the log's length is remembered: what is cut by bytes is exact to about a sixteenth.
-std::uint64_t extent_step(const store_options& options) {
+std::uint64_t bucket_state::extent_step(const store_options& options) {
     constexpr std::uint64_t least = 256;
     const auto shortest = options.log_retain_bytes == 0 ? options.log_limit_bytes
                                                         : std::min(options.log_retain_bytes, options.log_limit_bytes);
@@ -31,6 +31,7 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       number_(number),
       name_(std::move(name)),
       watermark_key_(store_keys::watermark_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
+      entering_key_(store_keys::entering_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       rows_(store.engine(), number, store.options().write_behind_bytes),
       rebalancing_(store.options().rights_window),
       requests_(store.engine(), number),

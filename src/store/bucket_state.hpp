@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/container/flat_map.hpp>
 #include <map>
+#include <set>
 #include <shared_mutex>
 
 #include "crdt/changes.hpp"
@@ -19,6 +20,7 @@
 #include "store/snapshot_access.hpp"
 #include "store/token.hpp"
 #include "store/transaction_access.hpp"
+#include "store/walk.hpp"
 #include "store/watermark.hpp"
 
 namespace anabranch::detail {
@@ -110,6 +112,13 @@ class bucket_state {
     result<void> abbreviate(oplog::chunk& chunk, const std::vector<oplog::listed_execution>& listed, const positions& peer) const;
     result<bool> expand(oplog::chunk& chunk) const;
 
+    // The state as a whole: bucket_walk.cpp.
+    positions floor() const;
+    result<std::unique_ptr<walk_source>> begin_walk() const;
+    /// nullptr while another one is being taken.
+    result<std::unique_ptr<walk_sink>> receive_walk();
+    bool is_receiving_walk() const { return is_staging_; }
+
     // The change feed: bucket_feed.cpp. Places are sequences by origin, with the heads of their chains.
     using tails = boost::container::flat_map<origin, tail>;
     tails durable() const;
@@ -129,6 +138,8 @@ class bucket_state {
     void publish(tails durable);
 
   private:
+    friend class walk_source;
+    friend class walk_sink;
     /// An execution, as its record says.
     struct loaded_execution {
         loaded_execution(const dot& me, timestamp committed, crdt::executed done) : id(me), at(committed), what(std::move(done)) {}
@@ -259,6 +270,30 @@ class bucket_state {
     result<bool> forget(const hash128& identity, std::uint64_t before);
     version_vector before_open(version_vector target) const;
 
+    // The state as a whole: bucket_walk.cpp.
+    /// What is on its way into the rows.
+    struct entering {
+        std::map<origin, tail> reflects;
+        version_vector stable;
+        std::uint64_t forgotten = 0;
+        crdt::roster members;
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(reflects, stable, forgotten, members);
+        }
+    };
+    bool is_durable(const walk_end& end) const;
+    void erase_staged(storage::batch& batch) const;
+    result<void> stage(const walk_piece& piece, walk_sink& sink);
+    template <class Visit>
+    result<void> visit_staged(store_keys::staged_kind kind, const Visit& visit) const;
+    result<void> check_end(const walk_end& end, timestamp horizon) const;
+    result<void> enter(const walk_end& end, timestamp horizon);
+    result<void> go_on_entering(const entering& next);
+    result<void> begin_from_rows();
+    result<void> forget_again(std::uint64_t before, const std::set<hash128>& open);
+
     // Bounded counters: bucket_rights.cpp.
     result<origin> find_member(const replica_id& id);
     void note_demands(const transaction_access::demands_by_path& demands, bool is_committed);
@@ -273,6 +308,8 @@ class bucket_state {
     result<void> flush_locked() const;
     result<void> check_outside() const;
     result<void> check_usable() const;
+    result<void> restore(const watermark& mark);
+    result<void> find_spent();
     result<void> find_tails();
     result<void> replay(const version_vector& from);
     result<void> replay_records(const version_vector& upto);
@@ -290,6 +327,7 @@ class bucket_state {
     std::optional<std::vector<origin>> find_mentioned(const std::vector<replica_id>& ids) const;
     version_vector to_vector(const tails& t) const;
 
+    static std::uint64_t extent_step(const store_options& options);
     crdt::roster duties_of_a_member();
     const version_vector* too_long_ago() const;
     std::optional<timestamp> time_after(origin writer, std::uint64_t sequence) const;
@@ -297,12 +335,15 @@ class bucket_state {
     version_vector before_folds(const version_vector& target) const;
     result<version_vector> before_rivals(version_vector target, const version_vector& floor) const;
     result<void> cut_log();
+    void erase_records(storage::batch& batch, origin writer, std::uint64_t from, std::uint64_t to) const;
     result<void> prune();
 
     store_state& store_;
     const store_keys::bucket_number number_;
     const std::string name_;
     const std::string watermark_key_;
+    const std::string entering_key_;
+    std::atomic<bool> is_staging_ = false;
 
     mutable std::shared_mutex mutex_;
     row_table rows_;
@@ -313,6 +354,7 @@ class bucket_state {
     request_table requests_;
     rival_table rivals_;
     mutable crdt::open_requests open_;  // mutable: flushing reads it
+    std::vector<dot> spent_;  // executions below the log's floor that have been forgotten: their records go
     bool is_recovering_ = false;
     /// How far the fence of each member is known to have been raised before all that it had done had reached everybody.
     struct known_fence {

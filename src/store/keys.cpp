@@ -134,6 +134,14 @@ std::string request_key(bucket_number bucket, const hash128& identity) {
                    {reinterpret_cast<const char*>(identity.data()), identity.size()});
 }
 
+std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view key) {
+    constexpr std::uint32_t beside_rows = 0x1000'0000;
+    auto whole = row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, {});
+    whole += static_cast<char>(kind);
+    whole += key;
+    return whole;
+}
+
 std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequence) {
     constexpr std::uint32_t beside_rows = 0x2000'0000;
     return log_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, writer, sequence);

@@ -51,6 +51,10 @@ std::string request_key(bucket_number bucket, const hash128& identity);
 /// Where it is kept which executions a request has; beside the rows. Parsed as log keys are, of a bucket that there is not.
 std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequence);
 
+/// Where it is kept what a walk has brought so far, of each kind; beside the rows, too.
+enum class staged_kind : char { row = 'r', request = 'q', execution = 'x' };
+std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view key);
+
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence);
 /// Folds stand after all origins' records.
 inline constexpr origin fold_origin{UINT32_MAX};
@@ -69,5 +73,6 @@ inline constexpr std::string_view accepted_key = "accepted";
 inline constexpr char origin_prefix = 'o';
 inline constexpr char bucket_prefix = 'b';
 inline constexpr char watermark_prefix = 'w';
+inline constexpr char entering_prefix = 'e';
 
 }  // namespace anabranch::store_keys

@@ -18,6 +18,11 @@ class membership {
   public:
     const crdt::roster& roster() const { return roster_; }
     void join(const crdt::roster& change) { roster_.join(change); }
+    /// What another member knew.
+    void adopt(const crdt::roster& known, const version_vector& stable) {
+        roster_.join(known);
+        stable_.join(stable);
+    }
 
     void note(const replica_id& member, const version_vector& has);
     /// `have` has been delivered here. True where more has become stable.

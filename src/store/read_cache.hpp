@@ -29,6 +29,11 @@ class read_cache {
         }
         if (rows_.try_emplace(std::string(path), encoded).second) bytes_ += bytes;
     }
+    void clear() {
+        const std::lock_guard lock(mutex_);
+        rows_.clear();
+        bytes_ = 0;
+    }
     void forget(std::string_view path) {
         const std::lock_guard lock(mutex_);
         const auto it = rows_.find(path);

@@ -46,6 +46,11 @@ class request_table {
     std::uint64_t first_issued() const { return issued_.empty() ? UINT64_MAX : issued_.begin()->first << second; }
     /// Counts them, and visits all that are in the engine.
     result<void> load(const std::function<void(const known_request&)>& visit);
+    /// Others stand in the engine now; nothing here had changed.
+    void clear() {
+        size_ = 0;
+        issued_.clear();
+    }
     /// In the order of their identities.
     result<void> visit(const std::function<bool(const hash128&, const known_request&)>& each) const;
 

@@ -67,8 +67,19 @@ void rival_table::add_changed(storage::batch& to) const {
     for (const auto& [d, all] : changed_) to.put(space::rows, store_keys::rivals_key(bucket_, d.writer, d.sequence), codec::encode(all));
 }
 
-void rival_table::cut(storage::batch& to, origin writer, std::uint64_t after, std::uint64_t last) const {
+result<void> rival_table::cut(storage::batch& to, origin writer, std::uint64_t last, const version_vector& floor,
+                              const std::function<void(const dot&)>& goes) const {
+    const auto after = floor.at(writer);
+    auto visited = visit(writer, after, last, [&](const dot&, const group& all) -> result<void> {
+        for (const auto& d : all) {
+            if (!floor.covers(d)) continue;
+            to.erase(space::rows, store_keys::rivals_key(bucket_, d.writer, d.sequence));
+            goes(d);
+        }
+        return {};
+    });
     to.erase_range(space::rows, store_keys::rivals_key(bucket_, writer, after + 1), store_keys::rivals_key(bucket_, writer, last + 1));
+    return visited;
 }
 
 }  // namespace anabranch::detail

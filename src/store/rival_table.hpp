@@ -38,8 +38,10 @@ class rival_table {
         const std::lock_guard lock(mutex_);
         changed_.clear();
     }
-    /// The origin's records after `after` and up to `last` go. What has changed has been written.
-    void cut(storage::batch& to, origin writer, std::uint64_t after, std::uint64_t last) const;
+    /// The origin's records from `floor` up to `last` go, and with them what else is in their groups and below `floor`:
+    /// `goes(execution)` for each of those. What has changed has been written.
+    result<void> cut(storage::batch& to, origin writer, std::uint64_t last, const version_vector& floor,
+                     const std::function<void(const dot&)>& goes) const;
 
   private:
     result<void> visit(const dot& first, const dot& last, const visitor& each) const;

@@ -289,7 +289,16 @@ bool row_table::has_changes() const {
 }
 
 void row_table::trim() {
-    if (!changed_.empty() || !is_full()) return;
+    if (changed_.empty() && is_full()) let_go();
+}
+
+void row_table::clear() {
+    let_go();
+    read_.clear();
+    recounts_.clear();
+}
+
+void row_table::let_go() {
     rows_.clear();
     memory_.release();
     bytes_ = 0;

@@ -101,11 +101,15 @@ class row_table {
     /// forgotten what was issued before `forgotten`. Flush again, then forget_leftovers().
     result<std::vector<std::string>> prune(const version_vector& stable, std::uint64_t forgotten);
     result<void> forget_leftovers(const std::vector<std::string>& paths) const;
+    /// Adds the row, as it is to be written, to `changes`, with a mark where it needs one.
+    void add_to(storage::batch& changes, std::string_view path, std::string encoded, const leftover_mark& now) const;
     /// Copies of the changed rows below a prefix: for readers while flush() fails.
     using rows = std::map<std::string, crdt::row, std::less<>>;
     rows waiting(std::string_view prefix) const;
     /// Forgets all rows where memory holds more than its share. Flush first.
     void trim();
+    /// Other rows stand in the engine now; none of those here had changed.
+    void clear();
 
     /// All rows in the engine whose path begins with `prefix`, from prefix + `from` on. Flush first.
     row_cursor scan(std::string_view prefix, std::string_view from, const storage::snapshot* at = nullptr) const;
@@ -122,12 +126,12 @@ class row_table {
         bool operator()(const auto& a, const auto& b) const { return path_of(a) == path_of(b); }
     };
     result<kept_row*> bring(std::string_view path);
+    void let_go();
     kept_row* insert(std::string_view path, std::string_view encoded);
     void replace(kept_row* row, const crdt::row& value);
     void note_recount(std::string_view path, crdt::open_requests& open);
     template <class Change>
     result<void> change(std::string_view path, crdt::row_kind kind, const Change& apply);
-    void add_to(storage::batch& changes, std::string_view path, std::string encoded, const leftover_mark& now) const;
     std::vector<const kept_row*> sorted_changed() const;
 
     storage::engine& engine_;

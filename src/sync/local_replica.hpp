@@ -4,6 +4,7 @@
 #include <anabranch/ids.hpp>
 #include <anabranch/result.hpp>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,23 @@ enum class role : std::uint8_t {
 
 /// Sequences by replica: a version vector that can leave the process, without chain heads.
 using positions = std::map<replica_id, std::uint64_t>;
+
+/// The state of a bucket as it was at one moment, piece by piece: for a peer that lacks what the log does not hold any more.
+class state_source {
+  public:
+    virtual ~state_source() = default;
+    /// The next piece, of about that many bytes. Nothing where there is no more, and while the rest is not on disk yet.
+    virtual result<std::optional<std::string>> next(std::size_t most_bytes) = 0;
+    virtual bool is_done() const = 0;
+};
+
+/// Takes the pieces that a peer's source has given, out of sight until the last one is there.
+class state_sink {
+  public:
+    virtual ~state_sink() = default;
+    /// After the last one all is here that the state reflects, which is returned then; on disk after the next sync.
+    virtual result<std::optional<positions>> take(std::string_view piece) = 0;
+};
 
 /// Everything that a session is told here is on disk, and what it tells its peer comes from here: so it
 /// cannot send or acknowledge what a loss of power could take back.
@@ -62,6 +80,12 @@ class local_replica {
                                     const positions& peer) const = 0;
     /// Puts that back in. False where it is not here any more.
     virtual result<bool> expand(std::string_view bucket, oplog::chunk& chunk) const = 0;
+
+    /// Up to where the log has been cut.
+    virtual positions floor(std::string_view bucket) const = 0;
+    virtual result<std::unique_ptr<state_source>> read_state(std::string_view bucket) const = 0;
+    /// nullptr while another session takes a state of this bucket.
+    virtual result<std::unique_ptr<state_sink>> take_state(std::string_view bucket) = 0;
 
     /// A peer is going to send folds. How much more often that has begun than one has arrived.
     virtual void begin_fold(std::string_view bucket) = 0;

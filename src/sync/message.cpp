@@ -25,8 +25,14 @@ std::optional<message> decode_as(std::size_t place, std::string_view bytes) {
 }
 
 constexpr std::uint8_t greeting_type = 1;
-constexpr std::uint8_t records_type = 4;
-static_assert(std::is_same_v<std::variant_alternative_t<records_type - 1, message>, records>);
+static_assert(std::is_same_v<std::variant_alternative_t<greeting_type - 1, message>, greeting>);
+
+template <class... Large>
+constexpr bool is_any_of(std::size_t place) {
+    return ((place == message(Large{}).index()) || ...);
+}
+/// All others fit into one frame, whatever they say.
+bool may_span_frames(std::uint8_t type) { return is_any_of<records, adverts, executions, state_piece>(type - 1U); }
 
 /// Versions first: a peer of another version may have written the rest in another way.
 result<std::optional<message>> decode_greeting(std::string_view bytes) {
@@ -84,7 +90,7 @@ result<std::optional<message>> message_reader::next() {
         }
         if (length > limits::frame) return fail(errc::malformed, "a frame of " + std::to_string(length) + " bytes");
         if (!staged_.empty() && type != staged_type_) return fail(errc::malformed, "a message is cut by another one");
-        if (tag != type && type != records_type) return fail(errc::malformed, "a message of that type has one frame");
+        if (tag != type && !may_span_frames(type)) return fail(errc::malformed, "a message of that type has one frame");
         if (staged_.size() + length > max_message) return fail(errc::malformed, "a message is too long");
         if (tag != type && length == 0) return fail(errc::malformed, "an empty frame");
         if (bytes.size() < header_size + length) return wait();

@@ -187,8 +187,55 @@ struct parting {
     }
 };
 
+/// The sender's log does not reach back to what the receiver has: it can have the state as a whole.
+struct behind {
+    std::string bucket;
+    std::uint64_t epoch = 0;  ///< of the `have` that this answers
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, epoch);
+    }
+};
+
+/// The answer: send it.
+struct walk {
+    std::string bucket;
+    std::uint64_t epoch = 0;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, epoch);
+    }
+};
+
+/// A piece of it.
+struct state_piece {
+    std::string bucket;
+    std::uint64_t epoch = 0;
+    std::uint64_t raw_size = 0;  ///< as in `records`
+    std::string body;            ///< opaque here
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, epoch, raw_size, body);
+    }
+};
+
+/// One more piece has been taken.
+struct piece_taken {
+    std::string bucket;
+    std::uint64_t epoch = 0;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, epoch);
+    }
+};
+
 /// A message's type on the wire is its place here, from 1.
-using message = std::variant<greeting, have, ready, records, acknowledgement, heartbeat, goodbye, adverts, parting, executions>;
+using message = std::variant<greeting, have, ready, records, acknowledgement, heartbeat, goodbye, adverts, parting, executions, behind, walk,
+                             state_piece, piece_taken>;
 
 /// Appends the message in as many frames as it takes.
 void append_message(std::string& out, const message& m);

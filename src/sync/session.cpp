@@ -46,29 +46,36 @@ positions to_positions(const frontier& f) {
     return p;
 }
 
-records pack(const std::string& bucket, std::uint64_t epoch, const oplog::chunk& chunk) {
-    records m{bucket, epoch, 0, codec::encode(chunk)};
-    // A fold is compressed already.
-    if ((chunk.folded && chunk.folded->asides.empty()) || m.body.size() < least_compressed) return m;
+/// Compresses the body of `records` or of a `state_piece`.
+template <class Message>
+void compress(Message& m) {
+    if (m.body.size() < least_compressed) return;
     if (auto compressed = codec::compress(m.body, compression_level)) {
         m.raw_size = m.body.size();
         m.body = std::move(*compressed);
     }
+}
+
+template <class Message>
+result<std::string> decompress(const Message& m) {
+    if (m.raw_size == 0) return m.body;
+    auto raw = m.raw_size > max_message ? std::nullopt : codec::decompress(m.body, static_cast<std::size_t>(m.raw_size));
+    if (!raw) return fail(errc::malformed, "what was sent of bucket \"" + m.bucket + "\" cannot be decompressed, or is too long");
+    return std::move(*raw);
+}
+
+records pack(const std::string& bucket, std::uint64_t epoch, const oplog::chunk& chunk) {
+    records m{bucket, epoch, 0, codec::encode(chunk)};
+    // A fold is compressed already.
+    if (!chunk.folded || !chunk.folded->asides.empty()) compress(m);
     return m;
 }
 
 result<oplog::chunk> unpack(const records& m) {
-    const auto malformed = [&](const char* what) {
-        return fail(errc::malformed, std::string("records of bucket \"") + m.bucket + "\" " + what);
-    };
-    std::optional<std::string> raw;
-    if (m.raw_size > 0) {
-        if (m.raw_size > max_message) return malformed("are too long");
-        raw = codec::decompress(m.body, static_cast<std::size_t>(m.raw_size));
-        if (!raw) return malformed("cannot be decompressed");
-    }
-    auto chunk = codec::decode<oplog::chunk>(raw ? *raw : m.body);
-    if (!chunk || !oplog::is_sound(*chunk)) return malformed("cannot be decoded");
+    const auto raw = decompress(m);
+    if (!raw) return fail(raw.error());
+    auto chunk = codec::decode<oplog::chunk>(*raw);
+    if (!chunk || !oplog::is_sound(*chunk)) return fail(errc::malformed, "records of bucket \"" + m.bucket + "\" cannot be decoded");
     return std::move(*chunk);
 }
 
@@ -179,6 +186,8 @@ void session::handle(const have& m) {
     s.awaits_executions = m.lists_executions && !s.has_heard_executions;
     s.peer_durable = to_positions(m.known);
     s.cannot_send.reset();
+    // A replica has all that it ever told others, unless it has been restored from a backup.
+    s.is_peer_restored = at(s.durable, *peer_) > at(s.peer_durable, *peer_);
     hear_advert(m.bucket, s, *peer_, s.peer_durable);
     if (is_first) {
         s.goal = s.durable;
@@ -188,6 +197,9 @@ void session::handle(const have& m) {
     s.sent = s.peer_durable;
     s.in_flight.clear();
     s.in_flight_bytes = 0;
+    s.is_behind = false;
+    s.walk.reset();
+    s.pieces_in_flight.clear();
 }
 
 void session::handle(const ready&) { is_ready_ = true; }
@@ -249,6 +261,87 @@ void session::handle(const executions& m) {
     std::ranges::sort(all, {}, &oplog::listed_execution::digest);
     it->second.executions = std::move(all);
     it->second.awaits_executions = false;
+}
+
+void session::handle(const behind& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_told) return end({errc::malformed, "the log of a bucket that is not shared"});
+    if (m.epoch != it->second.epoch) return;
+    it->second.behind = m.epoch;
+    it->second.behind_since = now_;
+    ask_for_state(m.bucket, it->second);
+}
+
+void session::ask_for_state(const std::string& bucket, stream& s) {
+    if (s.behind != s.epoch || s.taking || s.taken || s.cannot_receive) return;
+    if (s.revision != s.told_revision) {
+        // More is here than the peer has been told: perhaps it is not behind.
+        return begin_anew(bucket, s, s.ceiling);
+    }
+    // What only this log has and the peer lacks is applied on top of the peer's state: so the log has to have it.
+    auto has = s.peer_durable;
+    if (const auto told = s.advertised_members.find(*peer_); told != s.advertised_members.end()) {
+        for (const auto& [id, sequence] : told->second) raise(has, id, sequence);
+    }
+    if (!covers(has, local_.floor(bucket))) {
+        // Each has cut what the other lacks. Others may help.
+        if (now_ - s.behind_since >= options_.timeout) {
+            part(bucket, s, false, {errc::behind_cut, "bucket \"" + bucket + "\": each of the two has cut from its log what the other lacks"});
+        }
+        return;
+    }
+    auto sink = local_.take_state(bucket);
+    if (!sink) return part(bucket, s, false, sink.error());
+    if (!*sink) return;  // not now
+    s.taking = std::move(*sink);
+    send(walk{bucket, s.epoch});
+}
+
+void session::handle(const walk& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_remote) return end({errc::malformed, "a walk in a bucket that is not shared"});
+    auto& s = it->second;
+    if (m.epoch != s.peer_epoch) return;
+    if (!s.is_behind || s.walk) return end({errc::malformed, "a walk that was not offered"});
+    auto source = local_.read_state(m.bucket);
+    if (!source) return part(m.bucket, s, true, source.error());
+    s.walk = std::move(*source);
+}
+
+void session::handle(const state_piece& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end()) return end({errc::malformed, "the state of a bucket that is not shared"});
+    auto& s = it->second;
+    if (s.epoch != m.epoch || s.cannot_receive) return;
+    if (!s.taking) return end({errc::malformed, "a state that was not asked for"});
+    const auto raw = decompress(m);
+    if (!raw) return end(raw.error());
+    send(piece_taken{m.bucket, s.epoch});
+    auto taken = s.taking->take(*raw);
+    if (taken && !*taken) return;
+    s.taking.reset();
+    if (taken) {
+        // It begins anew from there, once all of it is on disk.
+        s.taken = std::move(*taken);
+        for (const auto& [id, sequence] : *s.taken) {
+            raise(s.peer_durable, id, sequence);
+            raise(s.sent, id, sequence);
+        }
+    } else if (taken.error().code == errc::malformed || taken.error().code == errc::diverged || taken.error().code == errc::foreign_bucket) {
+        end(taken.error());
+    } else {
+        part(m.bucket, s, false, taken.error());
+    }
+}
+
+void session::handle(const piece_taken& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_remote) return end({errc::malformed, "a piece of a bucket that is not shared"});
+    auto& s = it->second;
+    if (m.epoch != s.peer_epoch) return;
+    if (s.pieces_in_flight.empty()) return end({errc::malformed, "a piece that was not sent"});
+    s.in_flight_bytes -= s.pieces_in_flight.front();
+    s.pieces_in_flight.pop_front();
 }
 
 void session::handle(const acknowledgement& m) {
@@ -335,6 +428,7 @@ void session::tell(const std::string& bucket, stream& s) {
     send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(s.told_role), fold_bytes(bucket, s), s.lists_executions, s.takes_abbreviated,
               local_.founder(bucket), known});
     s.is_told = true;
+    s.told_revision = s.revision;
     note_advert(s, local_.id(), s.durable);
     s.advertised = s.durable;
 }
@@ -364,6 +458,8 @@ void session::pump_all() {
 
 /// The peer may have got more by another way than it has said here: what its adverts say it has. True where that is news.
 bool session::catch_up_with_adverts(const std::string& bucket, stream& s) {
+    // What a restored one had told before says nothing of what it has.
+    if (s.is_peer_restored) return false;
     const auto all = local_.adverts(bucket);
     const auto known = all.find(*peer_);
     if (known == all.end() || covers(s.sent, known->second)) return false;
@@ -403,10 +499,26 @@ void session::list(const std::string& bucket, stream& s) {
     send(m);
 }
 
+void session::pump_state(const std::string& bucket, stream& s) {
+    while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes) {
+        auto piece = s.walk->next(options_.chunk_bytes);
+        if (!piece) return part(bucket, s, true, piece.error());
+        if (!*piece) return;
+        const auto before = output_.size();
+        state_piece m{bucket, s.peer_epoch, 0, std::move(**piece)};
+        compress(m);
+        send(m);
+        s.pieces_in_flight.push_back(output_.size() - before);
+        s.in_flight_bytes += s.pieces_in_flight.back();
+    }
+}
+
 void session::pump(const std::string& bucket, stream& s) {
     if (failure_ || !s.is_local || !s.is_remote) return;
     if (s.lists_executions && !std::exchange(s.has_listed, true)) list(bucket, s);
     if (s.cannot_send || s.awaits_executions) return;
+    if (s.walk) pump_state(bucket, s);
+    if (s.is_behind) return;
     while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes &&
            missing(s.sent, s.durable) > 0) {
         const auto fold_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(options_.fold_bytes, s.peer_fold_bytes));
@@ -414,7 +526,8 @@ void session::pump(const std::string& bucket, stream& s) {
         auto chunk = local_.read(bucket, s.sent, s.peer_ceiling, size);
         if (!chunk && chunk.error().code == errc::behind_cut) {
             if (catch_up_with_adverts(bucket, s)) continue;
-            return part(bucket, s, true, chunk.error());
+            s.is_behind = true;
+            return send(behind{bucket, s.peer_epoch});
         }
         if (!chunk) return end(chunk.error());
         if (chunk->empty()) return;  // the rest is above the ceiling
@@ -466,6 +579,11 @@ void session::look_for_progress() {
         } else if (s.revision != local_.revision(bucket)) {
             refresh(bucket, s);
         }
+        if (s.taken && covers(s.durable, *s.taken)) {
+            s.taken.reset();
+            begin_anew(bucket, s, s.ceiling);
+        }
+        ask_for_state(bucket, s);
         acknowledge(bucket, s);
         sponsor(bucket, s);
     }
@@ -574,8 +692,12 @@ bool session::wants_sync() const { return !failure_ && peer_ && (local_.has_undu
 steady_time session::next_poll() const {
     auto next = std::min(last_sent_ + options_.heartbeat, last_received_ + options_.timeout);
     if (has_adverts_to_send()) next = std::min(next, last_adverts_ + options_.adverts);
-    // A held transaction waits for the wall clock, which this one does not know: look now and then.
-    if (std::ranges::any_of(streams_, [](const auto& entry) { return entry.second.held.has_value(); })) {
+    // A held transaction waits for the wall clock, which this one does not know, and a state that another session takes for
+    // that one's end: look now and then.
+    if (std::ranges::any_of(streams_, [](const auto& entry) {
+            const auto& s = entry.second;
+            return s.held.has_value() || (s.behind == s.epoch && !s.taking && !s.taken && !s.cannot_receive);
+        })) {
         next = std::min(next, now_ + std::chrono::seconds{1});
     }
     return next;

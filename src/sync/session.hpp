@@ -45,6 +45,7 @@ class session {
         bool is_local = false;
         role told_role = role::reader;
         bool is_told = false;  ///< the peer knows that the bucket is here, and from where it is to send
+        std::uint64_t told_revision = 0;
         std::uint64_t epoch = 0;
         timestamp ceiling{UINT64_MAX};
         bool takes_folds = true;
@@ -56,6 +57,10 @@ class session {
         positions durable;
         positions advertised;  ///< what the peer has been told of `durable`
         positions goal;        ///< what either side had when they met
+        std::optional<std::uint64_t> behind;  ///< the peer's log does not reach back to the `have` of that epoch
+        steady_time behind_since{};
+        std::unique_ptr<state_sink> taking;   ///< its state instead
+        std::optional<positions> taken;       ///< that is here, and not known to be on disk yet
 
         // The peer's.
         bool is_remote = false;
@@ -68,11 +73,15 @@ class session {
         bool has_heard_executions = false;
         std::vector<oplog::listed_execution> executions;  ///< the peer's, sorted by digest
         positions peer_durable;
+        bool is_peer_restored = false;
         positions sent;  ///< what the peer has, or has been sent
         struct flight {
             positions ends;
             std::size_t bytes = 0;
         };
+        bool is_behind = false;  ///< and has been told
+        std::unique_ptr<state_source> walk;
+        std::deque<std::size_t> pieces_in_flight;  ///< bytes of each
         std::deque<flight> in_flight;
         std::size_t in_flight_bytes = 0;
     };
@@ -90,6 +99,10 @@ class session {
     void handle(const adverts& m);
     void handle(const parting& m);
     void handle(const executions& m);
+    void handle(const behind& m);
+    void handle(const walk& m);
+    void handle(const state_piece& m);
+    void handle(const piece_taken& m);
     void part(const std::string& bucket, stream& s, bool is_sending, error why);
 
     frontier refresh(const std::string& bucket, stream& s);
@@ -99,7 +112,9 @@ class session {
     void acknowledge(const std::string& bucket, stream& s);
     void list(const std::string& bucket, stream& s);
     void pump(const std::string& bucket, stream& s);
+    void pump_state(const std::string& bucket, stream& s);
     void pump_all();
+    void ask_for_state(const std::string& bucket, stream& s);
     void look_for_progress();
     bool has_adverts_to_send() const;
     void advertise(const std::string& bucket, stream& s);

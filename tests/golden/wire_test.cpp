@@ -161,6 +161,10 @@ TEST_CASE("messages") {
     check_message("message_goodbye", sync::goodbye{static_cast<std::uint32_t>(errc::malformed), "why"});
     check_message("message_adverts", sync::adverts{"shop", {bob, ada}, {{0, {{0, 1'000}, {1, 5}}}, {1, {}}}});
     check_message("message_executions", sync::executions{"shop", {{bob, {{300, {1, 2, 3, 4, 5, 6, 7, 8}}, {1, {9}}}}}});
+    check_message("message_behind", sync::behind{"shop", 300});
+    check_message("message_walk", sync::walk{"shop", 300});
+    check_message("message_state_piece", sync::state_piece{"shop", 2, 300, "body"});
+    check_message("message_piece_taken", sync::piece_taken{"shop", 300});
     check_message("message_parting", sync::parting{"shop", true, static_cast<std::uint32_t>(errc::behind_cut), "why"});
 }
 

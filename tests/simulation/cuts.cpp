@@ -51,17 +51,27 @@ void world::check_cut(const replica& r, std::size_t b, const cut& before, const 
 
 void world::note_cut(replica& r, std::size_t b) {
     auto& s = r.shares[b];
-    if (std::exchange(s.seen_cuts, r.storage->log_cuts()) == r.storage->log_cuts()) return;
-    const auto before = std::exchange(s.floor, read_floor(r, b));
-    check_cut(r, b, before, s.floor);
+    if (std::exchange(s.seen_watermarks, r.storage->watermarks()) == r.storage->watermarks()) return;
+    note_floor(r, b);
     check_rivals(r, b, s.floor);
 }
 
+/// A state that has entered begins the log anew where it came to.
+void world::note_floor(replica& r, std::size_t b) {
+    auto& s = r.shares[b];
+    const auto states = r.storage->states_entered(s.handle->state()->number());
+    const auto before = std::exchange(s.floor, read_floor(r, b));
+    if (std::exchange(s.seen_states, states) == states || s.floor == before) return check_cut(r, b, before, s.floor);
+    if (!covers(s.floor, before)) violate("a state has entered that lacks what the log does not hold any more");
+    if (!covers(s.has, s.floor)) violate("a log begins after what is there");
+    counts_.count(covered::states_entered);
+}
+
 /// It has just looked after its duties, and nothing has changed since: no record is left that every member is known to have, but
-/// for the executions of requests that were remembered before.
-void world::check_all_cut(const replica& r, std::size_t b, const std::vector<std::size_t>& open) {
+/// for executions of requests.
+void world::check_all_cut(const replica& r, std::size_t b) {
     const auto& s = r.shares[b];
-    if (!s.handle || r.options.log_retain_bytes > 0) return;
+    if (!s.handle || r.options.log_retain_bytes > 0 || s.handle->state()->is_receiving_walk()) return;
     const auto roster = s.handle->state()->roster();
     const auto adverts = s.handle->state()->adverts();
     std::size_t members = 0;
@@ -76,11 +86,7 @@ void world::check_all_cut(const replica& r, std::size_t b, const std::vector<std
         for (std::size_t o = 0; o < held.size(); ++o) held[o] = std::min(held[o], known[o]);
     }
     if (members < 2) return;
-    // What might yet come to count, or cease to, is kept.
-    for (const auto number : open) {
-        for (const auto* t : histories_[b].executions_of(number, s.has)) held[t->origin] = std::min(held[t->origin], t->sequence - 1);
-    }
-    // And what is told of together goes together.
+    // What is told of together goes together.
     for (const auto& all : rivals(b, s)) {
         // Also where nobody lacks any of them: what is in a fold is kept for what else is in it.
         if (std::ranges::none_of(all, [&](const auto* t) { return t->sequence > s.floor[t->origin]; })) continue;
@@ -92,14 +98,15 @@ void world::check_all_cut(const replica& r, std::size_t b, const std::vector<std
         const auto writer = local.origins().find(*replicas_[o]->id);
         if (!writer) continue;
         const auto number = s.handle->state()->number();
-        const auto first = local.engine().scan(storage::space::log, store_keys::log_key(number, *writer, 0), nullptr);
-        const auto at = first->valid() ? store_keys::parse_log_key(first->key()) : std::nullopt;
-        if (!at || at->bucket != number || at->writer != *writer || at->sequence > held[o]) continue;
-        // An execution stands in the log beside the fold that it came with, and goes when that does.
-        const auto* kept = histories_[b].find(o, at->sequence);
-        if (kept != nullptr && kept->execution) continue;
-        violate("replica " + std::to_string(r.index) + " keeps transaction " + std::to_string(at->sequence) + " of replica " +
-                std::to_string(o) + ", and every member is known to have it");
+        const auto end = store_keys::log_key(number, *writer, held[o] + 1);
+        for (auto at = local.engine().scan(storage::space::log, store_keys::log_key(number, *writer, 0), nullptr); at->valid() && at->key() < end; at->next()) {
+            const auto sequence = store_keys::parse_log_key(at->key())->sequence;
+            // An execution stands beside the log while its request is open, or in it with the fold that it came with.
+            const auto* kept = histories_[b].find(o, sequence);
+            if (kept != nullptr && kept->execution) continue;
+            violate("replica " + std::to_string(r.index) + " keeps transaction " + std::to_string(sequence) + " of replica " +
+                    std::to_string(o) + ", and every member is known to have it");
+        }
     }
 }
 
@@ -122,37 +129,6 @@ void world::check_duty(const replica& r, std::size_t b, std::uint64_t sequence) 
             it->second = {r.index, sequence, logged(r, b, sequence).head};
         }
         if (m.laggard > 0) counts_.count(m.laggard % 2 == 1 ? covered::laggards_named : covered::laggards_caught_up);
-    }
-}
-
-/// Whether one of the two is behind the other's cut, as far as that one can know.
-bool world::is_behind_cut(const connection& c) const {
-    for (std::size_t b = 0; b < buckets_; ++b) {
-        for (std::size_t side = 0; side < 2; ++side) {
-            const auto& other = *replicas_[c.ends[1 - side].replica];
-            if (!covers(c.ends[side].begun_with[b], other.shares[b].floor)) return true;
-        }
-    }
-    return false;
-}
-
-/// Each has what its neighbour has, or is behind that one's cut and has been told.
-void world::check_neighbours() {
-    for (const auto& l : links_) {
-        for (std::size_t b = 0; b < buckets_; ++b) {
-            for (std::size_t side = 0; side < 2; ++side) {
-                const auto& from = *replicas_[l.ends[side]];
-                const auto& to = *replicas_[l.ends[1 - side]];
-                if (!from.shares[b].is_wanted || !to.shares[b].is_wanted || covers(to.shares[b].has, from.shares[b].has)) continue;
-                ++checks_;
-                if (!l.is_behind_cut || covers(to.shares[b].has, from.shares[b].floor)) {
-                    violate("after healing replica " + std::to_string(to.index) + " has " + to_string(to.shares[b].has) +
-                            ", its neighbour " + std::to_string(from.index) + " has " + to_string(from.shares[b].has) +
-                            " and has cut " + to_string(from.shares[b].floor));
-                }
-                counts_.count(covered::left_behind_cuts);
-            }
-        }
     }
 }
 

@@ -50,6 +50,11 @@ result<std::unique_ptr<storage::engine>> disk::open() {
     return std::make_unique<handle>(*this);
 }
 
+std::size_t disk::states_entered(store_keys::bucket_number bucket) const {
+    const auto it = states_entered_.find(store_keys::entering_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(bucket)));
+    return it == states_entered_.end() ? 0 : it->second;
+}
+
 std::size_t disk::lose_power(random_source& chance) {
     engine_.reset();
     const auto survivors = chance.below(writes_ - synced_ + 1);
@@ -73,13 +78,18 @@ result<void> disk::write(const storage::batch& changes) {
     ++writes_;
     using kind = storage::batch::kind;
     for (const auto& c : changes.changes()) {
-        if (c.what == kind::erase_range && c.where == space::log) ++log_cuts_;
+        if (c.what != kind::put && c.where == space::log) ++log_cuts_;
+        if (c.what == kind::put && c.where == space::meta && c.key.front() == store_keys::watermark_prefix) ++watermarks_;
         if (c.what == kind::erase && c.where == space::rows && (c.key.front() & 0x80) != 0) ++rows_pruned_;
+    }
+    const auto enters = [](const auto& c) { return c.what == kind::put && c.where == space::meta && c.key.front() == store_keys::entering_prefix; };
+    for (const auto& c : changes.changes()) {
+        if (enters(c)) ++states_entered_[c.key];
     }
     const auto holds = [&](space where) {
         return std::ranges::any_of(changes.changes(), [&](const auto& c) { return c.where == where && c.what != kind::erase_range; });
     };
-    if (holds(space::log)) last_log_write_ = writes_;
+    if (holds(space::log) || std::ranges::any_of(changes.changes(), enters)) last_log_write_ = writes_;
     row_writes_ += holds(space::rows);
     if (now == fate::dies_after) {
         kill();

@@ -4,10 +4,12 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 
 #include "simulation/random.hpp"
 #include "storage/engine.hpp"
+#include "store/keys.hpp"
 #include "support/crashable_engine.hpp"
 
 namespace anabranch::simulation {
@@ -54,7 +56,10 @@ class disk {
     std::size_t last_log_write() const { return last_log_write_; }
     std::size_t row_writes() const { return row_writes_; }
     std::size_t log_cuts() const { return log_cuts_; }
+    std::size_t watermarks() const { return watermarks_; }
     std::size_t rows_pruned() const { return rows_pruned_; }
+    /// How often a state has begun to enter the bucket of that number.
+    std::size_t states_entered(store_keys::bucket_number bucket) const;
 
   private:
     class handle;
@@ -74,7 +79,9 @@ class disk {
     std::size_t last_log_write_ = 0;
     std::size_t row_writes_ = 0;
     std::size_t log_cuts_ = 0;
+    std::size_t watermarks_ = 0;
     std::size_t rows_pruned_ = 0;
+    std::map<std::string, std::size_t, std::less<>> states_entered_;  // by key
 };
 
 }  // namespace anabranch::simulation

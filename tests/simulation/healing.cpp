@@ -59,40 +59,12 @@ void world::heal() {
     // for each.
     const auto hops = diameter(links_, replicas_.size());
     const auto most_rounds =
-        6 * (hops + 2) + (is_generous ? 0 : 4 * static_cast<std::size_t>(transactions) * (hops + 1));
+        6 * (hops + 2) + (limits_logs_ ? 20 * (hops + 1) : 0) + (is_generous ? 0 : 4 * static_cast<std::size_t>(transactions) * (hops + 1));
     run_to_rest(most_rounds);
-    // Sessions in which one is behind the other's cut have ended; what those two get elsewhere they may need from each other.
-    constexpr int most_meetings = 20;
-    for (int n = 0; meet_again(is_generous, most_rounds); ++n) {
-        if (n == most_meetings) violate("replicas behind a cut find no rest");
-    }
-    if (limits_logs_ && !is_anybody_retired() && !has_anybody_left()) check_neighbours();
     catch_up_feeds(30);
     check_forgetting(is_generous, most_rounds);
     check_convergence();
     catch_up_feeds(100);
-}
-
-std::vector<cut> world::progress_of_all() const {
-    std::vector<cut> all;
-    for (const auto& r : replicas_) {
-        for (const auto& s : r->shares) all.push_back(s.has);
-    }
-    return all;
-}
-
-/// True where it has brought something.
-bool world::meet_again(bool is_generous, std::size_t most_rounds) {
-    std::erase_if(connections_, [](const connection& c) { return c.is_broken; });
-    const auto before = progress_of_all();
-    bool is_any = false;
-    for (std::size_t i = 0; i < links_.size(); ++i) {
-        if (!std::exchange(links_[i].is_behind_cut, false)) continue;
-        connect(i, is_generous);
-        is_any = true;
-    }
-    if (is_any) run_to_rest(most_rounds);
-    return is_any && progress_of_all() != before;
 }
 
 /// All clocks agree, so that what members write for each other from now on is nowhere in the future.

@@ -15,8 +15,6 @@ namespace anabranch::simulation {
 struct link {
     std::array<std::size_t, 2> ends;
     bool is_cut = false;
-    /// While all heals: the last session over it ended as one is behind the other's cut.
-    bool is_behind_cut = false;
 };
 
 /// One end of a connection. Bytes leave it for `wire`, and arrive at the other end piece by piece.
@@ -31,7 +29,6 @@ struct endpoint {
     std::uint64_t seen_holds = 0;
     std::optional<hash128> greeted_state;
     // When the session began
-    std::array<cut, most_buckets> begun_with{};    ///< on disk here
     std::array<bool, most_buckets> was_admitted{};  ///< the other end knew this one as a member
 };
 

@@ -151,7 +151,7 @@ void world::recovered(replica& r) {
         s.once_had = {};
         check_durable(r, b);
         // It may have died right after it had cut its log; or what it cut is there again.
-        check_cut(r, b, std::exchange(s.floor, read_floor(r, b)), s.floor);
+        note_floor(r, b);
         check_values(r, b, all_leaves());
     }
     r.unconfirmed.reset();

@@ -30,6 +30,13 @@ std::uint64_t world::touched_by_request(std::size_t b, const transaction_record&
 void world::note_fixed(replica& r, std::size_t b) {
     auto& s = r.shares[b];
     if (request_window_.count() == 0 || r.storage->is_dead()) return;
+    // A state that has entered may hold for open what had been fixed here.
+    if (std::exchange(s.states_looked_at, s.seen_states) != s.seen_states) {
+        std::erase_if(s.fixed, [&](std::size_t number) {
+            const auto found = s.handle->find(requests_[number].identity);
+            return found && *found;
+        });
+    }
     auto known = remembered(r, b);
     const auto count = s.handle->state()->requests();
     if (count == known.size()) return;

@@ -5,6 +5,7 @@
 
 #include "simulation/world.hpp"
 #include "store/bucket_state.hpp"
+#include "store/store_state.hpp"
 
 namespace anabranch::simulation {
 /// What a retired replica did since does not count, and yet somebody may have been told of it.
@@ -189,9 +190,17 @@ std::vector<world::execution_list> world::rivals(std::size_t b, const share& s) 
 /// Who reads one of them in the log finds the others, too.
 void world::check_rivals(const replica& r, std::size_t b, const cut& floor) const {
     if (!is_judged(b)) return;
+    auto& local = *r.open->state();
+    const auto number = r.shares[b].handle->state()->number();
     for (const auto& all : rivals(b, r.shares[b])) {
         const auto is_cut = [&](const auto* t) { return t->sequence <= floor[t->origin]; };
-        if (std::ranges::any_of(all, is_cut) && !std::ranges::all_of(all, is_cut))
+        if (std::ranges::all_of(all, is_cut)) continue;
+        // Those that were open when the log was cut are kept beside it.
+        const auto is_gone = [&](const auto* t) {
+            const auto writer = local.origins().find(*replicas_[t->origin]->id);
+            return is_cut(t) && !local.engine().get(storage::space::log, store_keys::log_key(number, *writer, t->sequence))->has_value();
+        };
+        if (std::ranges::any_of(all, is_gone))
             violate("replica " + std::to_string(r.index) + " has cut some executions of request " + std::to_string(all.front()->execution->request) + ", and not all");
     }
 }
@@ -208,7 +217,7 @@ void world::check_superseded(const replica& r, std::size_t b) {
     whole.bucket = b;
     std::size_t expected = 0;
     for (const auto& all : rivals(b, s)) {
-        if (all.front()->sequence <= s.floor[all.front()->origin]) continue;
+        if (std::ranges::all_of(all, [&](const auto* t) { return t->sequence <= s.floor[t->origin]; })) continue;
         const auto* winner = winner_among(all);
         for (const auto* t : all) {
             if (is_same_content(histories_[b], *t, *winner)) continue;

@@ -40,10 +40,8 @@ void world::connect(std::size_t over, bool is_generous) {
         e.options.fold_above = folds_most_ ? chance_.below(2) : chance_.pick(fold_limits);
         e.options.adverts = adverts_;
         const auto& other = *replicas_[links_[over].ends[1 - side]];
-        for (std::size_t b = 0; b < buckets_; ++b) {
-            e.begun_with[b] = replicas_[e.replica]->shares[b].durable;
+        for (std::size_t b = 0; b < buckets_; ++b)
             e.was_admitted[b] = other.shares[b].handle && other.shares[b].handle->state()->roster().find(*replicas_[e.replica]->id) != nullptr;
-        }
         e.machine.emplace(*replicas_[e.replica]->open, e.options, steady_time{now_});
     }
     trace("connect", {{"between", c.ends[0].replica},
@@ -268,12 +266,8 @@ bool world::judge_failure(connection& c, std::size_t side) {
         counts_.count(covered::sessions_timed_out);
     } else if ((code == errc::retired || code == errc::behind_cut) && is_outsider(c)) {
         counts_.count(covered::sessions_of_outsiders);
-    } else if (code == errc::behind_cut && limits_logs_ && is_behind_cut(c)) {
-        counts_.count(covered::sessions_behind_cut);
-        if (is_healing_) {
-            tell_both(c, side);
-            return true;
-        }
+    } else if (code == errc::refused && !is_healing_) {
+        counts_.count(covered::states_from_the_future);
     } else if (!is_from_disk(code)) {
         violate("a session of replica " + std::to_string(c.ends[side].replica) +
                 " failed: " + failure->message);
@@ -281,19 +275,6 @@ bool world::judge_failure(connection& c, std::size_t side) {
     transmit(c, side);
     break_up(c, chance_.chance(50));
     return true;
-}
-
-/// Both hear that one is behind the other's cut: nobody waits for what does not come.
-void world::tell_both(connection& c, std::size_t side) {
-    auto& other = c.ends[1 - side];
-    links_[c.over].is_behind_cut = true;
-    c.ends[side].is_writing = false;
-    transmit(c, side);
-    c.is_broken = true;
-    other.machine->receive(c.ends[side].wire, steady_time{now_});
-    observe_arrival(*replicas_[other.replica], *replicas_[c.ends[side].replica]);
-    if (!other.machine->failure() || other.machine->failure()->code != errc::behind_cut)
-        violate("replica " + std::to_string(other.replica) + " is not told that one of the two is behind the other's cut");
 }
 
 void world::break_up(connection& c, bool some_arrives) {
@@ -310,10 +291,8 @@ void world::break_up(connection& c, bool some_arrives) {
 void world::sync(replica& r) {
     std::array<cut, most_buckets> before{};
     std::array<bool, most_buckets> had_duties{};
-    std::array<std::vector<std::size_t>, most_buckets> open;
     for (std::size_t b = 0; b < buckets_; ++b) {
         before[b] = r.shares[b].has;
-        open[b] = remembered(r, b);
         had_duties[b] = r.shares[b].handle && r.shares[b].handle->state()->has_duties();
     }
     const auto done = r.open->sync();
@@ -329,7 +308,7 @@ void world::sync(replica& r) {
         cut called{};
         for (const auto& entry : s.handle->durable_progress()) called[index_of(entry.origin)] = entry.sequence;
         if (!covers(called, before[b])) violate("after a sync something is not called durable");
-        if (had_duties[b] && !s.handle->state()->has_duties() && !r.storage->is_full()) check_all_cut(r, b, open[b]);
+        if (had_duties[b] && !s.handle->state()->has_duties() && !r.storage->is_full()) check_all_cut(r, b);
     }
     wake(r);
 }

@@ -89,7 +89,9 @@ class world {
         std::deque<mark> marks;  ///< of what may not be durable yet
         cut once_had{};          ///< some time ago; since then it has not died
         cut floor{};             ///< up to where its log has been cut
-        std::size_t seen_cuts = 0;
+        std::size_t seen_watermarks = 0;
+        std::size_t seen_states = 0;
+        std::size_t states_looked_at = 0;
         heirs who{};  ///< has whose rights, by the roster here
         // Of requests, by their numbers
         fixed_requests fixed;       ///< and forgotten here
@@ -263,7 +265,6 @@ class world {
     void observe_arrival(replica& r, const replica& source);
     void deliver(connection& c, std::size_t from, std::size_t bytes);
     void poll(connection& c, std::size_t side);
-    void tell_both(connection& c, std::size_t side);
     void break_up(connection& c, bool some_arrives);
     bool has_what_does_not_count(std::size_t who, std::size_t b, const crdt::roster& roster) const;
     bool is_outsider(const connection& c) const;
@@ -307,19 +308,16 @@ class world {
     cut to_cut(const std::map<replica_id, std::uint64_t>& known) const;
     cut read_floor(const replica& r, std::size_t b) const;
     void check_cut(const replica& r, std::size_t b, const cut& before, const cut& floor);
+    void note_floor(replica& r, std::size_t b);
     void note_cut(replica& r, std::size_t b);
-    void check_all_cut(const replica& r, std::size_t b, const std::vector<std::size_t>& open);
+    void check_all_cut(const replica& r, std::size_t b);
     void check_duty(const replica& r, std::size_t b, std::uint64_t sequence);
-    bool is_behind_cut(const connection& c) const;
-    void check_neighbours();
 
     // healing.cpp: the end of every history
     void heal();
     void settle_clocks();
     bool run_round(std::optional<std::size_t> mute = {});
     std::size_t run_to_rest(std::size_t most_rounds);
-    std::vector<cut> progress_of_all() const;
-    bool meet_again(bool is_generous, std::size_t most_rounds);
     void check_convergence();
     std::vector<std::vector<std::size_t>> holders(std::size_t b) const;
     cut expected_of(const std::vector<std::size_t>& group, std::size_t b) const;

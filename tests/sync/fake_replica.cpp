@@ -1,5 +1,7 @@
 #include "sync/fake_replica.hpp"
 
+#include "codec/archive.hpp"
+
 namespace anabranch::test {
 
 class fake_replica::stream final : public oplog::record_stream {
@@ -18,6 +20,55 @@ class fake_replica::stream final : public oplog::record_stream {
     const log& log_;
     std::size_t at_;
 };
+
+/// Bodies by origin.
+using fake_state = std::map<replica_id, std::vector<std::string>>;
+
+class fake_replica::source final : public sync::state_source {
+  public:
+    explicit source(fake_state all) : all_(std::move(all)) {}
+    result<std::optional<std::string>> next(std::size_t) override {
+        if (std::exchange(is_done_, true)) return std::optional<std::string>{};
+        return std::optional(codec::encode(all_));
+    }
+    bool is_done() const override { return is_done_; }
+
+  private:
+    fake_state all_;
+    bool is_done_ = false;
+};
+
+class fake_replica::sink final : public sync::state_sink {
+  public:
+    sink(fake_replica& to, std::string bucket) : to_(to), bucket_(std::move(bucket)) {}
+    result<std::optional<sync::positions>> take(std::string_view piece) override {
+        const auto all = codec::decode<fake_state>(piece);
+        if (!all) return fail(errc::malformed, "no state");
+        for (const auto& [id, bodies] : *all) {
+            for (auto i = to_.buckets_[bucket_].logs[id].entries.size(); i < bodies.size(); ++i) to_.append(bucket_, id, bodies[i]);
+        }
+        sync::positions reflects;
+        for (const auto& [id, bodies] : *all) reflects[id] = bodies.size();
+        return std::optional(std::move(reflects));
+    }
+
+  private:
+    fake_replica& to_;
+    std::string bucket_;
+};
+
+result<std::unique_ptr<sync::state_source>> fake_replica::read_state(std::string_view bucket) const {
+    fake_state all;
+    for (const auto& [id, l] : buckets_.find(bucket)->second.logs) {
+        for (std::size_t i = 0; i < l.durable; ++i) all[id].push_back(l.entries[i].body);
+    }
+    return std::make_unique<source>(std::move(all));
+}
+
+result<std::unique_ptr<sync::state_sink>> fake_replica::take_state(std::string_view bucket) {
+    if (takes_no_state_) return std::unique_ptr<sync::state_sink>{};
+    return std::make_unique<sink>(*this, std::string(bucket));
+}
 
 void fake_replica::append(std::string_view bucket, const replica_id& origin, std::string body) {
     auto& entries = buckets_.find(bucket)->second.logs[origin].entries;

@@ -31,6 +31,8 @@ class fake_replica final : public sync::local_replica {
     }
     /// It takes no more records of that origin: a retired one's.
     void refuse(const std::string& bucket, const replica_id& origin) { buckets_[bucket].refused.insert(origin); }
+    /// Another session is taking a state.
+    void take_no_state(bool is_busy) { takes_no_state_ = is_busy; }
     void fail_to_sponsor(bool fails) { fails_to_sponsor_ = fails; }
     /// Whom it has let in, as often as it did.
     const std::vector<replica_id>& sponsored(const std::string& bucket) { return buckets_[bucket].sponsored; }
@@ -59,6 +61,10 @@ class fake_replica final : public sync::local_replica {
         return {};
     }
     result<bool> expand(std::string_view, oplog::chunk& chunk) const override { return chunk.twins.empty(); }
+    sync::positions floor(std::string_view bucket) const override { return buckets_.find(bucket)->second.floor; }
+    // Its state is all that it has on disk, in one piece.
+    result<std::unique_ptr<sync::state_source>> read_state(std::string_view bucket) const override;
+    result<std::unique_ptr<sync::state_sink>> take_state(std::string_view bucket) override;
     void begin_fold(std::string_view) override {}
     std::uint64_t unfinished_folds(std::string_view) const override { return 0; }
     std::uint64_t committed(std::string_view bucket) const override {
@@ -96,12 +102,15 @@ class fake_replica final : public sync::local_replica {
         std::uint64_t advert_revision = 1;
     };
     class stream;
+    class source;
+    class sink;
 
     void append(std::string_view bucket, const replica_id& origin, std::string body);
 
     replica_id id_;
     timestamp horizon_{UINT64_MAX};
     bool fails_to_sponsor_ = false;
+    bool takes_no_state_ = false;
     std::map<std::string, bucket_log, std::less<>> buckets_;
 };
 

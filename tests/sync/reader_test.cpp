@@ -48,7 +48,11 @@ const std::vector<message> conversation{greeting{},
                                         goodbye{4, "enough"},
                                         adverts{"bucket", {{}, {}}, {{1, {{0, 7}, {1, 8}}}}},
                                         parting{"bucket", true, 25, "cut"},
-                                        executions{"bucket", {{{}, {{3, {1, 2}}, {1, {4}}}}}}};
+                                        executions{"bucket", {{{}, {{3, {1, 2}}, {1, {4}}}}}},
+                                        behind{"bucket", 1},
+                                        walk{"bucket", 1},
+                                        state_piece{"bucket", 1, 0, "piece"},
+                                        piece_taken{"bucket", 1}};
 
 }  // namespace
 

@@ -88,6 +88,10 @@ struct describe {
         return "part " + m.bucket + (m.is_sending ? " sending " : " receiving ") + name_of(static_cast<errc>(m.code));
     }
     std::string operator()(const sync::executions& m) const { return "executions " + m.bucket; }
+    std::string operator()(const sync::behind& m) const { return "behind " + m.bucket; }
+    std::string operator()(const sync::walk& m) const { return "walk " + m.bucket; }
+    std::string operator()(const sync::state_piece& m) const { return "state " + m.bucket; }
+    std::string operator()(const sync::piece_taken& m) const { return "taken " + m.bucket; }
 };
 
 class conversation {
@@ -122,6 +126,7 @@ class conversation {
         if (w[1] == "hears") return actor.replica->learn(w[2], replica_of(w[3]), positions_of(w, 4));
         if (w[1] == "cuts") return actor.replica->cut(w[2], replica_of(w[3]), std::stoul(w[4]));
         if (w[1] == "refuses") return actor.replica->refuse(w[2], replica_of(w[3]));
+        if (w[2] == "state") return actor.replica->take_no_state(w[1] == "cannot");
         if (w[2] == "sponsor") return actor.replica->fail_to_sponsor(w[1] == "cannot");
         if (w[1] == "horizon") return actor.replica->set_horizon({w[2] == "forever" ? UINT64_MAX : std::stoul(w[2])});
         FAIL("no such command");

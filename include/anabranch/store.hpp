@@ -71,11 +71,11 @@ struct store_options {
     /// Bounds what is replayed after a crash. Larger: fewer writes of hot rows.
     std::size_t write_behind_bytes = 8 * 1024 * 1024;
     /// Bytes of log that stay, per bucket, though every member has what is in them: for readers, and for replicas that
-    /// join later, which have to find the whole log as long as nothing has been cut. 0: none.
+    /// join later: who does not find what it lacks in the log gets all rows. 0: none.
     std::uint64_t log_retain_bytes = 16 * 1024 * 1024;
     /// Bytes of log, per bucket, that wait for members that lag; and how long they wait, 0 being for ever. Beyond either
-    /// the bucket's authority names the laggards, and the log is cut without them. They are told when they come back:
-    /// errc::behind_cut.
+    /// the bucket's authority names the laggards, and the log is cut without them. They get the state as a whole when
+    /// they come back.
     std::uint64_t log_limit_bytes = 1024 * 1024 * 1024;
     std::chrono::milliseconds log_limit_age{0};
     /// Of bounded counters a replica asks the others for as many rights as its customers wanted in about this time, and

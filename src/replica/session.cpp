@@ -18,12 +18,14 @@ class state_source final : public sync::state_source {
 
 class state_sink final : public sync::state_sink {
   public:
-    state_sink(store local, std::unique_ptr<detail::walk_sink> to) : local_(std::move(local)), to_(std::move(to)) {}
-    result<std::optional<sync::positions>> take(std::string_view piece) override { return to_->take(piece, local_.state()->horizon()); }
+    state_sink(store local, std::unique_ptr<detail::walk_sink> to, const replica_id& from)
+        : local_(std::move(local)), to_(std::move(to)), from_(from) {}
+    result<std::optional<sync::positions>> take(std::string_view piece) override { return to_->take(piece, local_.state()->horizon(), from_); }
 
   private:
     store local_;
     std::unique_ptr<detail::walk_sink> to_;
+    replica_id from_;
 };
 
 /// The store behind the port that sessions see.
@@ -64,11 +66,11 @@ class store_port final : public sync::local_replica {
         if (!source) return fail(source.error());
         return std::make_unique<state_source>(std::move(*source));
     }
-    result<std::unique_ptr<sync::state_sink>> take_state(std::string_view name) override {
+    result<std::unique_ptr<sync::state_sink>> take_state(std::string_view name, const replica_id& peer) override {
         auto sink = bucket(name)->receive_walk();
         if (!sink) return fail(sink.error());
         if (!*sink) return std::unique_ptr<sync::state_sink>{};
-        return std::make_unique<state_sink>(local_, std::move(*sink));
+        return std::make_unique<state_sink>(local_, std::move(*sink), peer);
     }
 
     void begin_fold(std::string_view name) override { bucket(name)->begin_fold(); }

@@ -18,6 +18,7 @@ result<void> bucket_state::recover() {
     store_.clock().observe(mark.clock);
     floor_ = {mark.floor.begin(), mark.floor.end()};
     advance({floor_.begin(), floor_.end()});
+    for (const auto& entry : floor_) store_.clock().observe(entry.second.at);
     if (auto found = find_tails(); !found) return found;
     if (auto found = find_folds(); !found) return found;
     if (auto unfinished = store_.engine().get(storage::space::meta, entering_key_); !unfinished) {
@@ -27,10 +28,9 @@ result<void> bucket_state::recover() {
         if (!next) return fail(errc::corrupt, "the state that was to enter bucket \"" + name_ + "\" cannot be decoded");
         members_ = mark.members;
         forgotten_ = mark.forgotten;
-        if (auto entered = go_on_entering(*next); !entered) return entered;
-        extent_ = log_extent(extent_step(store_.options()), store_.options().log_limit_age / 16);
-        return begin_from_rows();
+        return finish_entering(*next);
     }
+    if (auto erased = erase_staged(); !erased) return erased;
     return restore(mark);
 }
 

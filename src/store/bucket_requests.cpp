@@ -522,7 +522,7 @@ result<bool> bucket_state::forget(const hash128& identity, std::uint64_t before)
     return true;
 }
 
-/// The log keeps the records of what may still change.
+/// Without what may still change, and what came after that.
 version_vector bucket_state::before_open(version_vector target) const {
     version_vector before;
     for (const auto& [writer, sequence] : target) {

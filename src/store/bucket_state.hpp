@@ -5,7 +5,6 @@
 #include <atomic>
 #include <boost/container/flat_map.hpp>
 #include <map>
-#include <set>
 #include <shared_mutex>
 
 #include "crdt/changes.hpp"
@@ -277,22 +276,29 @@ class bucket_state {
         version_vector stable;
         std::uint64_t forgotten = 0;
         crdt::roster members;
+        /// Before it: requests that were issued before this had been fixed here, but those.
+        std::uint64_t had_forgotten = 0;
+        std::vector<hash128> had_open;
+        bool is_in_rows = false;  ///< only what follows from it is still to be done
 
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(reflects, stable, forgotten, members);
+            archive(reflects, stable, forgotten, members, had_forgotten, had_open, is_in_rows);
         }
     };
     bool is_durable(const walk_end& end) const;
-    void erase_staged(storage::batch& batch) const;
+    result<void> erase_staged() const;
     result<void> stage(const walk_piece& piece, walk_sink& sink);
     template <class Visit>
     result<void> visit_staged(store_keys::staged_kind kind, const Visit& visit) const;
-    result<void> check_end(const walk_end& end, timestamp horizon) const;
-    result<void> enter(const walk_end& end, timestamp horizon);
-    result<void> go_on_entering(const entering& next);
+    void stop_staging();
+    result<void> check_end(const walk_end& end, timestamp horizon, const replica_id& source) const;
+    result<void> check_staged(const std::map<origin, tail>& reflects) const;
+    result<void> enter(const walk_end& end, timestamp horizon, const replica_id& source);
+    result<void> finish_entering(entering next);
+    result<void> move_staged(entering& next);
     result<void> begin_from_rows();
-    result<void> forget_again(std::uint64_t before, const std::set<hash128>& open);
+    result<void> forget_again(const entering& state);
 
     // Bounded counters: bucket_rights.cpp.
     result<origin> find_member(const replica_id& id);

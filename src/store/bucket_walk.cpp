@@ -133,30 +133,44 @@ bool bucket_state::is_durable(const walk_end& end) const {
 // --- taking ----------------------------------------------------------------------------------------------
 
 result<std::unique_ptr<walk_sink>> bucket_state::receive_walk() {
-    if (is_staging_.exchange(true)) return std::unique_ptr<walk_sink>{};
-    auto sink = std::make_unique<walk_sink>(std::shared_ptr<bucket_state>(store_.shared_from_this(), this));
-    storage::batch batch;
-    erase_staged(batch);
-    if (auto erased = store_.engine().write(batch); !erased) return fail(erased.error());
-    return sink;
+    {
+        const std::unique_lock lock(mutex_);
+        // One that has entered half way is finished when the store is opened again: nothing of it may go before.
+        if (auto usable = check_usable(); !usable) return fail(usable.error());
+        if (is_staging_) return std::unique_ptr<walk_sink>{};
+        if (auto erased = erase_staged(); !erased) return fail(erased.error());
+        is_staging_ = true;
+    }
+    return std::make_unique<walk_sink>(std::shared_ptr<bucket_state>(store_.shared_from_this(), this));
 }
 
 walk_sink::~walk_sink() {
-    to_->is_staging_ = false;
-    to_->has_duties_ = true;
+    to_->stop_staging();
 }
 
-void bucket_state::erase_staged(storage::batch& batch) const {
+void bucket_state::stop_staging() {
+    const std::unique_lock lock(mutex_);
+    if (!broken_) (void)erase_staged();  // the next one begins with it, too
+    is_staging_ = false;
+    has_duties_ = true;
+}
+
+/// Where there is anything.
+result<void> bucket_state::erase_staged() const {
     const auto all = store_keys::staged_key(number_, {}, {}).substr(0, store_keys::row_key_prefix);
+    const auto cursor = store_.engine().scan(space::rows, all);
+    if (!cursor->valid() || !cursor->key().starts_with(all)) return cursor->status();
+    storage::batch batch;
     batch.erase_range(space::rows, all, store_keys::prefix_end(all));
+    return store_.engine().write(batch);
 }
 
-result<std::optional<positions>> walk_sink::take(std::string_view bytes, timestamp horizon) {
+result<std::optional<positions>> walk_sink::take(std::string_view bytes, timestamp horizon, const replica_id& source) {
     const auto piece = codec::decode<walk_piece>(bytes);
     if (!piece) return fail(errc::malformed, "a piece of the state of bucket \"" + to_->name() + "\" cannot be decoded");
     if (auto staged = to_->stage(*piece, *this); !staged) return fail(staged.error());
     if (!piece->end) return std::optional<positions>{};
-    if (auto entered = to_->enter(*piece->end, horizon); !entered) return fail(entered.error());
+    if (auto entered = to_->enter(*piece->end, horizon, source); !entered) return fail(entered.error());
     positions reflects;
     for (const auto& l : piece->end->reflects) reflects[l.origin] = l.at.sequence;
     return std::optional(std::move(reflects));
@@ -229,13 +243,28 @@ result<void> bucket_state::visit_staged(staged_kind kind, const Visit& visit) co
 }
 
 /// What is here and not in the state that enters is applied again on top of it: so the log has to hold it.
-result<void> bucket_state::check_end(const walk_end& end, timestamp horizon) const {
+result<void> bucket_state::check_end(const walk_end& end, timestamp horizon, const replica_id& source) const {
+    const auto malformed = [&](const char* what) {
+        return fail(errc::malformed, "the state of bucket \"" + name_ + "\" that a peer has sent " + what);
+    };
+    auto members = members_.roster();
+    members.join(end.members);
+    if (!crdt::is_sound(end.members)) return malformed("has an impossible roster");
+    if (auto bounded = check_size(members); !bounded) return bounded;
     std::map<replica_id, tail> reflects;
     for (const auto& l : end.reflects) {
+        const auto writer = store_.origins().find(l.origin);
+        const bool is_new = !writer || tail_of(*writer).sequence < l.at.sequence;
+        // As its records would be judged.
+        if (auto allowed = is_new ? check_writer(members, {l.origin, l.at.sequence}, source) : result<void>{}; !allowed) return allowed;
         if (l.at.at > horizon) {
             return fail(errc::refused, "the state of bucket \"" + name_ + "\" that a peer has sent is from too far in the future");
         }
         reflects.emplace(l.origin, l.at);
+    }
+    for (const auto& [id, sequence] : end.stable) {
+        const auto it = reflects.find(id);
+        if (it == reflects.end() || it->second.sequence < sequence) return malformed("calls stable what it does not have");
     }
     for (const auto& [writer, last] : floor_) {
         const auto& id = store_.origins().id(writer);
@@ -258,11 +287,35 @@ result<void> bucket_state::check_end(const walk_end& end, timestamp horizon) con
     return {};
 }
 
-result<void> bucket_state::enter(const walk_end& end, timestamp horizon) {
+/// Its open requests have the executions that they name, and these are what the state reflects.
+result<void> bucket_state::check_staged(const std::map<origin, tail>& reflects) const {
+    const auto malformed = [&](const char* what) {
+        return fail(errc::malformed, "the state of bucket \"" + name_ + "\" that a peer has sent " + what);
+    };
+    auto checked = visit_staged(staged_kind::execution, [&](std::string_view key, std::string_view) -> result<void> {
+        const auto at = store_keys::parse_log_key(key);
+        const auto it = at ? reflects.find(at->writer) : reflects.end();
+        return it != reflects.end() && at->sequence <= it->second.sequence ? result<void>{} : malformed("has an execution that it does not reflect");
+    });
+    if (!checked) return checked;
+    return visit_staged(staged_kind::request, [&](std::string_view, std::string_view value) -> result<void> {
+        const auto known = codec::decode<known_request>(value);
+        if (!known) return fail(errc::corrupt, "what is known of a request cannot be decoded");
+        for (const auto& x : known->executions) {
+            const auto key = store_keys::log_key(number_, x.id.writer, x.id.sequence);
+            const auto record = store_.engine().get(space::rows, store_keys::staged_key(number_, staged_kind::execution, key));
+            if (!record) return fail(record.error());
+            if (!*record) return malformed("lacks the execution of a request");
+        }
+        return {};
+    });
+}
+
+result<void> bucket_state::enter(const walk_end& end, timestamp horizon, const replica_id& source) {
     {
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return usable;
-        if (auto sound = check_end(end, horizon); !sound) return sound;
+        if (auto sound = check_end(end, horizon, source); !sound) return sound;
         frontier theirs;
         for (const auto& l : end.reflects) theirs.push_back({l.origin, l.at.sequence, l.at.head});
         if (auto same = compare(theirs); !same) return same;
@@ -270,15 +323,13 @@ result<void> bucket_state::enter(const walk_end& end, timestamp horizon) {
         lag_bytes_ += 1;
         if (auto flushed = flush_locked(); !flushed) return flushed;
 
-        const auto forgotten = forgotten_;
-        std::set<hash128> open;
+        entering next;
+        next.had_forgotten = forgotten_;
         auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
-            if (known.issued < forgotten) open.insert(identity);
+            if (known.issued < forgotten_) next.had_open.push_back(identity);
             return true;
         });
         if (!visited) return visited;
-
-        entering next;
         for (const auto& l : end.reflects) {
             const auto writer = meet(l.origin);
             if (!writer) return fail(writer.error());
@@ -291,6 +342,7 @@ result<void> bucket_state::enter(const walk_end& end, timestamp horizon) {
         }
         next.forgotten = end.forgotten;
         next.members = end.members;
+        if (auto sound = check_staged(next.reflects); !sound) return sound;
         const auto mine = next.reflects.find(store_.self().number);
         const bool is_own_past = mine != next.reflects.end() && mine->second.sequence > tail_of(store_.self().number).sequence;
         storage::batch batch;
@@ -302,9 +354,7 @@ result<void> bucket_state::enter(const walk_end& end, timestamp horizon) {
         if (auto written = store_.engine().write(batch); !written) return written;
         store_.origins_persisted(known_origins);
         if (is_own_past) store_.take_incarnation(next_self);
-        auto entered = go_on_entering(next);
-        if (entered) entered = begin_from_rows();
-        if (entered) entered = forget_again(forgotten, open);
+        auto entered = finish_entering(next);
         if (!entered) broken_ = entered.error();
         if (!entered) return entered;
         logged(1);
@@ -314,8 +364,22 @@ result<void> bucket_state::enter(const walk_end& end, timestamp horizon) {
     return {};
 }
 
-/// May have been begun before.
-result<void> bucket_state::go_on_entering(const entering& next) {
+/// May have been begun before, and done in part.
+result<void> bucket_state::finish_entering(entering next) {
+    for (const auto& entry : next.reflects) store_.clock().observe(entry.second.at);
+    if (!next.is_in_rows) {
+        if (auto moved = move_staged(next); !moved) return moved;
+    }
+    if (auto begun = begin_from_rows(); !begun) return begun;
+    if (auto done = forget_again(next); !done) return done;
+    storage::batch batch;
+    batch.erase(space::meta, entering_key_);
+    return store_.engine().write(batch);
+}
+
+result<void> bucket_state::move_staged(entering& next) {
+    // Feeds read the log, and what is known of requests along with it.
+    const std::unique_lock uncut(cut_mutex_);
     auto& engine = store_.engine();
     storage::batch batch;
     const auto write = [&]() -> result<void> {
@@ -343,32 +407,16 @@ result<void> bucket_state::go_on_entering(const entering& next) {
     });
     if (!moved) return moved;
 
-    // Folds of which something is not in the rows stay, and what stands aside of them.
-    const std::unique_lock uncut(cut_mutex_);
+    // Folds of which something is not in the rows stay.
     auto folds = folds_;
-    std::vector<std::pair<std::string, std::string>> kept;
-    for (const auto& f : folds_) {
-        if (reflects.covers(f.covers())) {
-            batch.erase(space::log, store_keys::log_key(number_, store_keys::fold_origin, f.number));
-            continue;
-        }
-        const auto value = engine.get(space::log, store_keys::log_key(number_, store_keys::fold_origin, f.number));
-        if (!value) return fail(value.error());
-        const auto decoded = *value ? codec::decode<fold_value>(**value) : std::nullopt;
-        if (!decoded) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
-        for (const auto& a : decoded->chunk.folded->asides) {
-            const auto writer = store_.origins().find(decoded->chunk.ranges[a.range].origin);
-            auto key = writer ? store_keys::log_key(number_, *writer, a.sequence) : std::string();
-            auto record = engine.get(space::log, key);
-            if (!record) return fail(record.error());
-            if (*record) kept.emplace_back(std::move(key), std::move(**record));
-        }
-    }
-    std::erase_if(folds, [&](const logged_fold& f) { return reflects.covers(f.covers()); });
+    std::erase_if(folds, [&](const logged_fold& f) {
+        if (!reflects.covers(f.covers())) return false;
+        batch.erase(space::log, store_keys::log_key(number_, store_keys::fold_origin, f.number));
+        return true;
+    });
     for (const auto& [writer, last] : next.reflects) {
         batch.erase_range(space::log, store_keys::log_key(number_, writer, 0), store_keys::log_key(number_, writer, last.sequence + 1));
     }
-    for (auto& [key, value] : kept) batch.put(space::log, std::move(key), std::move(value));
     moved = visit_staged(staged_kind::execution, [&](std::string_view key, std::string_view value) -> result<void> {
         batch.put(space::log, std::string(key), std::string(value));
         return {};
@@ -378,8 +426,10 @@ result<void> bucket_state::go_on_entering(const entering& next) {
     members.adopt(next.members, next.stable);
     const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), mark.forgotten};
     batch.put(space::meta, watermark_key_, codec::encode(mark_of_rows));
-    erase_staged(batch);
-    batch.erase(space::meta, entering_key_);
+    const auto staged = store_keys::staged_key(number_, {}, {}).substr(0, store_keys::row_key_prefix);
+    batch.erase_range(space::rows, staged, store_keys::prefix_end(staged));
+    next.is_in_rows = true;
+    batch.put(space::meta, entering_key_, codec::encode(next));
     if (auto written = write(); !written) return written;
     floor_ = {next.reflects.begin(), next.reflects.end()};
     folds_ = std::move(folds);
@@ -387,17 +437,22 @@ result<void> bucket_state::go_on_entering(const entering& next) {
 }
 
 /// What had been fixed here the source may still have taken for open: this member has told others that it is not.
-result<void> bucket_state::forget_again(std::uint64_t before, const std::set<hash128>& open) {
-    std::vector<hash128> fixed;
-    auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
-        if (known.issued < before && !open.contains(identity)) fixed.push_back(identity);
-        return true;
-    });
-    if (!visited) return visited;
-    for (const auto& identity : fixed) {
-        if (auto done = forget(identity, before); !done) return fail(done.error());
+result<void> bucket_state::forget_again(const entering& state) {
+    const std::set<hash128> open(state.had_open.begin(), state.had_open.end());
+    for (bool more = true; more;) {
+        more = false;
+        std::vector<hash128> fixed;
+        auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
+            if (known.issued < state.had_forgotten && !open.contains(identity)) fixed.push_back(identity);
+            return true;
+        });
+        if (!visited) return visited;
+        for (const auto& identity : fixed) {
+            const auto done = forget(identity, state.had_forgotten);
+            if (!done) return fail(done.error());
+            more = more || *done;  // others may have waited for it
+        }
     }
-    if (fixed.empty()) return {};
     lag_bytes_ += 1;
     return flush_locked();
 }

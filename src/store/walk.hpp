@@ -117,7 +117,7 @@ class walk_sink {
 
     /// After the last one all is here that the state reflects, which is returned then. After an error there is nothing more to
     /// be done with it.
-    result<std::optional<std::map<replica_id, std::uint64_t>>> take(std::string_view piece, timestamp horizon);
+    result<std::optional<std::map<replica_id, std::uint64_t>>> take(std::string_view piece, timestamp horizon, const replica_id& source);
 
   private:
     friend class bucket_state;

@@ -85,7 +85,7 @@ class local_replica {
     virtual positions floor(std::string_view bucket) const = 0;
     virtual result<std::unique_ptr<state_source>> read_state(std::string_view bucket) const = 0;
     /// nullptr while another session takes a state of this bucket.
-    virtual result<std::unique_ptr<state_sink>> take_state(std::string_view bucket) = 0;
+    virtual result<std::unique_ptr<state_sink>> take_state(std::string_view bucket, const replica_id& peer) = 0;
 
     /// A peer is going to send folds. How much more often that has begun than one has arrived.
     virtual void begin_fold(std::string_view bucket) = 0;

@@ -268,16 +268,15 @@ void session::handle(const behind& m) {
     if (it == streams_.end() || !it->second.is_told) return end({errc::malformed, "the log of a bucket that is not shared"});
     if (m.epoch != it->second.epoch) return;
     it->second.behind = m.epoch;
-    it->second.behind_since = now_;
+    if (!it->second.behind_since) it->second.behind_since = now_;
     ask_for_state(m.bucket, it->second);
 }
 
 void session::ask_for_state(const std::string& bucket, stream& s) {
     if (s.behind != s.epoch || s.taking || s.taken || s.cannot_receive) return;
-    if (s.revision != s.told_revision) {
-        // More is here than the peer has been told: perhaps it is not behind.
-        return begin_anew(bucket, s, s.ceiling);
-    }
+    // Others have brought what the peer has not been told of: perhaps it is not behind.
+    const auto is_news = [&](const auto& entry) { return entry.first != local_.id() && entry.second > at(s.told, entry.first); };
+    if (std::ranges::any_of(s.durable, is_news)) return begin_anew(bucket, s, s.ceiling);
     // What only this log has and the peer lacks is applied on top of the peer's state: so the log has to have it.
     auto has = s.peer_durable;
     if (const auto told = s.advertised_members.find(*peer_); told != s.advertised_members.end()) {
@@ -285,15 +284,16 @@ void session::ask_for_state(const std::string& bucket, stream& s) {
     }
     if (!covers(has, local_.floor(bucket))) {
         // Each has cut what the other lacks. Others may help.
-        if (now_ - s.behind_since >= options_.timeout) {
+        if (now_ - *s.behind_since >= options_.timeout) {
             part(bucket, s, false, {errc::behind_cut, "bucket \"" + bucket + "\": each of the two has cut from its log what the other lacks"});
         }
         return;
     }
-    auto sink = local_.take_state(bucket);
+    auto sink = local_.take_state(bucket, *peer_);
     if (!sink) return part(bucket, s, false, sink.error());
     if (!*sink) return;  // not now
     s.taking = std::move(*sink);
+    s.piece_at = now_;
     send(walk{bucket, s.epoch});
 }
 
@@ -302,7 +302,7 @@ void session::handle(const walk& m) {
     if (it == streams_.end() || !it->second.is_remote) return end({errc::malformed, "a walk in a bucket that is not shared"});
     auto& s = it->second;
     if (m.epoch != s.peer_epoch) return;
-    if (!s.is_behind || s.walk) return end({errc::malformed, "a walk that was not offered"});
+    if (!s.is_behind || s.walk || !s.pieces_in_flight.empty()) return end({errc::malformed, "a walk that was not offered"});
     auto source = local_.read_state(m.bucket);
     if (!source) return part(m.bucket, s, true, source.error());
     s.walk = std::move(*source);
@@ -316,12 +316,14 @@ void session::handle(const state_piece& m) {
     if (!s.taking) return end({errc::malformed, "a state that was not asked for"});
     const auto raw = decompress(m);
     if (!raw) return end(raw.error());
+    s.piece_at = now_;
     send(piece_taken{m.bucket, s.epoch});
     auto taken = s.taking->take(*raw);
     if (taken && !*taken) return;
     s.taking.reset();
     if (taken) {
         // It begins anew from there, once all of it is on disk.
+        s.behind_since.reset();
         s.taken = std::move(*taken);
         for (const auto& [id, sequence] : *s.taken) {
             raise(s.peer_durable, id, sequence);
@@ -382,6 +384,8 @@ void session::handle(const goodbye& m) {
 void session::handle(const parting& m) {
     const auto it = streams_.find(m.bucket);
     if (it == streams_.end()) return end({errc::malformed, "parting from a bucket that is not shared"});
+    if (m.is_sending) it->second.taking.reset();
+    if (!m.is_sending) it->second.walk.reset();
     auto& mine = m.is_sending ? it->second.cannot_receive : it->second.cannot_send;
     if (!mine) mine = error{to_errc(m.code), "the peer says: " + m.reason.substr(0, longest_reason)};
 }
@@ -428,7 +432,7 @@ void session::tell(const std::string& bucket, stream& s) {
     send(have{bucket, s.epoch, s.ceiling, static_cast<std::uint8_t>(s.told_role), fold_bytes(bucket, s), s.lists_executions, s.takes_abbreviated,
               local_.founder(bucket), known});
     s.is_told = true;
-    s.told_revision = s.revision;
+    s.told = s.durable;
     note_advert(s, local_.id(), s.durable);
     s.advertised = s.durable;
 }
@@ -436,6 +440,7 @@ void session::tell(const std::string& bucket, stream& s) {
 void session::begin_anew(const std::string& bucket, stream& s, timestamp ceiling) {
     ++s.epoch;
     s.ceiling = ceiling;
+    s.taking.reset();
     tell(bucket, s);
 }
 
@@ -510,6 +515,8 @@ void session::pump_state(const std::string& bucket, stream& s) {
         send(m);
         s.pieces_in_flight.push_back(output_.size() - before);
         s.in_flight_bytes += s.pieces_in_flight.back();
+        // Its snapshot keeps what is deleted meanwhile.
+        if (s.walk->is_done()) return s.walk.reset();
     }
 }
 
@@ -582,6 +589,10 @@ void session::look_for_progress() {
         if (s.taken && covers(s.durable, *s.taken)) {
             s.taken.reset();
             begin_anew(bucket, s, s.ceiling);
+        }
+        if (s.taking && now_ - s.piece_at >= options_.timeout) {
+            s.taking.reset();
+            part(bucket, s, false, {errc::timed_out, "bucket \"" + bucket + "\": the peer has sent no piece of its state for " + std::to_string((now_ - s.piece_at).count()) + " ms"});
         }
         ask_for_state(bucket, s);
         acknowledge(bucket, s);

@@ -45,7 +45,7 @@ class session {
         bool is_local = false;
         role told_role = role::reader;
         bool is_told = false;  ///< the peer knows that the bucket is here, and from where it is to send
-        std::uint64_t told_revision = 0;
+        positions told;        ///< what it was told then
         std::uint64_t epoch = 0;
         timestamp ceiling{UINT64_MAX};
         bool takes_folds = true;
@@ -58,7 +58,8 @@ class session {
         positions advertised;  ///< what the peer has been told of `durable`
         positions goal;        ///< what either side had when they met
         std::optional<std::uint64_t> behind;  ///< the peer's log does not reach back to the `have` of that epoch
-        steady_time behind_since{};
+        std::optional<steady_time> behind_since;
+        steady_time piece_at{};  ///< when the last one came
         std::unique_ptr<state_sink> taking;   ///< its state instead
         std::optional<positions> taken;       ///< that is here, and not known to be on disk yet
 

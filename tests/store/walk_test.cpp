@@ -150,7 +150,7 @@ TEST_CASE("a state enters as a whole or not at all, wherever the process dies") 
             const auto piece = (*source)->next(1'000);
             REQUIRE(piece);
             REQUIRE(*piece);
-            taken = (*sink)->take(**piece, far);
+            taken = (*sink)->take(**piece, far, s.ada.id());
             if (!taken) break;
             if (!*taken) {
                 // Nobody sees anything of it before.
@@ -186,7 +186,7 @@ TEST_CASE("one state is taken at a time, and the next begins without what the la
     REQUIRE(second);
     CHECK_FALSE(*second);
     auto source = s.a->state()->begin_walk();
-    REQUIRE((*first)->take(**(*source)->next(1), far));
+    REQUIRE((*first)->take(**(*source)->next(1), far, s.ada.id()));
     first->reset();
     second = s.e->state()->receive_walk();
     REQUIRE(*second);
@@ -206,7 +206,7 @@ TEST_CASE("bytes that are no state change nothing, and are named") {
         for (const auto& piece : pieces) {
             for (std::size_t size = 0; size < piece.size(); size += 1 + piece.size() / 50) {
                 auto sink = s.e->state()->receive_walk();
-                const auto taken = (*sink)->take(std::string_view(piece).substr(0, size), far);
+                const auto taken = (*sink)->take(std::string_view(piece).substr(0, size), far, s.ada.id());
                 REQUIRE_FALSE(taken);
                 CHECK(taken.error().code == errc::malformed);
                 CHECK(taken.error().message.find("bucket \"b\"") != std::string::npos);
@@ -215,15 +215,15 @@ TEST_CASE("bytes that are no state change nothing, and are named") {
     }
     SECTION("in another order") {
         auto sink = s.e->state()->receive_walk();
-        REQUIRE((*sink)->take(pieces[0], far));
-        const auto again = (*sink)->take(pieces[0], far);
+        REQUIRE((*sink)->take(pieces[0], far, s.ada.id()));
+        const auto again = (*sink)->take(pieces[0], far, s.ada.id());
         REQUIRE_FALSE(again);
         CHECK(again.error().code == errc::malformed);
     }
     SECTION("from too far in the future") {
         auto sink = s.e->state()->receive_walk();
-        for (std::size_t i = 0; i + 1 < pieces.size(); ++i) REQUIRE((*sink)->take(pieces[i], far));
-        const auto taken = (*sink)->take(pieces.back(), timestamp{1});
+        for (std::size_t i = 0; i + 1 < pieces.size(); ++i) REQUIRE((*sink)->take(pieces[i], far, s.ada.id()));
+        const auto taken = (*sink)->take(pieces.back(), timestamp{1}, s.ada.id());
         REQUIRE_FALSE(taken);
         CHECK(taken.error().code == errc::refused);
     }
@@ -235,7 +235,7 @@ TEST_CASE("two that have each cut what the other lacks are told so") {
     auto sink = s.a->state()->receive_walk();
     auto source = s.e->state()->begin_walk();
     result<std::optional<detail::positions>> taken;
-    while (!(*source)->is_done()) taken = (*sink)->take(**(*source)->next(SIZE_MAX), far);
+    while (!(*source)->is_done()) taken = (*sink)->take(**(*source)->next(SIZE_MAX), far, s.ada.id());
     REQUIRE_FALSE(taken);
     CHECK(taken.error().code == errc::behind_cut);
     CHECK(taken.error().message.find("which the peer lacks") != std::string::npos);

@@ -65,7 +65,7 @@ result<std::unique_ptr<sync::state_source>> fake_replica::read_state(std::string
     return std::make_unique<source>(std::move(all));
 }
 
-result<std::unique_ptr<sync::state_sink>> fake_replica::take_state(std::string_view bucket) {
+result<std::unique_ptr<sync::state_sink>> fake_replica::take_state(std::string_view bucket, const replica_id&) {
     if (takes_no_state_) return std::unique_ptr<sync::state_sink>{};
     return std::make_unique<sink>(*this, std::string(bucket));
 }

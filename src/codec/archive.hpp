@@ -266,7 +266,11 @@ class basic_input {
         bool present = false;
         get(present);
         v.reset();
-        if (present) get(v.emplace());
+        if (!present) return;
+        // Not emplace(): clang 14 does not take a struct for default constructible that stands in another one.
+        T value{};
+        get(value);
+        v = std::move(value);
     }
     template <class T>
     void load(T& v) {

@@ -158,7 +158,7 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
 
     oplog::chunk chunk;
     std::vector<crdt::dot_range> ranges;
-    chunk.folded.emplace();
+    chunk.folded = oplog::chunk::fold{};
     for (const auto& [writer, after] : found.lanes) {
         const auto end = ends.find(writer);
         if (end == ends.end() || end->second.sequence <= after) continue;

@@ -281,6 +281,11 @@ bool is_open(const claim& c, const open_requests& open) {
 
 bool is_open(const node& n, const open_requests& open) { return n.by == nullptr ? open.executions.contains(n.id) : is_open(*n.by, open); }
 
+/// Others may still turn out to have been seen by it, or to have seen it.
+bool is_in_doubt(const removals_row& r, const dot& add, const open_requests& open) {
+    return open.executions.contains(add) || find_claim(r.doubt.get(), add) != nullptr;
+}
+
 /// What did not see a fixed removal goes for good; the removal is kept while something may still turn out to have seen it, or
 /// is not let go yet.
 void settle_removals(removals_row& r, open_requests& open) {
@@ -289,8 +294,7 @@ void settle_removals(removals_row& r, open_requests& open) {
         bool waits = false;
         const auto goes = [&](const removals_row::add& a) {
             if (covers_any(a.seen, c.removals)) return false;
-            const auto* by = find_claim(r.doubt.get(), a.id);
-            const bool stays = by != nullptr || is_open(node{a.id, by}, open);
+            const bool stays = is_in_doubt(r, a.id, open);
             waits = waits || stays;
             return !stays;
         };
@@ -477,8 +481,7 @@ void take_away(removals_row& r, const version_vector& covers, open_requests* ope
 void drop_unseeing(removals_row& r, open_requests* open) {
     const auto goes = [&](const removals_row::add& a) {
         if (a.seen.covers(r.removals)) return false;
-        const auto* c = find_claim(r.doubt.get(), a.id);
-        if (open == nullptr || (c == nullptr && !open->executions.contains(a.id))) return true;
+        if (open == nullptr || !is_in_doubt(r, a.id, *open)) return true;
         open->entangle(a.id);
         return false;
     };

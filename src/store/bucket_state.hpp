@@ -292,6 +292,7 @@ class bucket_state {
     template <class Visit>
     result<void> visit_staged(store_keys::staged_kind kind, const Visit& visit) const;
     void stop_staging();
+    tl::unexpected<error> wrong_state(const char* what) const;
     result<void> check_end(const walk_end& end, timestamp horizon, const replica_id& source) const;
     result<void> check_staged(const std::map<origin, tail>& reflects) const;
     result<void> enter(const walk_end& end, timestamp horizon, const replica_id& source);

@@ -43,7 +43,7 @@ walk_source::walk_source(std::shared_ptr<const bucket_state> from, std::unique_p
     : from_(std::move(from)), at_(std::move(at)), end_(std::move(end)) {
     const auto& engine = from_->store().engine();
     rows_ = engine.scan(space::rows, store_keys::row_key(from_->number(), {}), at_.get());
-    requests_ = engine.scan(space::rows, store_keys::request_key(from_->number(), {}).substr(0, store_keys::row_key_prefix), at_.get());
+    requests_ = engine.scan(space::rows, store_keys::request_prefix(from_->number()), at_.get());
 }
 
 result<std::optional<std::string>> walk_source::next(std::size_t most_bytes) {
@@ -76,7 +76,7 @@ result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room) {
 }
 
 result<void> walk_source::add_requests(walk_piece& piece, std::size_t& room) {
-    const auto prefix = store_keys::request_key(from_->number(), {}).substr(0, store_keys::row_key_prefix);
+    const auto prefix = store_keys::request_prefix(from_->number());
     for (; room > 0 && requests_->valid() && requests_->key().starts_with(prefix); requests_->next()) {
         const auto known = codec::decode<known_request>(requests_->value());
         if (!known) return fail(errc::corrupt, "what is known of a request cannot be decoded");
@@ -157,7 +157,7 @@ void bucket_state::stop_staging() {
 
 /// Where there is anything.
 result<void> bucket_state::erase_staged() const {
-    const auto all = store_keys::staged_key(number_, {}, {}).substr(0, store_keys::row_key_prefix);
+    const auto all = store_keys::staged_prefix(number_);
     const auto cursor = store_.engine().scan(space::rows, all);
     if (!cursor->valid() || !cursor->key().starts_with(all)) return cursor->status();
     storage::batch batch;
@@ -176,12 +176,13 @@ result<std::optional<positions>> walk_sink::take(std::string_view bytes, timesta
     return std::optional(std::move(reflects));
 }
 
+tl::unexpected<error> bucket_state::wrong_state(const char* what) const {
+    return fail(errc::malformed, "the state of bucket \"" + name_ + "\" that a peer has sent " + what);
+}
+
 result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
-    const auto malformed = [&](const std::string& what) {
-        return fail(errc::malformed, "the state of bucket \"" + name_ + "\" that a peer has sent " + what);
-    };
     sink.replicas_.insert(sink.replicas_.end(), piece.replicas.begin(), piece.replicas.end());
-    if (sink.replicas_.size() > limits::origins) return malformed("names too many replicas");
+    if (sink.replicas_.size() > limits::origins) return wrong_state("names too many replicas");
     sink.numbers_.resize(sink.replicas_.size());
     const std::unique_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return usable;
@@ -197,10 +198,10 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
     storage::batch batch;
     std::string encoded;
     for (const auto& [path, bytes] : piece.rows) {
-        if (!store_keys::is_path(path) || path <= sink.last_path_) return malformed("has rows at impossible paths, or not in their order");
+        if (!store_keys::is_path(path) || path <= sink.last_path_) return wrong_state("has rows at impossible paths, or not in their order");
         const auto row = crdt::decode_row(bytes, number_of);
         const auto kind = row_kind_at(path);
-        if (!row || (kind && *kind != crdt::kind_of(*row))) return malformed("has a row that cannot be decoded");
+        if (!row || (kind && *kind != crdt::kind_of(*row))) return wrong_state("has a row that cannot be decoded");
         encoded.clear();
         crdt::encode_row(*row, encoded);
         batch.put(space::rows, store_keys::staged_key(number_, staged_kind::row, path), encoded);
@@ -209,7 +210,7 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
     for (const auto& [identity, bytes] : piece.requests) {
         const auto known = decode_foreign<known_request>(bytes, number_of);
         if (!known || known->executions.empty() || (sink.last_request_ && identity <= *sink.last_request_)) {
-            return malformed("has a request that cannot be decoded, or not in its order");
+            return wrong_state("has a request that cannot be decoded, or not in its order");
         }
         batch.put(space::rows, store_keys::staged_key(number_, staged_kind::request, bytes_of(identity)), codec::encode(*known));
         sink.last_request_ = identity;
@@ -218,7 +219,7 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
         const auto writer = meet(x.origin);
         if (!writer) return fail(writer.error());
         const auto record = x.value.size() < head_size ? std::nullopt : oplog::decode_record(body_of(x.value));
-        if (!record || record->kind != oplog::record_kind::execution || x.sequence == 0) return malformed("has an execution that is none");
+        if (!record || record->kind != oplog::record_kind::execution || x.sequence == 0) return wrong_state("has an execution that is none");
         for (const auto& mention : record->mentioned) {
             if (const auto met = meet(mention); !met) return fail(met.error());
         }
@@ -244,12 +245,9 @@ result<void> bucket_state::visit_staged(staged_kind kind, const Visit& visit) co
 
 /// What is here and not in the state that enters is applied again on top of it: so the log has to hold it.
 result<void> bucket_state::check_end(const walk_end& end, timestamp horizon, const replica_id& source) const {
-    const auto malformed = [&](const char* what) {
-        return fail(errc::malformed, "the state of bucket \"" + name_ + "\" that a peer has sent " + what);
-    };
     auto members = members_.roster();
     members.join(end.members);
-    if (!crdt::is_sound(end.members)) return malformed("has an impossible roster");
+    if (!crdt::is_sound(end.members)) return wrong_state("has an impossible roster");
     if (auto bounded = check_size(members); !bounded) return bounded;
     std::map<replica_id, tail> reflects;
     for (const auto& l : end.reflects) {
@@ -264,7 +262,7 @@ result<void> bucket_state::check_end(const walk_end& end, timestamp horizon, con
     }
     for (const auto& [id, sequence] : end.stable) {
         const auto it = reflects.find(id);
-        if (it == reflects.end() || it->second.sequence < sequence) return malformed("calls stable what it does not have");
+        if (it == reflects.end() || it->second.sequence < sequence) return wrong_state("calls stable what it does not have");
     }
     for (const auto& [writer, last] : floor_) {
         const auto& id = store_.origins().id(writer);
@@ -289,13 +287,10 @@ result<void> bucket_state::check_end(const walk_end& end, timestamp horizon, con
 
 /// Its open requests have the executions that they name, and these are what the state reflects.
 result<void> bucket_state::check_staged(const std::map<origin, tail>& reflects) const {
-    const auto malformed = [&](const char* what) {
-        return fail(errc::malformed, "the state of bucket \"" + name_ + "\" that a peer has sent " + what);
-    };
     auto checked = visit_staged(staged_kind::execution, [&](std::string_view key, std::string_view) -> result<void> {
         const auto at = store_keys::parse_log_key(key);
         const auto it = at ? reflects.find(at->writer) : reflects.end();
-        return it != reflects.end() && at->sequence <= it->second.sequence ? result<void>{} : malformed("has an execution that it does not reflect");
+        return it != reflects.end() && at->sequence <= it->second.sequence ? result<void>{} : wrong_state("has an execution that it does not reflect");
     });
     if (!checked) return checked;
     return visit_staged(staged_kind::request, [&](std::string_view, std::string_view value) -> result<void> {
@@ -305,7 +300,7 @@ result<void> bucket_state::check_staged(const std::map<origin, tail>& reflects) 
             const auto key = store_keys::log_key(number_, x.id.writer, x.id.sequence);
             const auto record = store_.engine().get(space::rows, store_keys::staged_key(number_, staged_kind::execution, key));
             if (!record) return fail(record.error());
-            if (!*record) return malformed("lacks the execution of a request");
+            if (!*record) return wrong_state("lacks the execution of a request");
         }
         return {};
     });
@@ -389,7 +384,7 @@ result<void> bucket_state::move_staged(entering& next) {
     };
     // Rows, marks, requests and rivals of before.
     for (const auto& prefix : {store_keys::row_key(number_, {}), store_keys::leftover_key(number_, {}),
-                               store_keys::request_key(number_, {}).substr(0, store_keys::row_key_prefix),
+                               store_keys::request_prefix(number_),
                                store_keys::rivals_key(number_, {}, 0).substr(0, store_keys::row_key_prefix)}) {
         batch.erase_range(space::rows, prefix, store_keys::prefix_end(prefix));
     }
@@ -426,7 +421,7 @@ result<void> bucket_state::move_staged(entering& next) {
     members.adopt(next.members, next.stable);
     const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), mark.forgotten};
     batch.put(space::meta, watermark_key_, codec::encode(mark_of_rows));
-    const auto staged = store_keys::staged_key(number_, {}, {}).substr(0, store_keys::row_key_prefix);
+    const auto staged = store_keys::staged_prefix(number_);
     batch.erase_range(space::rows, staged, store_keys::prefix_end(staged));
     next.is_in_rows = true;
     batch.put(space::meta, entering_key_, codec::encode(next));

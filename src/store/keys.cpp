@@ -129,17 +129,24 @@ std::string leftover_key(bucket_number bucket, std::string_view path) {
 }
 
 std::string request_key(bucket_number bucket, const hash128& identity) {
+    return request_prefix(bucket).append(reinterpret_cast<const char*>(identity.data()), identity.size());
+}
+
+std::string request_prefix(bucket_number bucket) {
     constexpr std::uint32_t beside_rows = 0x4000'0000;
-    return row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows},
-                   {reinterpret_cast<const char*>(identity.data()), identity.size()});
+    return row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, {});
 }
 
 std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view key) {
-    constexpr std::uint32_t beside_rows = 0x1000'0000;
-    auto whole = row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, {});
+    auto whole = staged_prefix(bucket);
     whole += static_cast<char>(kind);
     whole += key;
     return whole;
+}
+
+std::string staged_prefix(bucket_number bucket) {
+    constexpr std::uint32_t beside_rows = 0x1000'0000;
+    return row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, {});
 }
 
 std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequence) {

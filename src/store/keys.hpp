@@ -47,6 +47,7 @@ std::string leftover_key(bucket_number bucket, std::string_view path);
 
 /// Where it is kept what is known of a request. Beside the rows, too.
 std::string request_key(bucket_number bucket, const hash128& identity);
+std::string request_prefix(bucket_number bucket);
 
 /// Where it is kept which executions a request has; beside the rows. Parsed as log keys are, of a bucket that there is not.
 std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequence);
@@ -54,6 +55,7 @@ std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequen
 /// Where it is kept what a walk has brought so far, of each kind; beside the rows, too.
 enum class staged_kind : char { row = 'r', request = 'q', execution = 'x' };
 std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view key);
+std::string staged_prefix(bucket_number bucket);
 
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence);
 /// Folds stand after all origins' records.

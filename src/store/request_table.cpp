@@ -84,7 +84,7 @@ result<void> request_table::visit(const std::function<bool(const hash128&, const
         }
         return true;
     };
-    const auto prefix = store_keys::request_key(bucket_, {}).substr(0, store_keys::row_key_prefix);
+    const auto prefix = store_keys::request_prefix(bucket_);
     const auto cursor = engine_.scan(space::rows, prefix);
     for (; cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
         if (cursor->key().size() != store_keys::row_key_prefix + sizeof(hash128)) return unusable();

@@ -1,0 +1,110 @@
+// The state as a whole, for who is behind the cut: docs/reconciliation.md
+#include <algorithm>
+#include <utility>
+
+#include "sync/body.hpp"
+#include "sync/positions.hpp"
+#include "sync/session.hpp"
+
+namespace anabranch::sync {
+
+void session::pump_state(const std::string& bucket, stream& s) {
+    while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes) {
+        auto piece = s.walk->next(options_.chunk_bytes);
+        if (!piece) return part(bucket, s, true, piece.error());
+        if (!*piece) return;
+        const auto before = output_.size();
+        state_piece m{bucket, s.peer_epoch, 0, std::move(**piece)};
+        compress(m);
+        send(m);
+        s.pieces_in_flight.push_back(output_.size() - before);
+        s.in_flight_bytes += s.pieces_in_flight.back();
+        // Its snapshot keeps what is deleted meanwhile.
+        if (s.walk->is_done()) return s.walk.reset();
+    }
+}
+
+void session::handle(const behind& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_told) return end({errc::malformed, "the log of a bucket that is not shared"});
+    if (m.epoch != it->second.epoch) return;
+    it->second.behind = m.epoch;
+    if (!it->second.behind_since) it->second.behind_since = now_;
+    ask_for_state(m.bucket, it->second);
+}
+
+void session::ask_for_state(const std::string& bucket, stream& s) {
+    if (s.behind != s.epoch || s.taking || s.taken || s.cannot_receive) return;
+    // Others have brought what the peer has not been told of: perhaps it is not behind.
+    const auto is_news = [&](const auto& entry) { return entry.first != local_.id() && entry.second > at(s.told, entry.first); };
+    if (std::ranges::any_of(s.durable, is_news)) return begin_anew(bucket, s, s.ceiling);
+    // What only this log has and the peer lacks is applied on top of the peer's state: so the log has to have it.
+    auto has = s.peer_durable;
+    if (const auto told = s.advertised_members.find(*peer_); told != s.advertised_members.end()) {
+        for (const auto& [id, sequence] : told->second) raise(has, id, sequence);
+    }
+    if (!covers(has, local_.floor(bucket))) {
+        // Each has cut what the other lacks. Others may help.
+        if (now_ - *s.behind_since >= options_.timeout) {
+            part(bucket, s, false, {errc::behind_cut, "bucket \"" + bucket + "\": each of the two has cut from its log what the other lacks"});
+        }
+        return;
+    }
+    auto sink = local_.take_state(bucket, *peer_);
+    if (!sink) return part(bucket, s, false, sink.error());
+    if (!*sink) return;  // not now
+    s.taking = std::move(*sink);
+    s.piece_at = now_;
+    send(walk{bucket, s.epoch});
+}
+
+void session::handle(const walk& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_remote) return end({errc::malformed, "a walk in a bucket that is not shared"});
+    auto& s = it->second;
+    if (m.epoch != s.peer_epoch) return;
+    if (!s.is_behind || s.walk || !s.pieces_in_flight.empty()) return end({errc::malformed, "a walk that was not offered"});
+    auto source = local_.read_state(m.bucket);
+    if (!source) return part(m.bucket, s, true, source.error());
+    s.walk = std::move(*source);
+}
+
+void session::handle(const state_piece& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end()) return end({errc::malformed, "the state of a bucket that is not shared"});
+    auto& s = it->second;
+    if (s.epoch != m.epoch || s.cannot_receive) return;
+    if (!s.taking) return end({errc::malformed, "a state that was not asked for"});
+    const auto raw = decompress(m);
+    if (!raw) return end(raw.error());
+    s.piece_at = now_;
+    send(piece_taken{m.bucket, s.epoch});
+    auto taken = s.taking->take(*raw);
+    if (taken && !*taken) return;
+    s.taking.reset();
+    if (taken) {
+        // It begins anew from there, once all of it is on disk.
+        s.behind_since.reset();
+        s.taken = std::move(*taken);
+        for (const auto& [id, sequence] : *s.taken) {
+            raise(s.peer_durable, id, sequence);
+            raise(s.sent, id, sequence);
+        }
+    } else if (taken.error().code == errc::malformed || taken.error().code == errc::diverged || taken.error().code == errc::foreign_bucket) {
+        end(taken.error());
+    } else {
+        part(m.bucket, s, false, taken.error());
+    }
+}
+
+void session::handle(const piece_taken& m) {
+    const auto it = streams_.find(m.bucket);
+    if (it == streams_.end() || !it->second.is_remote) return end({errc::malformed, "a piece of a bucket that is not shared"});
+    auto& s = it->second;
+    if (m.epoch != s.peer_epoch) return;
+    if (s.pieces_in_flight.empty()) return end({errc::malformed, "a piece that was not sent"});
+    s.in_flight_bytes -= s.pieces_in_flight.front();
+    s.pieces_in_flight.pop_front();
+}
+
+}  // namespace anabranch::sync

@@ -46,6 +46,12 @@ foreach(i RANGE ${last})
         elseif(part STREQUAL "requests")
             set(fields system version engine n mirrored commits_per_s commit_cpu_s reconnect_wall_s reconnect_cpu_s bytes_edge_to_cloud
                 bytes_cloud_to_edge round_trips identity_bytes values_ok)
+        elseif(part STREQUAL "absence")
+            set(fields system version engine rows changed removed where bytes_of_rows bytes_to_edge bytes_to_cloud round_trips cloud_cpu_s edge_cpu_s
+                wall_s peak_rss_mib values_ok)
+        elseif(part STREQUAL "bootstrap")
+            set(fields system version engine rows bytes_of_rows bytes_received bootstrap_wall_s bootstrap_cpu_s copy_wall_s copy_cpu_s
+                of_copy_speed peak_rss_mib values_ok)
         elseif(part STREQUAL "pending-reads")
             set(fields system engine pending read_plain_ns read_pending_ns)
         elseif(part MATCHES "^paper(-pace)?$")
@@ -72,7 +78,7 @@ endforeach()
 foreach(expected anabranch/memory anabranch-unfolded/memory anabranch/rocksdb anabranch-unfolded/rocksdb
         rocksdb-put/rocksdb rocksdb-get-put/rocksdb rocksdb-batch-100/rocksdb rocksdb-fsync-1/rocksdb
         rocksdb-fsync-16/rocksdb anabranch-fsync-1/rocksdb anabranch-fsync-16/rocksdb
-        convergence convergence-real propagation disk opening requests pending-reads paper paper-pace paper-large micro)
+        convergence convergence-real propagation disk opening requests pending-reads absence bootstrap paper paper-pace paper-large micro)
     if(NOT expected IN_LIST seen)
         message(FATAL_ERROR "nothing of ${expected} in ${seen}")
     endif()

@@ -34,6 +34,9 @@ void run_part(driver& suite);
 namespace requests {
 void run_part(driver& suite);
 }
+namespace absence {
+void run_part(driver& suite);
+}
 namespace paper {
 void run_part(driver& suite);
 }

@@ -10,6 +10,7 @@ std::span<const part> parts() {
         {"disk", "what a store's directory holds beside its live state", disk::run_part, true},
         {"opening", "how long a store with many rows takes to open", opening::run_part},
         {"requests", "what identities cost, and what mirrored requests send once more", requests::run_part, true},
+        {"absence", "coming back behind the cut of the log, and beginning with nothing", absence::run_part},
         {"micro", "single operations, and how their cost grows", micro::run_part},
     };
     return all;

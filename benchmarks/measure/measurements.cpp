@@ -1,5 +1,6 @@
 #include "measure/measurement.hpp"
 
+#include "absence/measurements.hpp"
 #include "convergence/measurements.hpp"
 #include "disk/measurements.hpp"
 #include "micro/measurements.hpp"
@@ -22,6 +23,8 @@ std::span<const measurement> measurements() {
         {"faults", paper::measure_faults},
         {"large-updates", paper::measure_large_updates},
         {"requests", requests::measure_requests},
+        {"absence", absence::measure_absence},
+        {"bootstrap", absence::measure_bootstrap},
         {"pending-reads", requests::measure_pending_reads},
         {"micro", micro::measure_operations},
     };

@@ -70,6 +70,9 @@ struct store_options {
     /// Bytes of changed rows that may wait in memory, per bucket, before they are written behind the log.
     /// Bounds what is replayed after a crash. Larger: fewer writes of hot rows.
     std::size_t write_behind_bytes = 8 * 1024 * 1024;
+    /// Which rows have changed since when is remembered in steps of that many rows: a replica that has been away for longer than
+    /// the log reaches gets up to so many more than have changed. Smaller: more is remembered.
+    std::size_t journal_step = 256;
     /// Bytes of log that stay, per bucket, though every member has what is in them: for readers, and for replicas that
     /// join later: who does not find what it lacks in the log gets all rows. 0: none.
     std::uint64_t log_retain_bytes = 16 * 1024 * 1024;

@@ -20,6 +20,7 @@ class state_sink final : public sync::state_sink {
   public:
     state_sink(store local, std::unique_ptr<detail::walk_sink> to, const replica_id& from)
         : local_(std::move(local)), to_(std::move(to)), from_(from) {}
+    std::string request() const override { return to_->request(); }
     result<std::optional<sync::positions>> take(std::string_view piece) override { return to_->take(piece, local_.state()->horizon(), from_); }
 
   private:
@@ -61,13 +62,13 @@ class store_port final : public sync::local_replica {
     result<bool> expand(std::string_view name, oplog::chunk& chunk) const override { return bucket(name)->expand(chunk); }
 
     sync::positions floor(std::string_view name) const override { return bucket(name)->floor(); }
-    result<std::unique_ptr<sync::state_source>> read_state(std::string_view name) const override {
-        auto source = bucket(name)->begin_walk();
+    result<std::unique_ptr<sync::state_source>> read_state(std::string_view name, std::string_view request) const override {
+        auto source = bucket(name)->begin_walk(request);
         if (!source) return fail(source.error());
         return std::make_unique<state_source>(std::move(*source));
     }
-    result<std::unique_ptr<sync::state_sink>> take_state(std::string_view name, const replica_id& peer) override {
-        auto sink = bucket(name)->receive_walk();
+    result<std::unique_ptr<sync::state_sink>> take_state(std::string_view name, const replica_id& peer, const sync::positions& has) override {
+        auto sink = bucket(name)->receive_walk(has);
         if (!sink) return fail(sink.error());
         if (!*sink) return std::unique_ptr<sync::state_sink>{};
         return std::make_unique<state_sink>(local_, std::move(*sink), peer);

@@ -270,7 +270,10 @@ void bucket_state::perform_duties() {
         return crdt::changes{{}, std::move(*rights), std::move(members)};
     });
     if (check_usable() && forget_requests() && cut_log()) (void)prune();
+    // What it was to bring has come from elsewhere.
+    if (staged_ && !is_staging_ && have_.covers(staged_->reflects)) (void)erase_staged();
     lock.unlock();
+    (void)journal_.merge();
     if (changed && *changed) store_.notify();
 }
 
@@ -434,7 +437,7 @@ result<void> bucket_state::cut_log() {
     });
     extent.cut(floor, have_);
     batch.put(storage::space::meta, watermark_key_,
-              codec::encode(watermark{have_, store_.clock().last(), members_, {next.begin(), next.end()}, extent.bytes(), forgotten_}));
+              codec::encode(watermark{have_, store_.clock().last(), members_, {next.begin(), next.end()}, extent.bytes(), forgotten_, rows_.place() != number_}));
     if (auto written = store_.engine().write(batch); !written) return written;
     floor_ = std::move(next);
     folds_ = std::move(folds);

@@ -16,6 +16,9 @@ result<void> bucket_state::recover() {
         mark = std::move(*decoded);
     }
     store_.clock().observe(mark.clock);
+    if (mark.is_elsewhere) rows_.move_to(store_keys::other_rows(number_));
+    if (auto loaded = journal_.load(); !loaded) return loaded;
+    if (auto found = find_staged(); !found) return found;
     floor_ = {mark.floor.begin(), mark.floor.end()};
     advance({floor_.begin(), floor_.end()});
     for (const auto& entry : floor_) store_.clock().observe(entry.second.at);
@@ -30,7 +33,6 @@ result<void> bucket_state::recover() {
         forgotten_ = mark.forgotten;
         return finish_entering(*next);
     }
-    if (auto erased = erase_staged(); !erased) return erased;
     return restore(mark);
 }
 
@@ -183,6 +185,7 @@ result<void> bucket_state::replay_records(const version_vector& upto) {
 
 result<void> bucket_state::replayed(const version_vector& covers, std::size_t bytes) {
     have_.join(covers);
+    rows_.mark_time(have_);
     lag_bytes_ += bytes;
     extent_.grow(bytes, have_, store_.options().env.now);
     if (!is_flush_due()) return {};

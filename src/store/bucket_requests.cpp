@@ -424,7 +424,8 @@ std::uint64_t bucket_state::forgotten_before() const {
 }
 
 result<void> bucket_state::forget_requests() {
-    if (open_.executions.empty()) return {};
+    // Of a state that is on its way the source has been told what is forgotten here.
+    if (open_.executions.empty() || is_staging_) return {};
     watch_fences();
     const auto before = fixed_before();
     if (before == 0) return {};

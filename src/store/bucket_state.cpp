@@ -32,7 +32,8 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       name_(std::move(name)),
       watermark_key_(store_keys::watermark_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       entering_key_(store_keys::entering_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
-      rows_(store.engine(), number, store.options().write_behind_bytes),
+      journal_(store.engine(), number, store.options().journal_step),
+      rows_(store.engine(), number, store.options().write_behind_bytes, journal_),
       rebalancing_(store.options().rights_window),
       requests_(store.engine(), number),
       rivals_(store.engine(), number),
@@ -410,6 +411,7 @@ result<void> bucket_state::join_fold(const crdt::changes& changes, const version
 bool bucket_state::is_flush_due() const { return rows_.is_full() || lag_bytes_ >= 2 * store_.options().write_behind_bytes; }
 
 void bucket_state::after_write() {
+    rows_.mark_time(have_);
     // Bounds both memory and what a crash leaves to replay. A failure changes nothing: the rows keep
     // waiting, and the next transaction that finds them overdue says so.
     if (is_flush_due() && flush_locked()) rows_.trim();
@@ -444,7 +446,7 @@ std::optional<std::vector<origin>> bucket_state::find_mentioned(const std::vecto
 result<void> bucket_state::flush_locked() const {
     if (broken_) return fail(*broken_);
     if (lag_bytes_ == 0 && !rows_.has_changes()) return {};  // the rows are all written, and the watermark with them
-    const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes(), forgotten_};
+    const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes(), forgotten_, rows_.place() != number_};
     storage::batch known;
     requests_.add_changed(known);
     rivals_.add_changed(known);
@@ -482,7 +484,7 @@ result<std::unique_ptr<snapshot_access>> bucket_state::take_snapshot() const {
     auto waiting = flush_locked() ? row_table::rows{} : rows_.waiting({});
     std::shared_ptr<const bucket_state> keep(store_.shared_from_this(), this);
     return std::make_unique<snapshot_access>(std::move(keep), store_.origins(), store_.self().number, heirs_, rows_,
-                                             store_.engine().take_snapshot(), std::move(waiting));
+                                             rows_.take_snapshot(), std::move(waiting));
 }
 
 result<hash128> bucket_state::digest() const {

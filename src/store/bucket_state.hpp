@@ -8,8 +8,10 @@
 #include <shared_mutex>
 
 #include "crdt/changes.hpp"
+#include "crdt/foreign_input.hpp"
 #include "oplog/chunk.hpp"
 #include "store/access.hpp"
+#include "store/journal.hpp"
 #include "store/log_extent.hpp"
 #include "store/logged_fold.hpp"
 #include "store/rebalancing.hpp"
@@ -25,9 +27,6 @@
 namespace anabranch::detail {
 
 class store_state;
-
-/// What an exchange with a peer sees of progress: sequences by replica.
-using positions = std::map<replica_id, std::uint64_t>;
 
 /// Thread-safe. One writer at a time, and readers beside each other; no lock is held over a sync to disk.
 class bucket_state {
@@ -111,11 +110,12 @@ class bucket_state {
     result<void> abbreviate(oplog::chunk& chunk, const std::vector<oplog::listed_execution>& listed, const positions& peer) const;
     result<bool> expand(oplog::chunk& chunk) const;
 
-    // The state as a whole: bucket_walk.cpp.
+    // The state, where the log does not reach: walk_source.cpp, bucket_walk.cpp.
     positions floor() const;
-    result<std::unique_ptr<walk_source>> begin_walk() const;
-    /// nullptr while another one is being taken.
-    result<std::unique_ptr<walk_sink>> receive_walk();
+    /// What lacks who has asked for that: walk_sink::request().
+    result<std::unique_ptr<walk_source>> begin_walk(std::string_view request) const;
+    /// `peer` is what the source is known to have. nullptr while another one is being taken.
+    result<std::unique_ptr<walk_sink>> receive_walk(const positions& peer);
     bool is_receiving_walk() const { return is_staging_; }
 
     // The change feed: bucket_feed.cpp. Places are sequences by origin, with the heads of their chains.
@@ -269,7 +269,7 @@ class bucket_state {
     result<bool> forget(const hash128& identity, std::uint64_t before);
     version_vector before_open(version_vector target) const;
 
-    // The state as a whole: bucket_walk.cpp.
+    // The state: walk_source.cpp, bucket_walk.cpp.
     /// What is on its way into the rows.
     struct entering {
         std::map<origin, tail> reflects;
@@ -279,25 +279,46 @@ class bucket_state {
         /// Before it: requests that were issued before this had been fixed here, but those.
         std::uint64_t had_forgotten = 0;
         std::vector<hash128> had_open;
+        bool is_whole = false;    ///< all rows are new, and stand at the other place
         bool is_in_rows = false;  ///< only what follows from it is still to be done
 
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(reflects, stable, forgotten, members, had_forgotten, had_open, is_in_rows);
+            archive(reflects, stable, forgotten, members, had_forgotten, had_open, is_whole, is_in_rows);
         }
     };
-    bool is_durable(const walk_end& end) const;
-    result<void> erase_staged() const;
+    /// What has come of a state; on disk beside it.
+    struct staged_progress {
+        std::uint64_t source = 0;
+        std::uint64_t at = 0;  ///< of the source's journal
+        std::string upto;      ///< all rows up to this path have come
+        bool is_whole = false;
+        version_vector reflects;
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(source, at, upto, is_whole, reflects);
+        }
+    };
+    result<void> add_touched(const known_request& known, std::vector<std::string>& items) const;
+    bool is_durable(const walk_begin& state) const;
+    result<void> erase_staged();
+    result<void> find_staged();
+    std::string staged_row(std::string_view path) const;
+    result<void> begin_staging(const walk_begin& begin, walk_sink& sink, timestamp horizon, const replica_id& source);
     result<void> stage(const walk_piece& piece, walk_sink& sink);
+    result<void> stage_item(const walk_piece::item& item, walk_sink& sink, const crdt::foreign_input::numbers& number_of, storage::batch& batch);
     template <class Visit>
     result<void> visit_staged(store_keys::staged_kind kind, const Visit& visit) const;
-    void stop_staging();
+    void stop_staging(bool is_void);
     tl::unexpected<error> wrong_state(const char* what) const;
-    result<void> check_end(const walk_end& end, timestamp horizon, const replica_id& source) const;
+    result<void> check_begin(const walk_begin& state, timestamp horizon, const replica_id& source) const;
     result<void> check_staged(const std::map<origin, tail>& reflects) const;
-    result<void> enter(const walk_end& end, timestamp horizon, const replica_id& source);
+    result<void> check_settled(const std::map<origin, tail>& reflects, const std::set<hash128>& touching) const;
+    result<void> enter(const walk_begin& state, const std::set<hash128>& touching, timestamp horizon, const replica_id& source);
     result<void> finish_entering(entering next);
     result<void> move_staged(entering& next);
+    result<void> move_rows(storage::batch& batch, const leftover_mark& mark);
     result<void> begin_from_rows();
     result<void> forget_again(const entering& state);
 
@@ -351,8 +372,10 @@ class bucket_state {
     const std::string watermark_key_;
     const std::string entering_key_;
     std::atomic<bool> is_staging_ = false;
+    mutable change_journal journal_;  // mutable: flushing adds to it
 
     mutable std::shared_mutex mutex_;
+    std::optional<staged_progress> staged_;
     row_table rows_;
     version_vector have_;
     membership members_;

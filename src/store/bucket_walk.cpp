@@ -1,4 +1,4 @@
-// The state of a bucket as a whole: read at one moment, and entered where the log does not reach. docs/reconciliation.md
+// The state of a bucket, taken from a peer where the log does not reach. docs/reconciliation.md
 #include <anabranch/limits.hpp>
 #include <algorithm>
 #include <cstring>
@@ -17,6 +17,8 @@ using storage::space;
 using store_keys::staged_kind;
 
 constexpr std::size_t write_piece = 1024 * 1024;
+/// Of what is asked for by name: it has to fit into a message.
+constexpr std::size_t most_touched = 8 * 1024 * 1024;
 
 /// Of a key that stands behind a prefix.
 hash128 identity_in(std::string_view key) {
@@ -37,147 +39,137 @@ std::optional<T> decode_foreign(std::string_view bytes, const crdt::foreign_inpu
 
 }  // namespace
 
-// --- reading ---------------------------------------------------------------------------------------------
-
-walk_source::walk_source(std::shared_ptr<const bucket_state> from, std::unique_ptr<storage::snapshot> at, walk_end end)
-    : from_(std::move(from)), at_(std::move(at)), end_(std::move(end)) {
-    const auto& engine = from_->store().engine();
-    rows_ = engine.scan(space::rows, store_keys::row_key(from_->number(), {}), at_.get());
-    requests_ = engine.scan(space::rows, store_keys::request_prefix(from_->number()), at_.get());
-}
-
-result<std::optional<std::string>> walk_source::next(std::size_t most_bytes) {
-    if (is_done_) return std::optional<std::string>{};
-    walk_piece piece;
-    auto room = std::max<std::size_t>(most_bytes, 1);
-    for (const auto add : {&walk_source::add_rows, &walk_source::add_requests, &walk_source::add_executions}) {
-        if (auto added = (this->*add)(piece, room); !added) return fail(added.error());
-    }
-    // Not before it is on disk: whoever has it may tell others that it is here.
-    if (room > 0 && from_->is_durable(end_)) {
-        piece.end = end_;
-        is_done_ = true;
-    }
-    if (piece.rows.empty() && piece.requests.empty() && piece.executions.empty() && !piece.end) return std::optional<std::string>{};
-    const auto& origins = from_->store().origins();
-    for (; replicas_told_ < origins.size(); ++replicas_told_) {
-        piece.replicas.push_back(origins.id(origin{static_cast<std::uint32_t>(replicas_told_)}));
-    }
-    return std::optional(codec::encode(piece));
-}
-
-result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room) {
-    const auto prefix = store_keys::row_key(from_->number(), {});
-    for (; room > 0 && rows_->valid() && rows_->key().starts_with(prefix); rows_->next()) {
-        piece.rows.push_back({std::string(rows_->key().substr(prefix.size())), std::string(rows_->value())});
-        room -= std::min(room, rows_->key().size() + rows_->value().size());
-    }
-    return rows_->status();
-}
-
-result<void> walk_source::add_requests(walk_piece& piece, std::size_t& room) {
-    const auto prefix = store_keys::request_prefix(from_->number());
-    for (; room > 0 && requests_->valid() && requests_->key().starts_with(prefix); requests_->next()) {
-        const auto known = codec::decode<known_request>(requests_->value());
-        if (!known) return fail(errc::corrupt, "what is known of a request cannot be decoded");
-        for (const auto& x : known->executions) executions_.push_back(x.id);
-        piece.requests.push_back({identity_in(requests_->key().substr(prefix.size())), std::string(requests_->value())});
-        room -= std::min(room, requests_->key().size() + requests_->value().size());
-    }
-    return requests_->status();
-}
-
-result<void> walk_source::add_executions(walk_piece& piece, std::size_t& room) {
-    auto& store = from_->store();
-    for (; room > 0 && executions_sent_ < executions_.size(); ++executions_sent_) {
-        const auto& id = executions_[executions_sent_];
-        auto value = store.engine().get(space::log, store_keys::log_key(from_->number(), id.writer, id.sequence), at_.get());
-        if (!value) return fail(value.error());
-        if (!*value) return fail(errc::corrupt, "the execution of a request is not in the log of bucket \"" + from_->name() + '"');
-        room -= std::min(room, (*value)->size());
-        piece.executions.push_back({store.origins().id(id.writer), id.sequence, std::move(**value)});
-    }
-    return {};
-}
-
-result<std::unique_ptr<walk_source>> bucket_state::begin_walk() const {
-    if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
-    const std::shared_lock lock(mutex_);
-    if (auto usable = check_usable(); !usable) return fail(usable.error());
-    if (auto flushed = flush_locked(); !flushed) return fail(flushed.error());
-    walk_end end;
-    for (const auto& [writer, last] : capture()) end.reflects.push_back({store_.origins().id(writer), last});
-    for (const auto& [writer, sequence] : members_.stable()) end.stable[store_.origins().id(writer)] = sequence;
-    end.forgotten = forgotten_;
-    end.members = members_.roster();
-    std::shared_ptr<const bucket_state> keep(store_.shared_from_this(), this);
-    return std::make_unique<walk_source>(std::move(keep), store_.engine().take_snapshot(), std::move(end));
-}
-
-positions bucket_state::floor() const {
-    const std::shared_lock uncut(cut_mutex_);
-    positions all;
-    for (const auto& [writer, last] : floor_) all[store_.origins().id(writer)] = last.sequence;
-    return all;
-}
-
-bool bucket_state::is_durable(const walk_end& end) const {
-    const std::lock_guard lock(durable_mutex_);
-    return std::ranges::all_of(end.reflects, [&](const walk_end::last& l) {
-        const auto writer = store_.origins().find(l.origin);
-        const auto it = writer ? durable_.find(*writer) : durable_.end();
-        return it != durable_.end() && it->second.sequence >= l.at.sequence;
-    });
-}
-
 // --- taking ----------------------------------------------------------------------------------------------
 
-result<std::unique_ptr<walk_sink>> bucket_state::receive_walk() {
-    {
-        const std::unique_lock lock(mutex_);
-        // One that has entered half way is finished when the store is opened again: nothing of it may go before.
-        if (auto usable = check_usable(); !usable) return fail(usable.error());
-        if (is_staging_) return std::unique_ptr<walk_sink>{};
-        if (auto erased = erase_staged(); !erased) return fail(erased.error());
-        is_staging_ = true;
-    }
-    return std::make_unique<walk_sink>(std::shared_ptr<bucket_state>(store_.shared_from_this(), this));
-}
-
-walk_sink::~walk_sink() {
-    to_->stop_staging();
-}
-
-void bucket_state::stop_staging() {
+result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& peer) {
     const std::unique_lock lock(mutex_);
-    if (!broken_) (void)erase_staged();  // the next one begins with it, too
+    // One that has entered half way is finished when the store is opened again: nothing of it may go before.
+    if (auto usable = check_usable(); !usable) return fail(usable.error());
+    if (is_staging_) return std::unique_ptr<walk_sink>{};
+    walk_request request;
+    request.forgotten = forgotten_;
+    if (staged_ && !staged_->upto.empty()) request.goes_on = walk_request::broken_off{staged_->source, staged_->at, staged_->upto};
+    // Where all rows were to come and some have, the others still are.
+    if (!request.goes_on || !staged_->is_whole) {
+        for (const auto& [writer, sequence] : have_) request.has[store_.origins().id(writer)] = sequence;
+    }
+    // What the peer has of a request may be fixed there; then its rows are settled there, and in doubt here.
+    const auto may_have = [&](const crdt::contestant& x) {
+        const auto it = peer.find(store_.origins().id(x.id.writer));
+        return it != peer.end() && x.id.sequence <= it->second;
+    };
+    std::set<hash128> touching;
+    result<void> added;
+    auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
+        if (std::ranges::none_of(known.executions, may_have)) return true;
+        touching.insert(identity);
+        added = add_touched(known, request.touched);
+        return added.has_value();
+    });
+    if (!visited) return fail(visited.error());
+    if (!added) return fail(added.error());
+    std::size_t bytes = 0;
+    for (const auto& item : request.touched) bytes += item.size();
+    // Where that is more than all may be, all is to come.
+    if (bytes > most_touched && !request.has.empty()) {
+        request.has.clear();
+        request.goes_on.reset();
+    }
+    if (request.has.empty()) request.touched.clear();
+    is_staging_ = true;
+    return std::make_unique<walk_sink>(std::shared_ptr<bucket_state>(store_.shared_from_this(), this), std::move(request), std::move(touching));
+}
+
+walk_sink::~walk_sink() { to_->stop_staging(is_void_); }
+
+void bucket_state::stop_staging(bool is_void) {
+    const std::unique_lock lock(mutex_);
+    if (is_void && !broken_) (void)erase_staged();  // the next one begins with it, too
     is_staging_ = false;
     has_duties_ = true;
 }
 
 /// Where there is anything.
-result<void> bucket_state::erase_staged() const {
-    const auto all = store_keys::staged_prefix(number_);
-    const auto cursor = store_.engine().scan(space::rows, all);
-    if (!cursor->valid() || !cursor->key().starts_with(all)) return cursor->status();
+result<void> bucket_state::erase_staged() {
+    staged_.reset();
+    const auto other = store_keys::other_rows(rows_.place());
     storage::batch batch;
-    batch.erase_range(space::rows, all, store_keys::prefix_end(all));
-    return store_.engine().write(batch);
+    for (const auto& prefix : {store_keys::staged_prefix(number_), store_keys::row_key(other, {}), store_keys::leftover_key(other, {})}) {
+        const auto cursor = store_.engine().scan(space::rows, prefix);
+        if (auto status = cursor->status(); !status) return status;
+        if (cursor->valid() && cursor->key().starts_with(prefix)) batch.erase_range(space::rows, prefix, store_keys::prefix_end(prefix));
+    }
+    return batch.empty() ? result<void>{} : store_.engine().write(batch);
+}
+
+/// What a process that has died had taken of a walk.
+result<void> bucket_state::find_staged() {
+    auto stored = store_.engine().get(space::rows, store_keys::staged_key(number_, staged_kind::progress, {}));
+    if (!stored) return fail(stored.error());
+    if (!*stored) return {};  // it is written with all that comes, and erased with it
+    staged_ = codec::decode<staged_progress>(**stored);
+    if (!staged_) return fail(errc::corrupt, "how far the state of bucket \"" + name_ + "\" has come cannot be decoded");
+    return {};
 }
 
 result<std::optional<positions>> walk_sink::take(std::string_view bytes, timestamp horizon, const replica_id& source) {
+    is_void_ = true;  // unless all goes well
     const auto piece = codec::decode<walk_piece>(bytes);
     if (!piece) return fail(errc::malformed, "a piece of the state of bucket \"" + to_->name() + "\" cannot be decoded");
+    if (piece->begin.has_value() == begin_.has_value()) return to_->wrong_state("does not begin with what it is");
+    if (piece->begin) {
+        if (auto begun = to_->begin_staging(*piece->begin, *this, horizon, source); !begun) return fail(begun.error());
+        begin_ = piece->begin;
+    }
     if (auto staged = to_->stage(*piece, *this); !staged) return fail(staged.error());
-    if (!piece->end) return std::optional<positions>{};
-    if (auto entered = to_->enter(*piece->end, horizon, source); !entered) return fail(entered.error());
+    if (!piece->is_last) {
+        is_void_ = false;
+        return std::optional<positions>{};
+    }
+    if (auto entered = to_->enter(*begin_, touching_, horizon, source); !entered) return fail(entered.error());
+    is_void_ = false;
     positions reflects;
-    for (const auto& l : piece->end->reflects) reflects[l.origin] = l.at.sequence;
+    for (const auto& l : begin_->reflects) reflects[l.origin] = l.at.sequence;
     return std::optional(std::move(reflects));
 }
 
 tl::unexpected<error> bucket_state::wrong_state(const char* what) const {
     return fail(errc::malformed, "the state of bucket \"" + name_ + "\" that a peer has sent " + what);
+}
+
+result<void> bucket_state::begin_staging(const walk_begin& begin, walk_sink& sink, timestamp horizon, const replica_id& source) {
+    const std::unique_lock lock(mutex_);
+    if (auto usable = check_usable(); !usable) return usable;
+    if (auto sound = check_begin(begin, horizon, source); !sound) return sound;
+    if (sink.request_.has.empty() && !begin.is_whole) return wrong_state("is a part of what is lacking");
+    version_vector reflects;
+    for (const auto& l : begin.reflects) {
+        const auto writer = meet(l.origin);
+        if (!writer) return fail(writer.error());
+        reflects.join(dot{*writer, l.at.sequence});
+    }
+    if (!begin.goes_on) {
+        if (auto erased = erase_staged(); !erased) return erased;
+        staged_ = staged_progress{begin.source, begin.at, {}, begin.is_whole, std::move(reflects)};
+        return {};
+    }
+    const auto& asked = sink.request_.goes_on;
+    if (!asked || !staged_ || begin.source != asked->source || begin.is_whole != staged_->is_whole || !reflects.covers(staged_->reflects)) {
+        return wrong_state("goes on with another one");
+    }
+    staged_->reflects = std::move(reflects);
+    sink.is_catching_up_ = true;
+    storage::batch batch;
+    for (const auto kind : {staged_kind::request, staged_kind::execution}) {
+        const auto prefix = store_keys::staged_key(number_, kind, {});
+        batch.erase_range(space::rows, prefix, store_keys::prefix_end(prefix));
+    }
+    return store_.engine().write(batch);
+}
+
+/// Where a row stands until it enters: where all are new, where it is going to stand.
+std::string bucket_state::staged_row(std::string_view path) const {
+    return staged_->is_whole ? store_keys::row_key(store_keys::other_rows(rows_.place()), path) : store_keys::staged_key(number_, staged_kind::row, path);
 }
 
 result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
@@ -196,17 +188,16 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
         return number;
     };
     storage::batch batch;
-    std::string encoded;
-    for (const auto& [path, bytes] : piece.rows) {
-        if (!store_keys::is_path(path) || path <= sink.last_path_) return wrong_state("has rows at impossible paths, or not in their order");
-        const auto row = crdt::decode_row(bytes, number_of);
-        const auto kind = row_kind_at(path);
-        if (!row || (kind && *kind != crdt::kind_of(*row))) return wrong_state("has a row that cannot be decoded");
-        encoded.clear();
-        crdt::encode_row(*row, encoded);
-        batch.put(space::rows, store_keys::staged_key(number_, staged_kind::row, path), encoded);
-        sink.last_path_ = path;
+    for (const auto& item : piece.items) {
+        if (auto staged = stage_item(item, sink, number_of, batch); !staged) return staged;
     }
+    if (piece.has_caught_up) {
+        if (!std::exchange(sink.is_catching_up_, false)) return wrong_state("catches up twice");
+        staged_->at = sink.begin_->at;
+        sink.last_path_.clear();
+    }
+    const bool has_rows_to_come = sink.is_catching_up_ && (!piece.requests.empty() || !piece.executions.empty() || piece.is_last);
+    if (has_rows_to_come) return wrong_state("ends before it has caught up");
     for (const auto& [identity, bytes] : piece.requests) {
         const auto known = decode_foreign<known_request>(bytes, number_of);
         if (!known || known->executions.empty() || (sink.last_request_ && identity <= *sink.last_request_)) {
@@ -225,10 +216,48 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
         }
         batch.put(space::rows, store_keys::staged_key(number_, staged_kind::execution, store_keys::log_key(number_, *writer, x.sequence)), x.value);
     }
+    batch.put(space::rows, store_keys::staged_key(number_, staged_kind::progress, {}), codec::encode(*staged_));
     const auto known_origins = store_.origins().size();
     store_.persist_origins(batch);
     if (auto written = store_.engine().write(batch); !written) return written;
     store_.origins_persisted(known_origins);
+    return {};
+}
+
+result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& sink, const crdt::foreign_input::numbers& number_of,
+                                      storage::batch& batch) {
+    const auto out_of_order = [&] { return wrong_state("has rows at impossible paths, or not in their order"); };
+    const bool is_item = item.prefix.empty() || store_keys::is_path(item.prefix);
+    const bool goes_on = !item.after.empty();
+    if (!is_item || (goes_on && (!item.after.starts_with(item.prefix) || !store_keys::is_path(item.after)))) return out_of_order();
+    auto& last = sink.last_path_;
+    if (goes_on ? item.after < last : (!last.empty() && item.prefix <= last)) return out_of_order();
+    if (!staged_->is_whole) batch.put(space::rows, store_keys::staged_key(number_, staged_kind::item, item.prefix), {});
+    if (sink.begin_->goes_on) {
+        // What came before it broke off.
+        const auto from = goes_on ? item.after + '\0' : item.prefix;
+        batch.erase_range(space::rows, staged_row(from), store_keys::prefix_end(staged_row(item.prefix)));
+    }
+    last = goes_on ? item.after : item.prefix;
+    const leftover_mark mark{staged_->reflects, std::max(forgotten_, sink.begin_->forgotten)};
+    std::string encoded;
+    bool is_first = !goes_on;
+    for (const auto& r : item.rows) {
+        auto path = item.prefix + r.rest;
+        if (!store_keys::is_path(path) || (std::exchange(is_first, false) ? path < last : path <= last)) return out_of_order();
+        const auto row = crdt::decode_row(r.bytes, number_of);
+        const auto kind = row_kind_at(path);
+        if (!row || (kind && *kind != crdt::kind_of(*row))) return wrong_state("has a row that cannot be decoded");
+        encoded.clear();
+        crdt::encode_row(*row, encoded);
+        if (staged_->is_whole) {
+            row_table::add_to(batch, store_keys::other_rows(rows_.place()), path, encoded, mark);
+        } else {
+            batch.put(space::rows, staged_row(path), encoded);
+        }
+        last = std::move(path);
+    }
+    if (!sink.is_catching_up_) staged_->upto = last;
     return {};
 }
 
@@ -244,13 +273,13 @@ result<void> bucket_state::visit_staged(staged_kind kind, const Visit& visit) co
 }
 
 /// What is here and not in the state that enters is applied again on top of it: so the log has to hold it.
-result<void> bucket_state::check_end(const walk_end& end, timestamp horizon, const replica_id& source) const {
+result<void> bucket_state::check_begin(const walk_begin& state, timestamp horizon, const replica_id& source) const {
     auto members = members_.roster();
-    members.join(end.members);
-    if (!crdt::is_sound(end.members)) return wrong_state("has an impossible roster");
+    members.join(state.members);
+    if (!crdt::is_sound(state.members)) return wrong_state("has an impossible roster");
     if (auto bounded = check_size(members); !bounded) return bounded;
     std::map<replica_id, tail> reflects;
-    for (const auto& l : end.reflects) {
+    for (const auto& l : state.reflects) {
         const auto writer = store_.origins().find(l.origin);
         const bool is_new = !writer || tail_of(*writer).sequence < l.at.sequence;
         // As its records would be judged.
@@ -260,7 +289,7 @@ result<void> bucket_state::check_end(const walk_end& end, timestamp horizon, con
         }
         reflects.emplace(l.origin, l.at);
     }
-    for (const auto& [id, sequence] : end.stable) {
+    for (const auto& [id, sequence] : state.stable) {
         const auto it = reflects.find(id);
         if (it == reflects.end() || it->second.sequence < sequence) return wrong_state("calls stable what it does not have");
     }
@@ -272,14 +301,14 @@ result<void> bucket_state::check_end(const walk_end& end, timestamp horizon, con
                                           " of replica " + to_string(id) + ", which the peer lacks, and it has cut what is lacking here");
     }
     // The source has forgotten what they have not seen: nothing of theirs can be applied on top.
-    for (const auto& [id, m] : end.members.members) {
+    for (const auto& [id, m] : state.members.members) {
         const auto writer = m.at == crdt::roster::stage::retired ? store_.origins().find(id) : std::nullopt;
         if (!writer || tail_of(*writer).sequence <= m.last) continue;
         return fail(errc::retired, "replica " + to_string(id) + " was retired from bucket \"" + name_ + "\" after its transaction " +
                                        std::to_string(m.last) + "; what it did since does not count, and is here");
     }
     const auto& founder = members_.roster().founder;
-    if (!end.members.founder || (founder && *founder != *end.members.founder)) {
+    if (!state.members.founder || (founder && *founder != *state.members.founder)) {
         return fail(errc::foreign_bucket, "bucket \"" + name_ + "\" there is another one than here");
     }
     return {};
@@ -300,19 +329,41 @@ result<void> bucket_state::check_staged(const std::map<origin, tail>& reflects) 
             const auto key = store_keys::log_key(number_, x.id.writer, x.id.sequence);
             const auto record = store_.engine().get(space::rows, store_keys::staged_key(number_, staged_kind::execution, key));
             if (!record) return fail(record.error());
-            if (!*record) return wrong_state("lacks the execution of a request");
+            if (*record) continue;
+            const auto own = store_.engine().get(space::log, key);
+            if (!own) return fail(own.error());
+            if (!*own) return wrong_state("lacks the execution of a request");
         }
         return {};
     });
 }
 
-result<void> bucket_state::enter(const walk_end& end, timestamp horizon, const replica_id& source) {
+/// Requests that are open here, and fixed in the state, are settled in all rows that they do something to: the source was asked for
+/// those. But what it had was asked before.
+result<void> bucket_state::check_settled(const std::map<origin, tail>& reflects, const std::set<hash128>& touching) const {
+    result<void> settled;
+    auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
+        const bool may_be_fixed = std::ranges::any_of(known.executions, [&](const crdt::contestant& x) {
+            const auto it = reflects.find(x.id.writer);
+            return it != reflects.end() && x.id.sequence <= it->second.sequence;
+        });
+        if (!may_be_fixed || touching.contains(identity)) return true;
+        const auto open = store_.engine().get(space::rows, store_keys::staged_key(number_, staged_kind::request, bytes_of(identity)));
+        if (!open) settled = fail(open.error());
+        else if (!*open) settled = fail(errc::behind_cut, "a request has been fixed while the state of bucket \"" + name_ + "\" came; it is to come again");
+        return settled.has_value();
+    });
+    return visited ? settled : visited;
+}
+
+result<void> bucket_state::enter(const walk_begin& state, const std::set<hash128>& touching, timestamp horizon, const replica_id& source) {
     {
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return usable;
-        if (auto sound = check_end(end, horizon, source); !sound) return sound;
+        // All that has been true when it began is to be so now.
+        if (auto sound = check_begin(state, horizon, source); !sound) return sound;
         frontier theirs;
-        for (const auto& l : end.reflects) theirs.push_back({l.origin, l.at.sequence, l.at.head});
+        for (const auto& l : state.reflects) theirs.push_back({l.origin, l.at.sequence, l.at.head});
         if (auto same = compare(theirs); !same) return same;
         // What has changed in memory belongs to what is replaced.
         lag_bytes_ += 1;
@@ -325,19 +376,21 @@ result<void> bucket_state::enter(const walk_end& end, timestamp horizon, const r
             return true;
         });
         if (!visited) return visited;
-        for (const auto& l : end.reflects) {
+        for (const auto& l : state.reflects) {
             const auto writer = meet(l.origin);
             if (!writer) return fail(writer.error());
             next.reflects[*writer] = l.at;
         }
-        for (const auto& [id, sequence] : end.stable) {
+        for (const auto& [id, sequence] : state.stable) {
             const auto writer = meet(id);
             if (!writer) return fail(writer.error());
             next.stable.join(dot{*writer, sequence});
         }
-        next.forgotten = end.forgotten;
-        next.members = end.members;
+        next.forgotten = state.forgotten;
+        next.members = state.members;
+        next.is_whole = staged_->is_whole;
         if (auto sound = check_staged(next.reflects); !sound) return sound;
+        if (auto settled = next.is_whole ? result<void>{} : check_settled(next.reflects, touching); !settled) return settled;
         const auto mine = next.reflects.find(store_.self().number);
         const bool is_own_past = mine != next.reflects.end() && mine->second.sequence > tail_of(store_.self().number).sequence;
         storage::batch batch;
@@ -382,23 +435,51 @@ result<void> bucket_state::move_staged(entering& next) {
         batch.clear();
         return written;
     };
-    // Rows, marks, requests and rivals of before.
-    for (const auto& prefix : {store_keys::row_key(number_, {}), store_keys::leftover_key(number_, {}),
-                               store_keys::request_prefix(number_),
-                               store_keys::rivals_key(number_, {}, 0).substr(0, store_keys::row_key_prefix)}) {
-        batch.erase_range(space::rows, prefix, store_keys::prefix_end(prefix));
-    }
     version_vector reflects;
     for (const auto& [writer, last] : next.reflects) reflects.join(dot{writer, last.sequence});
     const leftover_mark mark{reflects, std::max(forgotten_, next.forgotten)};
-    auto moved = visit_staged(staged_kind::row, [&](std::string_view path, std::string_view value) -> result<void> {
-        rows_.add_to(batch, path, std::string(value), mark);
+    const auto erase_all = [&](const std::string& prefix) { batch.erase_range(space::rows, prefix, store_keys::prefix_end(prefix)); };
+    auto rows = rows_.place();
+    change_journal::entries changed;
+    if (auto moved = next.is_whole ? result<void>{} : move_rows(batch, mark); !moved) return moved;
+    auto all_items = journal_.write([&](std::string key, std::string value) -> result<void> {
+        batch.put(space::rows, std::move(key), std::move(value));
         return batch.bytes() < write_piece ? result<void>{} : write();
     });
-    if (!moved) return moved;
-    moved = visit_staged(staged_kind::request, [&](std::string_view identity, std::string_view value) -> result<void> {
+    auto listed = !next.is_whole ? visit_staged(staged_kind::item, [&](std::string_view item, std::string_view) { return all_items.add(item); })
+                                 : all_items.add({});
+    if (!listed) return listed;
+    auto entry = all_items.finish([&] {
+        auto after = to_vector(capture());
+        after.join(reflects);
+        return after;
+    }());
+    if (!entry) return fail(entry.error());
+    changed.push_back(std::move(*entry));
+    // From here on in one batch.
+    if (auto written = write(); !written) return written;
+    if (next.is_whole) {
+        erase_all(store_keys::row_key(rows, {}));
+        erase_all(store_keys::leftover_key(rows, {}));
+        rows = store_keys::other_rows(rows);
+    }
+    journal_.add(batch, changed, next.is_whole);
+    // Requests and rivals of before.
+    erase_all(store_keys::request_prefix(number_));
+    erase_all(store_keys::rivals_key(number_, {}, 0).substr(0, store_keys::row_key_prefix));
+    std::vector<std::pair<std::string, std::string>> executions;
+    auto moved = visit_staged(staged_kind::request, [&](std::string_view identity, std::string_view value) -> result<void> {
         batch.put(space::rows, store_keys::request_key(number_, identity_in(identity)), std::string(value));
-        return batch.bytes() < write_piece ? result<void>{} : write();
+        const auto known = codec::decode<known_request>(value);
+        if (!known) return fail(errc::corrupt, "what is known of a request cannot be decoded");
+        for (const auto& x : known->executions) {
+            // What has not come stands in the log here: what has, takes its place.
+            auto key = store_keys::log_key(number_, x.id.writer, x.id.sequence);
+            auto own = engine.get(space::log, key);
+            if (!own) return fail(own.error());
+            if (*own) executions.emplace_back(std::move(key), std::move(**own));
+        }
+        return {};
     });
     if (!moved) return moved;
 
@@ -412,6 +493,7 @@ result<void> bucket_state::move_staged(entering& next) {
     for (const auto& [writer, last] : next.reflects) {
         batch.erase_range(space::log, store_keys::log_key(number_, writer, 0), store_keys::log_key(number_, writer, last.sequence + 1));
     }
+    for (auto& [key, value] : executions) batch.put(space::log, std::move(key), std::move(value));
     moved = visit_staged(staged_kind::execution, [&](std::string_view key, std::string_view value) -> result<void> {
         batch.put(space::log, std::string(key), std::string(value));
         return {};
@@ -419,16 +501,47 @@ result<void> bucket_state::move_staged(entering& next) {
     if (!moved) return moved;
     auto members = members_;
     members.adopt(next.members, next.stable);
-    const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), mark.forgotten};
+    const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), mark.forgotten, rows != number_};
     batch.put(space::meta, watermark_key_, codec::encode(mark_of_rows));
     const auto staged = store_keys::staged_prefix(number_);
     batch.erase_range(space::rows, staged, store_keys::prefix_end(staged));
     next.is_in_rows = true;
     batch.put(space::meta, entering_key_, codec::encode(next));
     if (auto written = write(); !written) return written;
+    journal_.added(std::move(changed), next.is_whole);
+    staged_.reset();
+    rows_.move_to(rows);
     floor_ = {next.reflects.begin(), next.reflects.end()};
     folds_ = std::move(folds);
     return {};
+}
+
+/// Into the place of those that stood there: whatever of it is done twice is the same.
+result<void> bucket_state::move_rows(storage::batch& batch, const leftover_mark& mark) {
+    auto& engine = store_.engine();
+    const auto write_much = [&]() -> result<void> {
+        if (batch.bytes() < write_piece) return {};
+        auto written = engine.write(batch);
+        batch.clear();
+        return written;
+    };
+    const auto rows = rows_.place();
+    const auto standing = engine.scan(space::rows, store_keys::row_key(rows, {}));
+    auto moved = visit_staged(staged_kind::item, [&](std::string_view item, std::string_view) -> result<void> {
+        const auto prefix = store_keys::row_key(rows, item);
+        for (standing->seek(prefix); standing->valid() && standing->key().starts_with(prefix); standing->next()) {
+            const auto path = standing->key().substr(store_keys::row_key_prefix);
+            batch.erase(space::rows, std::string(standing->key()));
+            batch.erase(space::rows, store_keys::leftover_key(rows, path));
+            if (auto written = write_much(); !written) return written;
+        }
+        return standing->status();
+    });
+    if (!moved) return moved;
+    return visit_staged(staged_kind::row, [&](std::string_view path, std::string_view value) -> result<void> {
+        row_table::add_to(batch, rows, path, std::string(value), mark);
+        return write_much();
+    });
 }
 
 /// What had been fixed here the source may still have taken for open: this member has told others that it is not.
@@ -458,7 +571,6 @@ result<void> bucket_state::begin_from_rows() {
     if (!stored) return fail(stored.error());
     const auto mark = *stored ? codec::decode<watermark>(**stored) : std::nullopt;
     if (!mark) return fail(errc::corrupt, "the watermark of bucket \"" + name_ + "\" cannot be decoded");
-    rows_.clear();
     requests_.clear();
     open_ = {};
     spent_.clear();

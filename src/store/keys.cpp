@@ -5,6 +5,16 @@
 namespace anabranch::store_keys {
 namespace {
 
+// Bits of a bucket's number, for what stands beside its rows: outside of every scan of them.
+constexpr std::uint32_t leftovers = 0x8000'0000;
+constexpr std::uint32_t requests = 0x4000'0000;
+constexpr std::uint32_t rivals = 0x2000'0000;
+constexpr std::uint32_t staged = 0x1000'0000;
+constexpr std::uint32_t other = 0x0800'0000;
+constexpr std::uint32_t journal = 0x0400'0000;
+
+bucket_number beside(bucket_number bucket, std::uint32_t bit) { return bucket_number{static_cast<std::uint32_t>(bucket) | bit}; }
+
 // A zero byte in a name is followed by 0xff; a name ends with zero, one. So shorter names sort first.
 constexpr char escape = '\xff';
 constexpr char end_of_name = '\x01';
@@ -124,8 +134,7 @@ std::string row_key(bucket_number bucket, std::string_view path) {
 }
 
 std::string leftover_key(bucket_number bucket, std::string_view path) {
-    constexpr std::uint32_t beside_rows = 0x8000'0000;
-    return row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, path);
+    return row_key(beside(bucket, leftovers), path);
 }
 
 std::string request_key(bucket_number bucket, const hash128& identity) {
@@ -133,8 +142,18 @@ std::string request_key(bucket_number bucket, const hash128& identity) {
 }
 
 std::string request_prefix(bucket_number bucket) {
-    constexpr std::uint32_t beside_rows = 0x4000'0000;
-    return row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, {});
+    return row_key(beside(bucket, requests), {});
+}
+
+bucket_number other_rows(bucket_number rows) { return bucket_number{static_cast<std::uint32_t>(rows) ^ other}; }
+
+std::string journal_key(bucket_number bucket, journal_kind kind) { return row_key(beside(bucket, journal), {}) + static_cast<char>(kind); }
+
+std::string journal_piece(bucket_number bucket, std::uint64_t pieces_at, std::uint64_t piece) {
+    auto key = journal_key(bucket, journal_kind::piece);
+    append_big_endian(key, pieces_at, 8);
+    append_big_endian(key, piece, 4);
+    return key;
 }
 
 std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view key) {
@@ -145,13 +164,11 @@ std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view 
 }
 
 std::string staged_prefix(bucket_number bucket) {
-    constexpr std::uint32_t beside_rows = 0x1000'0000;
-    return row_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, {});
+    return row_key(beside(bucket, staged), {});
 }
 
 std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequence) {
-    constexpr std::uint32_t beside_rows = 0x2000'0000;
-    return log_key(bucket_number{static_cast<std::uint32_t>(bucket) | beside_rows}, writer, sequence);
+    return log_key(beside(bucket, rivals), writer, sequence);
 }
 
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence) {

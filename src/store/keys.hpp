@@ -52,8 +52,16 @@ std::string request_prefix(bucket_number bucket);
 /// Where it is kept which executions a request has; beside the rows. Parsed as log keys are, of a bucket that there is not.
 std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequence);
 
+/// Rows stand in one of two places: a whole state is written at the other one, and takes over at once.
+bucket_number other_rows(bucket_number rows);
+
+/// Where it is kept which rows have changed; beside the rows, too.
+enum class journal_kind : char { entry = 'e', piece = 'p' };
+std::string journal_key(bucket_number bucket, journal_kind kind);
+std::string journal_piece(bucket_number bucket, std::uint64_t pieces_at, std::uint64_t piece);
+
 /// Where it is kept what a walk has brought so far, of each kind; beside the rows, too.
-enum class staged_kind : char { row = 'r', request = 'q', execution = 'x' };
+enum class staged_kind : char { progress = 'p', item = 'i', row = 'r', request = 'q', execution = 'x' };
 std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view key);
 std::string staged_prefix(bucket_number bucket);
 

@@ -10,7 +10,7 @@ namespace anabranch::detail {
 namespace {
 
 result<crdt::row> read_row(const row_table& rows, std::string_view path, crdt::row_kind kind,
-                           const storage::snapshot* at) {
+                           const row_snapshot* at) {
     auto row = rows.peek(path, at);
     if (!row) return fail(row.error());
     if (!*row) return crdt::bottom(kind);
@@ -21,7 +21,7 @@ result<crdt::row> read_row(const row_table& rows, std::string_view path, crdt::r
 }
 
 result<void> scan_with(const row_table& rows, const row_table::rows& waiting, std::string_view prefix,
-                       std::string_view from, const row_visitor& visit, const storage::snapshot* at) {
+                       std::string_view from, const row_visitor& visit, const row_snapshot* at) {
     return scan_rows(rows.scan(prefix, from, at), waiting, prefix, from, [](std::string_view, const crdt::row& row) { return row; },
                      [](std::string_view, crdt::row&) {}, visit);
 }
@@ -44,11 +44,11 @@ result<crdt::row> snapshot_access::read(std::string_view path, crdt::row_kind ki
     if (const auto it = waiting_.find(path); it != waiting_.end()) {
         return crdt::is_bottom(it->second) ? crdt::bottom(kind) : it->second;
     }
-    return read_row(rows_, path, kind, at_.get());
+    return read_row(rows_, path, kind, &at_);
 }
 
 result<void> snapshot_access::scan(std::string_view prefix, std::string_view from, const row_visitor& visit) {
-    return scan_with(rows_, waiting_, prefix, from, visit, at_.get());
+    return scan_with(rows_, waiting_, prefix, from, visit, &at_);
 }
 
 }  // namespace anabranch::detail

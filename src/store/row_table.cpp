@@ -60,12 +60,12 @@ kept_row* row_table::insert(std::string_view path, std::string_view encoded) {
     return row;
 }
 
-result<std::optional<crdt::row>> row_table::peek(std::string_view path, const storage::snapshot* at) const {
+result<std::optional<crdt::row>> row_table::peek(std::string_view path, const row_snapshot* at) const {
     if (at == nullptr) {
         if (const auto it = rows_.find(path); it != rows_.end()) return decode(**it);
         if (const auto read = read_.find(path)) return crdt::decode_row(*read);
     }
-    auto bytes = engine_.get(space::rows, store_keys::row_key(bucket_, path), at);
+    auto bytes = engine_.get(space::rows, store_keys::row_key(at == nullptr ? bucket_ : at->rows, path), at == nullptr ? nullptr : at->at.get());
     if (!bytes) return fail(bytes.error());
     if (!*bytes) return std::optional<crdt::row>{};
     auto row = decode_stored(path, **bytes);
@@ -158,9 +158,41 @@ void row_table::replace(kept_row* row, const crdt::row& value) {
         row = larger;
         if (row->place_among_changed != kept_row::unchanged) changed_[row->place_among_changed] = row;
     }
-    if (row->place_among_changed != kept_row::unchanged) return;
+    if (row->place_among_changed != kept_row::unchanged) {
+        if (row->place_among_changed >= stretch_begin()) return;
+        changed_[row->place_among_changed] = nullptr;
+    }
     row->place_among_changed = static_cast<std::uint32_t>(changed_.size());
     changed_.push_back(row);
+}
+
+void row_table::mark_time(const version_vector& have) {
+    if (changed_.size() - stretch_begin() < journal_.step()) return;
+    stretches_.push_back({changed_.size(), have});
+    // Rows that change again and again leave gaps.
+    constexpr std::size_t some = 4096;
+    if (changed_.size() > 2 * rows_.size() + some) pack_changed();
+}
+
+void row_table::pack_changed() {
+    std::size_t kept = 0;
+    auto below = changed_below_.begin();
+    auto s = stretches_.begin();
+    auto made = stretches_.begin();
+    for (std::size_t i = 0; i <= changed_.size(); ++i) {
+        for (; below != changed_below_.end() && below->first == i; ++below) below->first = kept;
+        for (; s != stretches_.end() && s->end == i; ++s) {
+            const auto begin = made == stretches_.begin() ? 0 : std::prev(made)->end;
+            if (kept == begin && made != stretches_.begin()) --made;
+            *made++ = {kept, std::move(s->after)};
+        }
+        if (i == changed_.size() || changed_[i] == nullptr) continue;
+        changed_[kept] = changed_[i];
+        changed_[kept]->place_among_changed = static_cast<std::uint32_t>(kept);
+        ++kept;
+    }
+    changed_.resize(kept);
+    stretches_.erase(made, stretches_.end());
 }
 
 void row_table::put(std::string_view path, const crdt::row& value) {
@@ -170,6 +202,8 @@ void row_table::put(std::string_view path, const crdt::row& value) {
 
 result<void> row_table::cover_prefix(std::string_view prefix, const version_vector& covered, const leftover_mark& with,
                                      crdt::open_requests& open) {
+    // Also where nothing changes now: it may have before a crash.
+    changed_below_.emplace_back(changed_.size(), prefix);
     std::vector<std::pair<std::string, crdt::row>> changed;
     for (const auto* kept : rows_) {
         if (!kept->path().starts_with(prefix)) continue;
@@ -200,7 +234,7 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
         if (!is_changed) continue;
         std::string encoded;
         encode(*row, encoded);
-        add_to(changes, path, std::move(encoded), with);
+        add_to(changes, bucket_, path, std::move(encoded), with);
         written.emplace_back(std::move(path), std::move(*row));
         if (changes.bytes() >= write_piece) write();
     }
@@ -208,9 +242,10 @@ result<void> row_table::cover_prefix(std::string_view prefix, const version_vect
     return cursor.status();
 }
 
-void row_table::add_to(storage::batch& changes, std::string_view path, std::string encoded, const leftover_mark& now) const {
-    if (holds_leftovers(encoded)) changes.put(space::rows, store_keys::leftover_key(bucket_, path), codec::encode(now));
-    auto key = store_keys::row_key(bucket_, path);
+void row_table::add_to(storage::batch& changes, store_keys::bucket_number place, std::string_view path, std::string encoded,
+                       const leftover_mark& now) {
+    if (holds_leftovers(encoded)) changes.put(space::rows, store_keys::leftover_key(place, path), codec::encode(now));
+    auto key = store_keys::row_key(place, path);
     if (encoded.empty()) {
         changes.erase(space::rows, std::move(key));
     } else {
@@ -249,26 +284,89 @@ result<void> row_table::forget_leftovers(const std::vector<std::string>& paths) 
 
 /// In the order of their paths, in which engines take them fastest.
 std::vector<const kept_row*> row_table::sorted_changed() const {
-    std::vector<const kept_row*> sorted(changed_.begin(), changed_.end());
+    std::vector<const kept_row*> sorted;
+    sorted.reserve(changed_.size());
+    std::ranges::copy_if(changed_, std::back_inserter(sorted), [](const kept_row* row) { return row != nullptr; });
     std::ranges::sort(sorted, {}, &kept_row::path);
     return sorted;
+}
+
+/// Adds what has changed to the batch, and writes it in between where it is much.
+result<change_journal::entries> row_table::journal(const std::vector<const kept_row*>& changed, const version_vector& now,
+                                                   storage::batch& batch) const {
+    auto ends = stretches_;
+    ends.push_back({SIZE_MAX, now});
+    const auto stretch_at = [&](std::size_t place) {
+        return static_cast<std::size_t>(std::ranges::upper_bound(ends, place, {}, &stretch::end) - ends.begin());
+    };
+    // A stretch of which little is left goes with the next one.
+    std::vector<std::size_t> sizes(ends.size());
+    for (const auto* row : changed) ++sizes[stretch_at(row->place_among_changed)];
+    for (const auto& below : changed_below_) ++sizes[stretch_at(below.first)];
+    std::vector<std::size_t> entry_of(ends.size());
+    std::size_t count = 0;
+    std::size_t size = 0;
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+        entry_of[i] = count;
+        size += sizes[i];
+        if (i + 1 == ends.size() || size < journal_.step()) continue;
+        ++count;
+        size = 0;
+    }
+    std::vector<std::vector<std::string_view>> items(count + 1);
+    for (const auto* row : changed) items[entry_of[stretch_at(row->place_among_changed)]].push_back(row->path());
+    for (const auto& [place, prefix] : changed_below_) {
+        auto& all = items[entry_of[stretch_at(place)]];
+        all.insert(std::ranges::upper_bound(all, prefix), prefix);
+    }
+    change_journal::entries made;
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+        const bool is_last = i + 1 == ends.size() || entry_of[i + 1] != entry_of[i];
+        const auto& all = items[entry_of[i]];
+        if (!is_last || all.empty()) continue;
+        auto writer = journal_.write([&](std::string key, std::string value) -> result<void> {
+            batch.put(space::rows, std::move(key), std::move(value));
+            if (batch.bytes() < write_piece) return {};
+            auto written = engine_.write(batch);
+            batch.clear();
+            return written;
+        });
+        for (std::size_t k = 0; k < all.size(); ++k) {
+            if (k > 0 && all[k] == all[k - 1]) continue;
+            if (auto added = writer.add(all[k]); !added) return fail(added.error());
+        }
+        auto entry = writer.finish(ends[i].after);
+        if (!entry) return fail(entry.error());
+        made.push_back(std::move(*entry));
+    }
+    return made;
 }
 
 result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark, const leftover_mark& now,
                               storage::batch with) const {
     const std::lock_guard lock(flush_mutex_);
     storage::batch changes;
-    for (const auto* row : sorted_changed()) {
-        add_to(changes, row->path(), std::string(row->encoded()), now);
+    const auto sorted = sorted_changed();
+    for (const auto* row : sorted) {
+        add_to(changes, bucket_, row->path(), std::string(row->encoded()), now);
         if (changes.bytes() < write_piece) continue;
         if (auto written = engine_.write(changes); !written) return written;
         changes.clear();
     }
+    auto entries = journal(sorted, now.reflects, changes);
+    if (!entries) return fail(entries.error());
+    // What stands in the engine before this is written is in the log beyond the watermark: it will be changed, and told, again.
+    journal_.add(changes, *entries);
     changes.put(space::meta, std::string(watermark_key), watermark);
     changes.append(std::move(with));
     if (auto written = engine_.write(changes); !written) return written;
-    for (auto* row : changed_) row->place_among_changed = kept_row::unchanged;
+    journal_.added(std::move(*entries));
+    for (auto* row : changed_) {
+        if (row != nullptr) row->place_among_changed = kept_row::unchanged;
+    }
     changed_.clear();
+    stretches_.clear();
+    changed_below_.clear();
     return {};
 }
 
@@ -276,7 +374,7 @@ row_table::rows row_table::waiting(std::string_view prefix) const {
     const std::lock_guard lock(flush_mutex_);
     rows found;
     for (const auto* kept : changed_) {
-        if (!kept->path().starts_with(prefix)) continue;
+        if (kept == nullptr || !kept->path().starts_with(prefix)) continue;
         // One that holds nothing hides what the engine has.
         found.emplace(kept->path(), decode(*kept).value_or(crdt::bottom(crdt::row_kind::dots)));
     }
@@ -285,14 +383,15 @@ row_table::rows row_table::waiting(std::string_view prefix) const {
 
 bool row_table::has_changes() const {
     const std::lock_guard lock(flush_mutex_);
-    return !changed_.empty();
+    return !changed_.empty() || !changed_below_.empty();
 }
 
 void row_table::trim() {
     if (changed_.empty() && is_full()) let_go();
 }
 
-void row_table::clear() {
+void row_table::move_to(store_keys::bucket_number place) {
+    bucket_ = place;
     let_go();
     read_.clear();
     recounts_.clear();
@@ -304,9 +403,9 @@ void row_table::let_go() {
     bytes_ = 0;
 }
 
-row_cursor row_table::scan(std::string_view prefix, std::string_view from, const storage::snapshot* at) const {
-    auto key = store_keys::row_key(bucket_, prefix);
-    auto cursor = engine_.scan(space::rows, key + std::string(from), at);
+row_cursor row_table::scan(std::string_view prefix, std::string_view from, const row_snapshot* at) const {
+    auto key = store_keys::row_key(at == nullptr ? bucket_ : at->rows, prefix);
+    auto cursor = engine_.scan(space::rows, key + std::string(from), at == nullptr ? nullptr : at->at.get());
     return {std::move(cursor), std::move(key)};
 }
 

@@ -13,6 +13,7 @@
 
 #include "crdt/requests.hpp"
 #include "storage/engine.hpp"
+#include "store/journal.hpp"
 #include "store/kept_row.hpp"
 #include "store/keys.hpp"
 #include "store/read_cache.hpp"
@@ -51,6 +52,12 @@ struct leftover_mark {
     }
 };
 
+/// The rows of one moment, wherever they stand then.
+struct row_snapshot {
+    std::unique_ptr<storage::snapshot> at;
+    store_keys::bucket_number rows;
+};
+
 /// Changed rows wait here and are written behind the log: the log record is a commit's only write. Until then they are
 /// rebuilt from the log on open. Rows in the engine may be ahead of the watermark, never behind it: joining
 /// a record into a row that has it already changes nothing.
@@ -58,15 +65,20 @@ struct leftover_mark {
 /// The owner's lock: members that are not const need it exclusively, const ones and flush() shared.
 class row_table {
   public:
-    row_table(storage::engine& engine, store_keys::bucket_number bucket, std::size_t budget)
-        : engine_(engine), bucket_(bucket), budget_(budget) {}
+    /// The journal is told what has changed.
+    row_table(storage::engine& engine, store_keys::bucket_number place, std::size_t budget, change_journal& journal)
+        : engine_(engine), bucket_(place), budget_(budget), journal_(journal) {}
+
+    /// Where they stand.
+    store_keys::bucket_number place() const { return bucket_; }
+    row_snapshot take_snapshot() const { return {engine_.take_snapshot(), bucket_}; }
 
     /// Brings the row into memory, so that joining into it cannot fail. Valid until the next call of a non-const member.
     result<const kept_row*> load(std::string_view path);
     /// A copy of one that load() has returned; nothing where it holds nothing.
     static std::optional<crdt::row> decode(const kept_row& row);
     /// A copy of the row; nothing where it holds nothing. Rows that are read again and again come from memory, too.
-    result<std::optional<crdt::row>> peek(std::string_view path, const storage::snapshot* at = nullptr) const;
+    result<std::optional<crdt::row>> peek(std::string_view path, const row_snapshot* at = nullptr) const;
     /// Joins a change of that kind into a row of that kind; `have` is what all rows reflect. Fails only where the row is not
     /// in memory and cannot be read.
     result<void> join(std::string_view path, const crdt::delta& change, const version_vector& have, crdt::open_requests& open);
@@ -89,6 +101,8 @@ class row_table {
     /// All rows below the prefix.
     result<std::vector<std::string>> paths_below(std::string_view prefix) const;
 
+    /// All rows reflect `have`, and nothing is on its way into them: what changes from here on did so later.
+    void mark_time(const version_vector& have);
     /// Enough is in memory that flush() and trim() should be called; twice as much: they must succeed first.
     bool is_full() const { return bytes_ >= budget_; }
     bool is_overdue() const { return bytes_ / 2 >= budget_; }
@@ -102,17 +116,18 @@ class row_table {
     result<std::vector<std::string>> prune(const version_vector& stable, std::uint64_t forgotten);
     result<void> forget_leftovers(const std::vector<std::string>& paths) const;
     /// Adds the row, as it is to be written, to `changes`, with a mark where it needs one.
-    void add_to(storage::batch& changes, std::string_view path, std::string encoded, const leftover_mark& now) const;
+    static void add_to(storage::batch& changes, store_keys::bucket_number place, std::string_view path, std::string encoded,
+                       const leftover_mark& now);
     /// Copies of the changed rows below a prefix: for readers while flush() fails.
     using rows = std::map<std::string, crdt::row, std::less<>>;
     rows waiting(std::string_view prefix) const;
     /// Forgets all rows where memory holds more than its share. Flush first.
     void trim();
-    /// Other rows stand in the engine now; none of those here had changed.
-    void clear();
+    /// Other rows stand in the engine now, and there; none of those here had changed.
+    void move_to(store_keys::bucket_number place);
 
     /// All rows in the engine whose path begins with `prefix`, from prefix + `from` on. Flush first.
-    row_cursor scan(std::string_view prefix, std::string_view from, const storage::snapshot* at = nullptr) const;
+    row_cursor scan(std::string_view prefix, std::string_view from, const row_snapshot* at = nullptr) const;
 
   private:
     static std::string_view path_of(std::string_view path) { return path; }
@@ -133,15 +148,28 @@ class row_table {
     template <class Change>
     result<void> change(std::string_view path, crdt::row_kind kind, const Change& apply);
     std::vector<const kept_row*> sorted_changed() const;
+    std::size_t stretch_begin() const { return stretches_.empty() ? 0 : stretches_.back().end; }
+    void pack_changed();
+    result<change_journal::entries> journal(const std::vector<const kept_row*>& changed, const version_vector& now, storage::batch& batch) const;
 
     storage::engine& engine_;
     store_keys::bucket_number bucket_;
     std::size_t budget_;
+    change_journal& journal_;
     // One place for all of them: between other allocations they would keep what those leave from being used again. A row that
     // has outgrown its place leaves it empty until all are let go.
     std::pmr::monotonic_buffer_resource memory_;
     boost::unordered_flat_set<kept_row*, hash, equal> rows_;
-    mutable std::vector<kept_row*> changed_;  // mutable: flush() empties it, under flush_mutex_
+    // Mutable: flush() empties them, under flush_mutex_. In the order of their last changes, by stretches; nullptr where one has changed again.
+    mutable std::vector<kept_row*> changed_;
+    /// What has changed up to a place among the changed rows did so before all rows reflected that.
+    struct stretch {
+        std::size_t end;
+        version_vector after;
+    };
+    mutable std::vector<stretch> stretches_;
+    /// Below these prefixes, at that place.
+    mutable std::vector<std::pair<std::size_t, std::string>> changed_below_;
     std::size_t bytes_ = 0;                   // of memory
     mutable read_cache read_;                 // of rows that are not in rows_
     std::string encoding_;                    // of the last row that was replaced: its room is used again

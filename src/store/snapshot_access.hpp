@@ -13,7 +13,7 @@ class bucket_state;
 class snapshot_access final : public access {
   public:
     snapshot_access(std::shared_ptr<const bucket_state> bucket, const origin_table& origins, origin self, crdt::succession heirs,
-                    const row_table& rows, std::unique_ptr<storage::snapshot> at, row_table::rows waiting)
+                    const row_table& rows, row_snapshot at, row_table::rows waiting)
         : bucket_(std::move(bucket)),
           origins_(origins),
           self_(self),
@@ -35,7 +35,7 @@ class snapshot_access final : public access {
     const origin self_;
     const crdt::succession heirs_;
     const row_table& rows_;
-    std::unique_ptr<storage::snapshot> at_;
+    row_snapshot at_;
     row_table::rows waiting_;  // rows that could not be written to the engine before
 };
 

@@ -72,6 +72,7 @@ result<void> store_state::load() {
     } else if (auto created = create_identity(); !created) {
         return created;
     }
+    opening_ = options_.env.random();
     for (const auto& [name, entry] : found) {
         if (auto added = add_bucket(name, entry.first, entry.second); !added) return added;
     }

@@ -39,6 +39,9 @@ class store_state : public std::enable_shared_from_this<store_state> {
     };
     const incarnation& self() const { return *self_.load(); }
 
+    /// By chance, for as long as it is open: what somebody remembers of it means something to this one only.
+    std::uint64_t opening() const { return opening_; }
+
     /// Timestamps above this are too far in the future to be taken.
     timestamp horizon() const;
     result<void> accept_until(timestamp at);
@@ -79,6 +82,7 @@ class store_state : public std::enable_shared_from_this<store_state> {
     store_options options_;
     origin_table origins_;
     hybrid_clock clock_;
+    std::uint64_t opening_ = 0;
     std::deque<incarnation> incarnations_;  // they stay where they are; under identity_mutex_
     std::atomic<const incarnation*> self_ = nullptr;
     std::atomic<std::size_t> persisted_origins_ = 0;

@@ -1,21 +1,54 @@
-// A bucket's state as a whole, on its way to a replica that lacks what the log does not hold any more. docs/reconciliation.md
+// A bucket's state, on its way to a replica that lacks what the log does not hold any more. docs/reconciliation.md
 #pragma once
 
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "store/journal.hpp"
+#include "store/row_table.hpp"
 #include "store/watermark.hpp"
 
 namespace anabranch::detail {
 
 class bucket_state;
 
-/// Where the state comes to: what has been sent reflects exactly these records.
-struct walk_end {
+/// Sequences by replica: a version vector that can leave the process.
+using positions = std::map<replica_id, std::uint64_t>;
+
+/// What the receiver has. It lacks what has changed since.
+struct walk_request {
+    /// Its rows reflect that. Nothing: all rows are to come.
+    positions has;
+    /// Requests that were issued before this are fixed in its rows, but those that are open.
+    std::uint64_t forgotten = 0;
+    /// Items that it needs whatever it has: requests that are open here and may be fixed at the source did something to them.
+    std::vector<std::string> touched;
+    /// Where a walk broke off. What the source's journal tells to have changed since is sent once more; then it goes on.
+    struct broken_off {
+        std::uint64_t source = 0;  ///< walk_begin::source
+        std::uint64_t at = 0;      ///< walk_begin::at
+        std::string upto;          ///< everything up to this path has come
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(source, at, upto);
+        }
+    };
+    std::optional<broken_off> goes_on;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(has, forgotten, touched, goes_on);
+    }
+};
+
+/// What is coming: it reflects exactly these records.
+struct walk_begin {
     struct last {
         replica_id origin;
         tail at;
@@ -29,27 +62,45 @@ struct walk_end {
     std::map<replica_id, std::uint64_t> stable;
     std::uint64_t forgotten = 0;
     crdt::roster members;
+    bool is_whole = false;      ///< all rows come
+    bool goes_on = false;       ///< where the last one broke off
+    std::uint64_t source = 0;   ///< by chance: one opening of one store
+    std::uint64_t at = 0;       ///< of its journal
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(reflects, stable, forgotten, members);
+        archive(reflects, stable, forgotten, members, is_whole, goes_on, source, at);
     }
 };
 
-/// A part of it. Pieces come in the order of the source; each kind by ascending keys.
+/// A part of it. The first one says what is coming.
 struct walk_piece {
+    std::optional<walk_begin> begin;
     /// Added to those of the pieces before: rows and requests name replicas by their place among them all.
     std::vector<replica_id> replicas;
-    struct row {
-        std::string path;
-        std::string bytes;
+    /// Of the rows whose paths begin with `prefix`, those after `after`: these, and what comes in the pieces that follow.
+    struct item {
+        struct row {
+            std::string rest;  ///< of its path, behind the prefix
+            std::string bytes;
+
+            template <class Archive>
+            void serialize(Archive& archive) {
+                archive(rest, bytes);
+            }
+        };
+        std::string prefix;
+        std::string after;
+        std::vector<row> rows;
 
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(path, bytes);
+            archive(prefix, after, rows);
         }
     };
-    std::vector<row> rows;
+    std::vector<item> items;
+    /// What changed since the last walk broke off has come; from the next item on it goes on.
+    bool has_caught_up = false;
     /// One that is open.
     struct request {
         hash128 identity{};
@@ -61,7 +112,7 @@ struct walk_piece {
         }
     };
     std::vector<request> requests;
-    /// A record of the log that is needed though it lies before the end: an execution of a request that is open.
+    /// An execution of a request that is open, which the receiver may not have in its log.
     struct execution {
         replica_id origin;
         std::uint64_t sequence = 0;
@@ -73,33 +124,52 @@ struct walk_piece {
         }
     };
     std::vector<execution> executions;
-    std::optional<walk_end> end;  ///< with the last piece
+    bool is_last = false;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(replicas, rows, requests, executions, end);
+        archive(begin, replicas, items, has_caught_up, requests, executions, is_last);
     }
 };
 
 /// Reads the state of one moment. One thread at a time; keeps the store open.
 class walk_source {
   public:
-    walk_source(std::shared_ptr<const bucket_state> from, std::unique_ptr<storage::snapshot> at, walk_end end);
+    /// `changed` are the items that the receiver lacks, nothing: all; `again` those that have changed since it broke off.
+    struct plan {
+        walk_begin begin;
+        row_snapshot at;
+        std::unique_ptr<change_journal::reader> again;
+        std::unique_ptr<change_journal::reader> changed;
+        walk_request request;
+    };
+    walk_source(std::shared_ptr<const bucket_state> from, plan what);
 
     /// The next piece, encoded, of about that many bytes. Nothing where there is no more, and while the end is not on disk.
     result<std::optional<std::string>> next(std::size_t most_bytes);
     bool is_done() const { return is_done_; }
 
   private:
-    result<void> add_rows(walk_piece& piece, std::size_t& room);
+    result<void> add_again(walk_piece& piece, std::size_t& room);
+    result<void> add_changed(walk_piece& piece, std::size_t& room);
     result<void> add_requests(walk_piece& piece, std::size_t& room);
     result<void> add_executions(walk_piece& piece, std::size_t& room);
+    struct open_item {
+        std::string prefix;
+        std::string after;  ///< the row that has been sent last
+        bool is_at_cursor = false;
+
+        open_item(std::string_view p, std::string_view a) : prefix(p), after(a) {}
+    };
+    result<void> add_rows(walk_piece& piece, std::size_t& room, std::optional<open_item>& open);
 
     std::shared_ptr<const bucket_state> from_;
-    std::unique_ptr<storage::snapshot> at_;
-    walk_end end_;
+    plan plan_;
+    bool is_begun_ = false;
     std::size_t replicas_told_ = 0;
     std::unique_ptr<storage::cursor> rows_;
+    std::optional<open_item> again_;
+    std::optional<open_item> open_;
     std::unique_ptr<storage::cursor> requests_;
     std::vector<dot> executions_;  // of the requests that have been sent
     std::size_t executions_sent_ = 0;
@@ -107,21 +177,29 @@ class walk_source {
 };
 
 /// Takes the pieces, out of sight until the last one is there; then all of them enter in one step. There is one for a bucket
-/// at a time. One thread at a time; keeps the store open.
+/// at a time. One thread at a time; keeps the store open. What has come stays when it is destroyed, for the next one to go on with.
 class walk_sink {
   public:
-    explicit walk_sink(std::shared_ptr<bucket_state> to) : to_(std::move(to)) {}
+    walk_sink(std::shared_ptr<bucket_state> to, walk_request request, std::set<hash128> touching)
+        : to_(std::move(to)), request_(std::move(request)), touching_(std::move(touching)) {}
     ~walk_sink();
     walk_sink(const walk_sink&) = delete;
     walk_sink& operator=(const walk_sink&) = delete;
 
+    /// For the source: bucket_state::begin_walk().
+    std::string request() const { return codec::encode(request_); }
     /// After the last one all is here that the state reflects, which is returned then. After an error there is nothing more to
     /// be done with it.
-    result<std::optional<std::map<replica_id, std::uint64_t>>> take(std::string_view piece, timestamp horizon, const replica_id& source);
+    result<std::optional<positions>> take(std::string_view piece, timestamp horizon, const replica_id& source);
 
   private:
     friend class bucket_state;
     std::shared_ptr<bucket_state> to_;
+    walk_request request_;
+    std::set<hash128> touching_;  // the requests that did something to what is to come in any case
+    std::optional<walk_begin> begin_;
+    bool is_catching_up_ = false;
+    bool is_void_ = false;              // what has come is of no use
     std::vector<replica_id> replicas_;  // in the order of the source's numbers
     std::vector<std::optional<origin>> numbers_;
     std::string last_path_;

@@ -31,10 +31,12 @@ struct watermark {
     std::uint64_t log_bytes = 0;
     /// Requests that were issued before this are fixed and forgotten, but those that are open.
     std::uint64_t forgotten = 0;
+    /// The rows stand at the other one of their two places.
+    bool is_elsewhere = false;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(applied, clock.value, members, floor, log_bytes, forgotten);
+        archive(applied, clock.value, members, floor, log_bytes, forgotten, is_elsewhere);
     }
 };
 

@@ -24,7 +24,7 @@ enum class role : std::uint8_t {
 /// Sequences by replica: a version vector that can leave the process, without chain heads.
 using positions = std::map<replica_id, std::uint64_t>;
 
-/// The state of a bucket as it was at one moment, piece by piece: for a peer that lacks what the log does not hold any more.
+/// The state of a bucket as it was at one moment, as far as a peer lacks it, piece by piece: where the log does not hold that any more.
 class state_source {
   public:
     virtual ~state_source() = default;
@@ -37,6 +37,8 @@ class state_source {
 class state_sink {
   public:
     virtual ~state_sink() = default;
+    /// What is to come, for the peer's read_state(). Not longer than a message may be.
+    virtual std::string request() const = 0;
     /// After the last one all is here that the state reflects, which is returned then; on disk after the next sync.
     virtual result<std::optional<positions>> take(std::string_view piece) = 0;
 };
@@ -83,9 +85,9 @@ class local_replica {
 
     /// Up to where the log has been cut.
     virtual positions floor(std::string_view bucket) const = 0;
-    virtual result<std::unique_ptr<state_source>> read_state(std::string_view bucket) const = 0;
-    /// nullptr while another session takes a state of this bucket.
-    virtual result<std::unique_ptr<state_sink>> take_state(std::string_view bucket, const replica_id& peer) = 0;
+    virtual result<std::unique_ptr<state_source>> read_state(std::string_view bucket, std::string_view request) const = 0;
+    /// `has` is what the peer is known to have. nullptr while another session takes a state of this bucket.
+    virtual result<std::unique_ptr<state_sink>> take_state(std::string_view bucket, const replica_id& peer, const positions& has) = 0;
 
     /// A peer is going to send folds. How much more often that has begun than one has arrived.
     virtual void begin_fold(std::string_view bucket) = 0;

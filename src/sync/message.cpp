@@ -32,7 +32,7 @@ constexpr bool is_any_of(std::size_t place) {
     return ((place == message(Large{}).index()) || ...);
 }
 /// All others fit into one frame, whatever they say.
-bool may_span_frames(std::uint8_t type) { return is_any_of<records, adverts, executions, state_piece>(type - 1U); }
+bool may_span_frames(std::uint8_t type) { return is_any_of<records, adverts, executions, walk, state_piece>(type - 1U); }
 
 /// Versions first: a peer of another version may have written the rest in another way.
 result<std::optional<message>> decode_greeting(std::string_view bytes) {

@@ -202,10 +202,11 @@ struct behind {
 struct walk {
     std::string bucket;
     std::uint64_t epoch = 0;
+    std::string request;  ///< state_sink::request()
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(bucket, epoch);
+        archive(bucket, epoch, request);
     }
 };
 

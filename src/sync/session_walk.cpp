@@ -50,12 +50,12 @@ void session::ask_for_state(const std::string& bucket, stream& s) {
         }
         return;
     }
-    auto sink = local_.take_state(bucket, *peer_);
+    auto sink = local_.take_state(bucket, *peer_, has);
     if (!sink) return part(bucket, s, false, sink.error());
     if (!*sink) return;  // not now
     s.taking = std::move(*sink);
     s.piece_at = now_;
-    send(walk{bucket, s.epoch});
+    send(walk{bucket, s.epoch, s.taking->request()});
 }
 
 void session::handle(const walk& m) {
@@ -64,7 +64,8 @@ void session::handle(const walk& m) {
     auto& s = it->second;
     if (m.epoch != s.peer_epoch) return;
     if (!s.is_behind || s.walk || !s.pieces_in_flight.empty()) return end({errc::malformed, "a walk that was not offered"});
-    auto source = local_.read_state(m.bucket);
+    auto source = local_.read_state(m.bucket, m.request);
+    if (!source && source.error().code == errc::malformed) return end(source.error());
     if (!source) return part(m.bucket, s, true, source.error());
     s.walk = std::move(*source);
 }

@@ -10,6 +10,7 @@
 #include "crdt/folding.hpp"
 #include "golden/golden.hpp"
 #include "oplog/chunk.hpp"
+#include "store/walk.hpp"
 #include "support/catch.hpp"
 #include "sync/message.hpp"
 
@@ -162,7 +163,7 @@ TEST_CASE("messages") {
     check_message("message_adverts", sync::adverts{"shop", {bob, ada}, {{0, {{0, 1'000}, {1, 5}}}, {1, {}}}});
     check_message("message_executions", sync::executions{"shop", {{bob, {{300, {1, 2, 3, 4, 5, 6, 7, 8}}, {1, {9}}}}}});
     check_message("message_behind", sync::behind{"shop", 300});
-    check_message("message_walk", sync::walk{"shop", 300});
+    check_message("message_walk", sync::walk{"shop", 300, "request"});
     check_message("message_state_piece", sync::state_piece{"shop", 2, 300, "body"});
     check_message("message_piece_taken", sync::piece_taken{"shop", 300});
     check_message("message_parting", sync::parting{"shop", true, static_cast<std::uint32_t>(errc::behind_cut), "why"});
@@ -173,6 +174,28 @@ TEST_CASE("the header of a frame that others follow") {
     sync::append_message(bytes, sync::records{"shop", 0, 0, std::string(limits::frame, 'x')});
     check_golden("frame_first_of_two", bytes.substr(0, 5));
     check_golden("frame_last_of_two", bytes.substr(5 + limits::frame, 5));
+}
+
+TEST_CASE("a walk") {
+    const auto check = [](const std::string& name, const auto& value) {
+        check_golden(name, codec::encode(value));
+        if (test::is_printing()) return;
+        const auto read = codec::decode<std::decay_t<decltype(value)>>(golden(name));
+        REQUIRE(read);
+        CHECK(codec::encode(*read) == golden(name));
+    };
+    check("walk_request", detail::walk_request{{{ada, 5}, {bob, 1'000}}, 300, {"touched"}, detail::walk_request::broken_off{7, 8, "path"}});
+    detail::walk_begin begin;
+    begin.reflects = {{ada, {5, hash(0x80), {0x1234}}}};
+    begin.stable[ada] = 4;
+    begin.forgotten = 300;
+    begin.members.founder = ada;
+    begin.members.seal = hash(0x90);
+    begin.is_whole = true;
+    begin.goes_on = false;
+    begin.source = 7;
+    begin.at = 8;
+    check("walk_piece", detail::walk_piece{begin, {ada}, {{"map", "map/a", {{"/b", "row"}}}}, true, {{hash(0xa0), "known"}}, {{ada, 5, "value"}}, true});
 }
 
 TEST_CASE("errors keep their numbers") {

@@ -84,7 +84,16 @@ result<void> disk::write(const storage::batch& changes) {
     }
     const auto enters = [](const auto& c) { return c.what == kind::put && c.where == space::meta && c.key.front() == store_keys::entering_prefix; };
     for (const auto& c : changes.changes()) {
-        if (enters(c)) ++states_entered_[c.key];
+        if (enters(c)) {
+            ++states_entered_[c.key];
+            const store_keys::bucket_number bucket{static_cast<std::uint32_t>(store_keys::read_big_endian(std::string_view(c.key).substr(1)))};
+            const auto items = store_keys::staged_key(bucket, store_keys::staged_kind::item, {});
+            const auto at = engine_->scan(space::rows, items);
+            states_in_part_ += at->valid() && at->key().starts_with(items);
+        }
+        // Requests are taken anew where a walk goes on.
+        const auto is_of_requests = [&] { return c.key[4] == static_cast<char>(store_keys::staged_kind::request) && (c.key.front() & 0x10) != 0; };
+        states_gone_on_ += c.what == kind::erase_range && c.where == space::rows && c.key.size() == 5 && is_of_requests();
     }
     const auto holds = [&](space where) {
         return std::ranges::any_of(changes.changes(), [&](const auto& c) { return c.where == where && c.what != kind::erase_range; });

@@ -60,6 +60,9 @@ class disk {
     std::size_t rows_pruned() const { return rows_pruned_; }
     /// How often a state has begun to enter the bucket of that number.
     std::size_t states_entered(store_keys::bucket_number bucket) const;
+    /// Of them, those that brought only what had changed; and how often one went on where it had broken off.
+    std::size_t states_in_part() const { return states_in_part_; }
+    std::size_t states_gone_on() const { return states_gone_on_; }
 
   private:
     class handle;
@@ -82,6 +85,8 @@ class disk {
     std::size_t watermarks_ = 0;
     std::size_t rows_pruned_ = 0;
     std::map<std::string, std::size_t, std::less<>> states_entered_;  // by key
+    std::size_t states_in_part_ = 0;
+    std::size_t states_gone_on_ = 0;
 };
 
 }  // namespace anabranch::simulation

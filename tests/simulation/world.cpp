@@ -13,6 +13,7 @@ constexpr unsigned crowded_percent = 15;
 constexpr std::int64_t drifts[] = {0, 50, 1000, 60'000};
 constexpr std::chrono::milliseconds advert_times[] = {std::chrono::milliseconds{100}, session_options{}.adverts};
 // More than what it takes to let all members in.
+constexpr std::size_t journal_steps[] = {1, 2, 8, 256};
 constexpr std::uint64_t log_limits[] = {1000, 1000, 2000, std::uint64_t{1} << 40};
 constexpr std::chrono::milliseconds log_ages[] = {{}, {}, std::chrono::milliseconds{500}, std::chrono::milliseconds{5000}};
 constexpr std::size_t budgets[] = {0, 300, 1000, 2000, 8 * 1024 * 1024};
@@ -82,6 +83,7 @@ void world::set_up() {
                         : std::make_unique<disk>(fates, options_.directory / std::to_string(i));
         r.options.max_clock_drift = std::chrono::milliseconds{drift};
         r.options.write_behind_bytes = chance_.pick(budgets);
+        r.options.journal_step = chance_.pick(journal_steps);
         if (limits_logs_) {
             r.options.log_limit_bytes = chance_.pick(log_limits);
             r.options.log_limit_age = chance_.pick(log_ages);
@@ -172,6 +174,8 @@ world_outcome world::run() {
         counts_.count(covered::flushes, r->storage->row_writes());
         counts_.count(covered::log_cuts, r->storage->log_cuts());
         counts_.count(covered::rows_pruned, r->storage->rows_pruned());
+        counts_.count(covered::states_in_part, r->storage->states_in_part());
+        counts_.count(covered::states_gone_on, r->storage->states_gone_on());
     }
     return {trace_, event_, checks_, calls, counts_};
 }

@@ -181,6 +181,7 @@ std::size_t count_keys(const store& s, space where, Predicate predicate) {
     return n;
 }
 bool is_leftover(std::string_view key) { return (static_cast<unsigned char>(key[0]) & 0x80) != 0; }
+bool is_of_journal(std::string_view key) { return (static_cast<unsigned char>(key[0]) & 0x04) != 0; }
 
 }  // namespace
 
@@ -188,7 +189,7 @@ std::size_t log_keys(const store& s) {
     return count_keys(s, space::log, [](std::string_view) { return true; });
 }
 std::size_t row_keys(const store& s) {
-    return count_keys(s, space::rows, [](std::string_view key) { return !is_leftover(key); });
+    return count_keys(s, space::rows, [](std::string_view key) { return !is_leftover(key) && !is_of_journal(key); });
 }
 std::size_t leftover_keys(const store& s) { return count_keys(s, space::rows, is_leftover); }
 

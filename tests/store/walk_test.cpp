@@ -30,6 +30,15 @@ void write(bucket at, int n) {
         tx.last_writer<std::string>("l" + std::to_string(n % 10)).set(std::to_string(n) + std::string(100, 'x'));
     }));
 }
+/// Begins to take a state from one who is known to have all that it has.
+std::unique_ptr<detail::walk_sink> receive(const bucket& to, const bucket& from) {
+    detail::positions has;
+    for (const auto& entry : from.progress()) has[entry.origin] = entry.sequence;
+    return to.state()->receive_walk(has).value();
+}
+std::unique_ptr<detail::walk_source> send(const bucket& from, const detail::walk_sink& to) {
+    return from.state()->begin_walk(to.request()).value();
+}
 std::int64_t count(const bucket& at) {
     return at.read([](const map_view& m) { return m.counter("c").value(); }).value();
 }
@@ -140,17 +149,15 @@ TEST_CASE("a state enters as a whole or not at all, wherever the process dies") 
         left_behind s(disk, use);
         const auto before = s.e->progress();
         const auto digest = s.e->digest().value();
-        auto source = s.a->state()->begin_walk();
-        REQUIRE(source);
-        auto sink = s.e->state()->receive_walk();
-        REQUIRE(sink);
+        auto sink = receive(*s.e, *s.a);
+        auto source = send(*s.a, *sink);
         use->writes_left = writes;
         result<std::optional<detail::positions>> taken;
-        while (!(*source)->is_done()) {
-            const auto piece = (*source)->next(1'000);
+        while (!source->is_done()) {
+            const auto piece = source->next(1'000);
             REQUIRE(piece);
             REQUIRE(*piece);
-            taken = (*sink)->take(**piece, far, s.ada.id());
+            taken = sink->take(**piece, far, s.ada.id());
             if (!taken) break;
             if (!*taken) {
                 // Nobody sees anything of it before.
@@ -160,7 +167,7 @@ TEST_CASE("a state enters as a whole or not at all, wherever the process dies") 
         }
         is_over = use->writes_left > 0;
         if (is_over) CHECK(taken);
-        sink->reset();
+        sink.reset();
         s.e.reset();
         s.eve = store::in_memory(test::options(s.world)).value();  // the process has died
         s.eve = store::on(std::make_unique<test::borrowed_engine>(disk), test::options(s.world)).value();
@@ -179,34 +186,184 @@ TEST_CASE("a state enters as a whole or not at all, wherever the process dies") 
 
 TEST_CASE("one state is taken at a time, and the next begins without what the last one left") {
     left_behind s;
-    auto first = s.e->state()->receive_walk();
+    auto first = receive(*s.e, *s.a);
     REQUIRE(first);
-    REQUIRE(*first);
-    auto second = s.e->state()->receive_walk();
+    CHECK_FALSE(receive(*s.e, *s.a));
+    REQUIRE(first->take(*send(*s.a, *first)->next(1).value(), far, s.ada.id()));
+    first.reset();
+    auto second = receive(*s.e, *s.a);
     REQUIRE(second);
-    CHECK_FALSE(*second);
-    auto source = s.a->state()->begin_walk();
-    REQUIRE((*first)->take(**(*source)->next(1), far, s.ada.id()));
-    first->reset();
-    second = s.e->state()->receive_walk();
-    REQUIRE(*second);
-    second->reset();
+    second.reset();
     CHECK_FALSE(talk(s.ada, s.eve).one);
     s.check_all_is_there();
+}
+
+namespace {
+
+/// A shop of that many rows that eve has seen; then ada goes on without her.
+struct large_shop {
+    explicit large_shop(int rows) : ada(store::in_memory(step(limited(world))).value()), eve(store::in_memory(step(test::options(world))).value()) {
+        share(ada, {&eve});
+        a = ada.bucket("b").value();
+        e = eve.bucket("b").value();
+        for (int i = 0; i < rows; ++i) set(*a, i, "old");
+        REQUIRE_FALSE(talk(ada, eve).one);
+    }
+
+    static store_options step(store_options o) {
+        o.journal_step = 8;
+        return o;
+    }
+    static std::string name(int i) { return "row" + std::to_string(100'000 + i); }
+    static void set(bucket at, int i, const std::string& what) {
+        REQUIRE(at.commit([&](transaction& tx) { tx.map("m").map(name(i)).last_writer<std::string>("l").set(what); }));
+    }
+    static void remove(bucket at, int i) {
+        REQUIRE(at.commit([&](transaction& tx) { tx.map("m").remove(name(i), field_type::map); }));
+    }
+    /// Until the log does not reach back to her.
+    void cut() {
+        const auto has = ada.bucket("b")->state()->adverts()[eve.id()];
+        while (a->state()->read_log(has, far, {})) {
+            for (int i = 0; i < 20; ++i) write(*a, 1);
+            REQUIRE(ada.sync());
+            REQUIRE(ada.sync());
+        }
+    }
+
+    std::shared_ptr<test::world> world = std::make_shared<test::world>();
+    store ada;
+    store eve;
+    std::optional<bucket> a;
+    std::optional<bucket> e;
+};
+
+struct counted {
+    std::size_t pieces = 0;
+    std::size_t items = 0;
+    std::size_t rows = 0;
+};
+
+/// Takes no more than so many pieces. True where that was all.
+bool take(large_shop& s, std::size_t most, counted& sum, std::size_t bytes = 1'000) {
+    const auto sink = receive(*s.e, *s.a);
+    const auto source = send(*s.a, *sink);
+    for (std::size_t i = 0; i < most; ++i) {
+        const auto bytes_of_it = source->next(bytes).value().value();
+        const auto piece = codec::decode<detail::walk_piece>(bytes_of_it).value();
+        ++sum.pieces;
+        sum.items += piece.items.size();
+        for (const auto& item : piece.items) sum.rows += item.rows.size();
+        const auto taken = sink->take(bytes_of_it, far, s.ada.id());
+        REQUIRE(taken);
+        if (*taken) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+TEST_CASE("only what has changed comes to who has been there") {
+    large_shop s(2'000);
+    large_shop::set(*s.e, 1'501, "hers");
+    for (int i = 0; i < 2'000; i += 100) large_shop::set(*s.a, i, "new");
+    for (int i = 50; i < 2'000; i += 100) large_shop::remove(*s.a, i);
+    s.cut();
+    counted sum;
+    REQUIRE(take(s, 1'000, sum));
+    CHECK(sum.rows >= 20);
+    CHECK(sum.rows < 60);
+    CHECK(sum.items < 90);
+    REQUIRE_FALSE(talk(s.ada, s.eve).one);
+    CHECK(s.e->digest().value() == s.a->digest().value());
+    CHECK(s.a->read([](const map_view& m) { return m.map("m").map(large_shop::name(1'501)).last_writer<std::string>("l").get().value(); }).value() == "hers");
+}
+
+TEST_CASE("a removal of all that stands below a name is one thing that has changed") {
+    large_shop s(2'000);
+    REQUIRE(s.a->commit([](transaction& tx) { tx.remove("m", field_type::map); }));
+    s.cut();
+    counted sum;
+    REQUIRE(take(s, 1'000, sum));
+    CHECK(sum.items < 20);
+    CHECK(sum.rows < 20);
+    CHECK(s.e->digest().value() == s.a->digest().value());
+}
+
+TEST_CASE("a walk goes on where it has broken off") {
+    const bool is_newcomer = GENERATE(false, true);
+    const bool dies = GENERATE(false, true);
+    large_shop s(1'000);
+    const auto disk = std::shared_ptr<storage::engine>(test::watched_engine(std::make_shared<test::engine_use>()));
+    const auto open = [&] {
+        s.eve = store::on(std::make_unique<test::borrowed_engine>(disk), large_shop::step(test::options(s.world))).value();
+        s.e = s.eve.bucket("b").value();
+    };
+    if (is_newcomer) s.cut();
+    s.eve = store::in_memory(test::options(s.world)).value();
+    open();
+    if (!is_newcomer) {
+        REQUIRE_FALSE(talk(s.ada, s.eve).one);
+        for (int i = 0; i < 1'000; i += 3) large_shop::set(*s.a, i, "new");
+        s.cut();
+    }
+    const std::size_t of_one = is_newcomer ? 1'000 : 334;
+    counted sum;
+    int turn = 0;
+    while (!take(s, 7, sum, 300)) {
+        REQUIRE(++turn < 100);
+        if (dies) {
+            s.e.reset();
+            s.eve = store::in_memory(test::options(s.world)).value();
+            open();
+        }
+        // What changes meanwhile comes, where it had come before, too.
+        large_shop::set(*s.a, turn * 5, "newer");
+        large_shop::remove(*s.a, turn * 5 + 1);
+        REQUIRE(s.ada.sync());
+        CHECK(count(*s.e) == 0);
+    }
+    CHECK(turn > 4);
+    CHECK(sum.rows < of_one + of_one / 4 + 9 * static_cast<std::size_t>(turn));
+    CHECK(s.e->digest().value() == s.a->digest().value());
+    CHECK_FALSE(talk(s.ada, s.eve).one);
+    CHECK(s.e->digest().value() == s.a->digest().value());
+}
+
+TEST_CASE("what goes on somewhere else begins anew") {
+    large_shop s(500);
+    for (int i = 0; i < 500; i += 3) large_shop::set(*s.a, i, "new");
+    s.cut();
+    counted sum;
+    REQUIRE_FALSE(take(s, 5, sum));
+    // The same store, opened again: what it counts from here on is not what it counted.
+    const auto request = receive(*s.e, *s.a)->request();
+    auto elsewhere = store::in_memory(large_shop::step(test::options(s.world))).value();
+    (void)elsewhere.bucket("b").value();
+    CHECK_FALSE(talk(s.ada, elsewhere).one);
+    const auto sink = receive(*s.e, *s.a);
+    const auto source = elsewhere.bucket("b")->state()->begin_walk(request).value();
+    result<std::optional<detail::positions>> taken;
+    while (!source->is_done()) taken = sink->take(source->next(1'000).value().value(), far, elsewhere.id());
+    REQUIRE(taken);
+    CHECK(s.e->digest().value() == s.a->digest().value());
 }
 
 TEST_CASE("bytes that are no state change nothing, and are named") {
     left_behind s;
     const auto digest = s.e->digest().value();
-    auto source = s.a->state()->begin_walk();
     std::vector<std::string> pieces;
-    while (!(*source)->is_done()) pieces.push_back(**(*source)->next(200));
+    {
+        const auto sink = receive(*s.e, *s.a);
+        const auto source = send(*s.a, *sink);
+        while (!source->is_done()) pieces.push_back(*source->next(200).value());
+    }
     REQUIRE(pieces.size() > 3);
     SECTION("cut short") {
         for (const auto& piece : pieces) {
             for (std::size_t size = 0; size < piece.size(); size += 1 + piece.size() / 50) {
-                auto sink = s.e->state()->receive_walk();
-                const auto taken = (*sink)->take(std::string_view(piece).substr(0, size), far, s.ada.id());
+                const auto sink = receive(*s.e, *s.a);
+                const auto taken = sink->take(std::string_view(piece).substr(0, size), far, s.ada.id());
                 REQUIRE_FALSE(taken);
                 CHECK(taken.error().code == errc::malformed);
                 CHECK(taken.error().message.find("bucket \"b\"") != std::string::npos);
@@ -214,16 +371,19 @@ TEST_CASE("bytes that are no state change nothing, and are named") {
         }
     }
     SECTION("in another order") {
-        auto sink = s.e->state()->receive_walk();
-        REQUIRE((*sink)->take(pieces[0], far, s.ada.id()));
-        const auto again = (*sink)->take(pieces[0], far, s.ada.id());
-        REQUIRE_FALSE(again);
-        CHECK(again.error().code == errc::malformed);
+        for (const std::size_t second : {0U, 1U}) {
+            const auto sink = receive(*s.e, *s.a);
+            REQUIRE(sink->take(pieces[0], far, s.ada.id()));
+            if (second == 1) REQUIRE(sink->take(pieces[1], far, s.ada.id()));
+            const auto again = sink->take(pieces[second], far, s.ada.id());
+            REQUIRE_FALSE(again);
+            CHECK(again.error().code == errc::malformed);
+        }
     }
     SECTION("from too far in the future") {
-        auto sink = s.e->state()->receive_walk();
-        for (std::size_t i = 0; i + 1 < pieces.size(); ++i) REQUIRE((*sink)->take(pieces[i], far, s.ada.id()));
-        const auto taken = (*sink)->take(pieces.back(), timestamp{1}, s.ada.id());
+        // Before any of its rows are taken.
+        const auto sink = receive(*s.e, *s.a);
+        const auto taken = sink->take(pieces[0], timestamp{1}, s.ada.id());
         REQUIRE_FALSE(taken);
         CHECK(taken.error().code == errc::refused);
     }
@@ -232,10 +392,8 @@ TEST_CASE("bytes that are no state change nothing, and are named") {
 
 TEST_CASE("two that have each cut what the other lacks are told so") {
     left_behind s;
-    auto sink = s.a->state()->receive_walk();
-    auto source = s.e->state()->begin_walk();
-    result<std::optional<detail::positions>> taken;
-    while (!(*source)->is_done()) taken = (*sink)->take(**(*source)->next(SIZE_MAX), far, s.ada.id());
+    const auto sink = receive(*s.a, *s.e);
+    const auto taken = sink->take(*send(*s.e, *sink)->next(SIZE_MAX).value(), far, s.ada.id());
     REQUIRE_FALSE(taken);
     CHECK(taken.error().code == errc::behind_cut);
     CHECK(taken.error().message.find("which the peer lacks") != std::string::npos);

@@ -41,6 +41,7 @@ class fake_replica::source final : public sync::state_source {
 class fake_replica::sink final : public sync::state_sink {
   public:
     sink(fake_replica& to, std::string bucket) : to_(to), bucket_(std::move(bucket)) {}
+    std::string request() const override { return "all"; }
     result<std::optional<sync::positions>> take(std::string_view piece) override {
         const auto all = codec::decode<fake_state>(piece);
         if (!all) return fail(errc::malformed, "no state");
@@ -57,7 +58,8 @@ class fake_replica::sink final : public sync::state_sink {
     std::string bucket_;
 };
 
-result<std::unique_ptr<sync::state_source>> fake_replica::read_state(std::string_view bucket) const {
+result<std::unique_ptr<sync::state_source>> fake_replica::read_state(std::string_view bucket, std::string_view request) const {
+    if (request != "all") return fail(errc::malformed, "no request");
     fake_state all;
     for (const auto& [id, l] : buckets_.find(bucket)->second.logs) {
         for (std::size_t i = 0; i < l.durable; ++i) all[id].push_back(l.entries[i].body);
@@ -65,7 +67,7 @@ result<std::unique_ptr<sync::state_source>> fake_replica::read_state(std::string
     return std::make_unique<source>(std::move(all));
 }
 
-result<std::unique_ptr<sync::state_sink>> fake_replica::take_state(std::string_view bucket, const replica_id&) {
+result<std::unique_ptr<sync::state_sink>> fake_replica::take_state(std::string_view bucket, const replica_id&, const sync::positions&) {
     if (takes_no_state_) return std::unique_ptr<sync::state_sink>{};
     return std::make_unique<sink>(*this, std::string(bucket));
 }

@@ -63,8 +63,8 @@ class fake_replica final : public sync::local_replica {
     result<bool> expand(std::string_view, oplog::chunk& chunk) const override { return chunk.twins.empty(); }
     sync::positions floor(std::string_view bucket) const override { return buckets_.find(bucket)->second.floor; }
     // Its state is all that it has on disk, in one piece.
-    result<std::unique_ptr<sync::state_source>> read_state(std::string_view bucket) const override;
-    result<std::unique_ptr<sync::state_sink>> take_state(std::string_view bucket, const replica_id& peer) override;
+    result<std::unique_ptr<sync::state_source>> read_state(std::string_view bucket, std::string_view request) const override;
+    result<std::unique_ptr<sync::state_sink>> take_state(std::string_view bucket, const replica_id& peer, const sync::positions& has) override;
     void begin_fold(std::string_view) override {}
     std::uint64_t unfinished_folds(std::string_view) const override { return 0; }
     std::uint64_t committed(std::string_view bucket) const override {

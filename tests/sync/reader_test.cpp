@@ -50,7 +50,7 @@ const std::vector<message> conversation{greeting{},
                                         parting{"bucket", true, 25, "cut"},
                                         executions{"bucket", {{{}, {{3, {1, 2}}, {1, {4}}}}}},
                                         behind{"bucket", 1},
-                                        walk{"bucket", 1},
+                                        walk{"bucket", 1, "request"},
                                         state_piece{"bucket", 1, 0, "piece"},
                                         piece_taken{"bucket", 1}};
 

@@ -1,0 +1,219 @@
+// The state of a bucket, read at one moment: as much of it as the receiver lacks. docs/reconciliation.md
+#include <algorithm>
+#include <cstring>
+
+#include "codec/archive.hpp"
+#include "store/bucket_state.hpp"
+#include "store/log_stream.hpp"
+#include "store/store_state.hpp"
+#include "store/walk.hpp"
+
+namespace anabranch::detail {
+namespace {
+
+using storage::space;
+
+/// Of a key that stands behind a prefix.
+hash128 identity_in(std::string_view key) {
+    hash128 identity{};
+    std::memcpy(identity.data(), key.data(), identity.size());
+    return identity;
+}
+
+}  // namespace
+
+walk_source::walk_source(std::shared_ptr<const bucket_state> from, plan what) : from_(std::move(from)), plan_(std::move(what)) {
+    const auto& engine = from_->store().engine();
+    rows_ = engine.scan(space::rows, store_keys::row_key(plan_.at.rows, {}), plan_.at.at.get());
+    requests_ = engine.scan(space::rows, store_keys::request_prefix(from_->number()), plan_.at.at.get());
+    if (!plan_.begin.goes_on) return;
+    auto& changed = *plan_.changed;
+    const auto& upto = plan_.request.goes_on->upto;
+    while (changed.valid() && changed.item() <= upto && !upto.starts_with(changed.item())) changed.next();
+    if (!changed.valid() || !upto.starts_with(changed.item())) return;
+    open_.emplace(changed.item(), upto);
+    changed.next();
+}
+
+result<std::optional<std::string>> walk_source::next(std::size_t most_bytes) {
+    if (is_done_) return std::optional<std::string>{};
+    walk_piece piece;
+    if (!is_begun_) piece.begin = plan_.begin;
+    auto room = std::max<std::size_t>(most_bytes, 1);
+    for (const auto add : {&walk_source::add_again, &walk_source::add_changed, &walk_source::add_requests, &walk_source::add_executions}) {
+        if (auto added = (this->*add)(piece, room); !added) return fail(added.error());
+    }
+    // Not before it is on disk: whoever has it may tell others that it is here.
+    if (room > 0 && from_->is_durable(plan_.begin)) is_done_ = piece.is_last = true;
+    const bool is_empty = piece.items.empty() && piece.requests.empty() && piece.executions.empty() && !piece.has_caught_up;
+    if (is_begun_ && is_empty && !piece.is_last) return std::optional<std::string>{};
+    is_begun_ = true;
+    const auto& origins = from_->store().origins();
+    for (; replicas_told_ < origins.size(); ++replicas_told_) {
+        piece.replicas.push_back(origins.id(origin{static_cast<std::uint32_t>(replicas_told_)}));
+    }
+    return std::optional(codec::encode(piece));
+}
+
+/// What has changed of what the receiver has already. A piece of its own says that it has come.
+result<void> walk_source::add_again(walk_piece& piece, std::size_t& room) {
+    if (!plan_.again) return {};
+    auto& items = *plan_.again;
+    while (room > 0 && (again_ || (items.valid() && items.item() <= plan_.request.goes_on->upto))) {
+        if (!again_) {
+            again_.emplace(items.item(), std::string());
+            items.next();
+        }
+        if (auto added = add_rows(piece, room, again_); !added) return added;
+    }
+    if (room == 0) return {};
+    if (auto sound = items.status(); !sound) return sound;
+    piece.has_caught_up = true;
+    plan_.again.reset();
+    room = 0;
+    return {};
+}
+
+result<void> walk_source::add_changed(walk_piece& piece, std::size_t& room) {
+    auto& items = *plan_.changed;
+    while (room > 0 && (open_ || items.valid())) {
+        if (!open_) {
+            open_.emplace(items.item(), std::string());
+            items.next();
+        }
+        if (auto added = add_rows(piece, room, open_); !added) return added;
+    }
+    return items.status();
+}
+
+/// The rows of an item, from where it stands on; nothing stands any more when there is no more of it.
+result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room, std::optional<open_item>& open) {
+    const auto from = store_keys::row_key(plan_.at.rows, {});
+    auto& item = piece.items.emplace_back(walk_piece::item{open->prefix, open->after, {}});
+    room -= std::min(room, item.prefix.size() + item.after.size() + 1);
+    if (!open->is_at_cursor) rows_->seek(from + std::max(item.prefix, item.after));
+    const auto prefix = from + item.prefix;
+    for (; rows_->valid() && rows_->key().starts_with(prefix); rows_->next()) {
+        const auto path = rows_->key().substr(from.size());
+        if (path == open->after) continue;
+        // However little is asked for, each piece brings something.
+        if (room == 0 && !item.rows.empty()) {
+            open->is_at_cursor = true;
+            return {};
+        }
+        item.rows.push_back({std::string(path.substr(item.prefix.size())), std::string(rows_->value())});
+        open->after = path;
+        room -= std::min(room, item.rows.back().rest.size() + item.rows.back().bytes.size() + 1);
+    }
+    open.reset();
+    return rows_->status();
+}
+
+result<void> walk_source::add_requests(walk_piece& piece, std::size_t& room) {
+    const auto prefix = store_keys::request_prefix(from_->number());
+    const auto& request = plan_.request;
+    for (; room > 0 && requests_->valid() && requests_->key().starts_with(prefix); requests_->next()) {
+        const auto known = codec::decode<known_request>(requests_->value());
+        if (!known) return fail(errc::corrupt, "what is known of a request cannot be decoded");
+        for (const auto& x : known->executions) {
+            const auto has = request.has.find(from_->store().origins().id(x.id.writer));
+            // It has that one in its log, unless it has forgotten the request.
+            const bool is_there = has != request.has.end() && x.id.sequence <= has->second && known->issued >= request.forgotten;
+            if (!is_there) executions_.push_back(x.id);
+        }
+        piece.requests.push_back({identity_in(requests_->key().substr(prefix.size())), std::string(requests_->value())});
+        room -= std::min(room, requests_->key().size() + requests_->value().size());
+    }
+    return requests_->status();
+}
+
+result<void> walk_source::add_executions(walk_piece& piece, std::size_t& room) {
+    auto& store = from_->store();
+    for (; room > 0 && executions_sent_ < executions_.size(); ++executions_sent_) {
+        const auto& id = executions_[executions_sent_];
+        auto value = store.engine().get(space::log, store_keys::log_key(from_->number(), id.writer, id.sequence), plan_.at.at.get());
+        if (!value) return fail(value.error());
+        if (!*value) return fail(errc::corrupt, "the execution of a request is not in the log of bucket \"" + from_->name() + '"');
+        room -= std::min(room, (*value)->size());
+        piece.executions.push_back({store.origins().id(id.writer), id.sequence, std::move(**value)});
+    }
+    return {};
+}
+
+// --- what is to be read ----------------------------------------------------------------------------------
+
+/// All that the request does something to: rows, and what stands below prefixes.
+result<void> bucket_state::add_touched(const known_request& known, std::vector<std::string>& items) const {
+    const auto all = load_executions(known);
+    if (!all) return fail(all.error());
+    for (const auto& x : *all) {
+        for (const auto& r : x->what.changed.rows) items.push_back(r.key);
+        for (const auto& removal : x->what.changed.removals) items.push_back(removal.prefix);
+    }
+    return {};
+}
+
+result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view request) const {
+    if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
+    const auto asked = codec::decode<walk_request>(request);
+    if (!asked) return fail(errc::malformed, "what a peer has of the state of bucket \"" + name_ + "\" cannot be decoded");
+    const std::shared_lock lock(mutex_);
+    if (auto usable = check_usable(); !usable) return fail(usable.error());
+    if (auto flushed = flush_locked(); !flushed) return fail(flushed.error());
+
+    walk_begin begin;
+    for (const auto& [writer, last] : capture()) begin.reflects.push_back({store_.origins().id(writer), last});
+    for (const auto& [writer, sequence] : members_.stable()) begin.stable[store_.origins().id(writer)] = sequence;
+    begin.forgotten = forgotten_;
+    begin.members = members_.roster();
+    begin.source = store_.opening();
+
+    auto touched = asked->touched;
+    result<void> added;
+    // What is fixed there and open here is in doubt in these rows, and in those not.
+    auto visited = requests_.visit([&](const hash128&, const known_request& known) {
+        if (known.issued < asked->forgotten) added = add_touched(known, touched);
+        return added.has_value();
+    });
+    if (!visited) return fail(visited.error());
+    if (!added) return fail(added.error());
+
+    // Nothing is written to rows meanwhile: flushing has ended, and whoever merges the journal changes nothing that it says.
+    auto [entries, at] = journal_.snapshot();
+    begin.at = entries.empty() ? 0 : entries.back().number;
+    version_vector has;
+    for (const auto& [id, sequence] : asked->has) {
+        // What has never been heard of here has changed nothing here.
+        if (const auto writer = store_.origins().find(id)) has.join(dot{*writer, sequence});
+    }
+    const auto changed = changed_since(entries, has);
+    begin.goes_on = asked->goes_on && asked->goes_on->source == begin.source && asked->goes_on->at <= begin.at;
+    // What goes on does so as it began.
+    begin.is_whole = asked->has.empty() || (!begin.goes_on && changed.size() == entries.size());
+    walk_source::plan plan{std::move(begin), {nullptr, rows_.place()}, nullptr, nullptr, std::move(*asked)};
+    const auto read = [&](const change_journal::entries& of, std::vector<std::string> also) {
+        return std::make_unique<change_journal::reader>(store_.engine(), number_, at.get(), of, std::move(also));
+    };
+    if (plan.begin.goes_on) plan.again = read(changed_after(entries, plan.request.goes_on->at), touched);
+    plan.changed = plan.begin.is_whole ? read({}, {std::string()}) : read(changed, std::move(touched));
+    plan.at.at = std::move(at);
+    return std::make_unique<walk_source>(std::shared_ptr<const bucket_state>(store_.shared_from_this(), this), std::move(plan));
+}
+
+positions bucket_state::floor() const {
+    const std::shared_lock uncut(cut_mutex_);
+    positions all;
+    for (const auto& [writer, last] : floor_) all[store_.origins().id(writer)] = last.sequence;
+    return all;
+}
+
+bool bucket_state::is_durable(const walk_begin& state) const {
+    const std::lock_guard lock(durable_mutex_);
+    return std::ranges::all_of(state.reflects, [&](const walk_begin::last& l) {
+        const auto writer = store_.origins().find(l.origin);
+        const auto it = writer ? durable_.find(*writer) : durable_.end();
+        return it != durable_.end() && it->second.sequence >= l.at.sequence;
+    });
+}
+
+}  // namespace anabranch::detail

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <anabranch/replica.hpp>
 #include <anabranch/session.hpp>
+#include <cstring>
 #include <optional>
 
 #include "absence/measurements.hpp"
 #include "measure/cost.hpp"
+#include "retail_reconnect/workload.hpp"
 #include "storage/rocksdb/rocksdb_engine.hpp"
 #include "store/bucket_state.hpp"
 #include "store/store_state.hpp"
@@ -25,8 +27,16 @@ std::string sku(std::uint64_t i) {
     return "product/" + std::string(8 - digits.size(), '0') + digits;
 }
 
+/// Nothing that could be compressed: what crosses beside the rows shows.
 void describe(transaction& tx, std::uint64_t i, std::uint64_t version) {
-    tx.map("product").map(sku(i)).last_writer<std::string>("head").set("version " + std::to_string(version) + std::string(50, 'a' + static_cast<char>(i % 26)) + std::to_string(i));
+    constexpr std::size_t words = 8;
+    retail::splitmix64 random(i * 1'000 + version);
+    std::string text(words * sizeof(std::uint64_t), '\0');
+    for (std::size_t k = 0; k < words; ++k) {
+        const auto word = random.next();
+        std::memcpy(text.data() + k * sizeof word, &word, sizeof word);
+    }
+    tx.map("product").map(sku(i)).last_writer<std::string>("head").set(text);
 }
 
 anabranch::store_options short_log() {

@@ -55,7 +55,7 @@ struct leftover_mark {
 /// The rows of one moment, wherever they stand then.
 struct row_snapshot {
     std::unique_ptr<storage::snapshot> at;
-    store_keys::bucket_number rows;
+    store_keys::bucket_number rows{};
 };
 
 /// Changed rows wait here and are written behind the log: the log record is a commit's only write. Until then they are

@@ -155,7 +155,7 @@ result<void> bucket_state::add_touched(const known_request& known, std::vector<s
 
 result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view request) const {
     if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
-    const auto asked = codec::decode<walk_request>(request);
+    auto asked = codec::decode<walk_request>(request);
     if (!asked) return fail(errc::malformed, "what a peer has of the state of bucket \"" + name_ + "\" cannot be decoded");
     const std::shared_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return fail(usable.error());
@@ -190,13 +190,15 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
     begin.goes_on = asked->goes_on && asked->goes_on->source == begin.source && asked->goes_on->at <= begin.at;
     // What goes on does so as it began.
     begin.is_whole = asked->has.empty() || (!begin.goes_on && changed.size() == entries.size());
-    walk_source::plan plan{std::move(begin), {nullptr, rows_.place()}, nullptr, nullptr, std::move(*asked)};
+    walk_source::plan plan;
+    plan.begin = std::move(begin);
+    plan.request = std::move(*asked);
     const auto read = [&](const change_journal::entries& of, std::vector<std::string> also) {
         return std::make_unique<change_journal::reader>(store_.engine(), number_, at.get(), of, std::move(also));
     };
     if (plan.begin.goes_on) plan.again = read(changed_after(entries, plan.request.goes_on->at), touched);
     plan.changed = plan.begin.is_whole ? read({}, {std::string()}) : read(changed, std::move(touched));
-    plan.at.at = std::move(at);
+    plan.at = {std::move(at), rows_.place()};
     return std::make_unique<walk_source>(std::shared_ptr<const bucket_state>(store_.shared_from_this(), this), std::move(plan));
 }
 

@@ -60,6 +60,7 @@ void world::heal() {
     const auto hops = diameter(links_, replicas_.size());
     const auto most_rounds =
         6 * (hops + 2) + (limits_logs_ ? 20 * (hops + 1) : 0) + (is_generous ? 0 : 4 * static_cast<std::size_t>(transactions) * (hops + 1));
+    if (limits_logs_) break_walks(chance_.below(4), is_generous, most_rounds);
     run_to_rest(most_rounds);
     catch_up_feeds(30);
     check_forgetting(is_generous, most_rounds);
@@ -122,6 +123,24 @@ bool world::run_round(std::optional<std::size_t> mute) {
     }
     ++now_;
     return is_active;
+}
+
+/// Sessions that bring a state break off, so often, and begin again; meanwhile commits may go on at the source.
+void world::break_walks(std::size_t times, bool is_generous, std::size_t most_rounds) {
+    const auto brings_state = [&](const connection& c) {
+        return !c.is_broken && std::ranges::any_of(c.ends, [&](const endpoint& e) {
+            return std::ranges::any_of(replicas_[e.replica]->shares, [](const auto& s) { return s.handle && s.handle->state()->is_receiving_walk(); });
+        });
+    };
+    for (std::size_t round = 0; times > 0 && round < most_rounds && run_round(); ++round) {
+        const auto it = std::ranges::find_if(connections_, brings_state);
+        if (it == connections_.end() || !chance_.chance(40)) continue;
+        const auto over = it->over;
+        break_up(*it, false);
+        settle();
+        connect(over, is_generous);
+        --times;
+    }
 }
 
 std::size_t world::run_to_rest(std::size_t most_rounds) {

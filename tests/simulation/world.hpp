@@ -317,6 +317,7 @@ class world {
     void heal();
     void settle_clocks();
     bool run_round(std::optional<std::size_t> mute = {});
+    void break_walks(std::size_t times, bool is_generous, std::size_t most_rounds);
     std::size_t run_to_rest(std::size_t most_rounds);
     void check_convergence();
     std::vector<std::vector<std::size_t>> holders(std::size_t b) const;

@@ -46,6 +46,12 @@ struct sync_progress {
     std::uint64_t transactions_to_receive = 0;  ///< the peer has said that it has them, this side has not got them durably
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
+    /// Rows of buckets whose log does not reach back to what is here (docs/reconciliation.md): that have come, and about how many
+    /// are still to come, how many bytes these take, and how long, at the pace so far.
+    std::uint64_t rows_received = 0;
+    std::uint64_t rows_to_receive = 0;
+    std::uint64_t row_bytes_to_receive = 0;
+    std::chrono::milliseconds rows_time_to_receive{0};
     std::uint64_t holds = 0;  ///< times that a transaction was held for its timestamp
 };
 

@@ -22,6 +22,8 @@ class state_sink final : public sync::state_sink {
         : local_(std::move(local)), to_(std::move(to)), from_(from) {}
     std::string request() const override { return to_->request(); }
     result<std::optional<sync::positions>> take(std::string_view piece) override { return to_->take(piece, local_.state()->horizon(), from_); }
+    std::uint64_t rows() const override { return to_->rows(); }
+    std::uint64_t rows_to_come() const override { return to_->rows_to_come(); }
 
   private:
     store local_;

@@ -122,6 +122,7 @@ result<std::optional<positions>> walk_sink::take(std::string_view bytes, timesta
         begin_ = piece->begin;
     }
     if (auto staged = to_->stage(*piece, *this); !staged) return fail(staged.error());
+    for (const auto& item : piece->items) rows_ += item.rows.size();
     if (!piece->is_last) {
         is_void_ = false;
         return std::optional<positions>{};

@@ -227,4 +227,10 @@ change_journal::entries changed_after(const change_journal::entries& all, std::u
     return {first, all.end()};
 }
 
+std::uint64_t items_of(const change_journal::entries& all) {
+    std::uint64_t sum = 0;
+    for (const auto& e : all) sum += e.items;
+    return sum;
+}
+
 }  // namespace anabranch::detail

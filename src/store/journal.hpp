@@ -136,5 +136,7 @@ class change_journal {
 change_journal::entries changed_since(const change_journal::entries& all, const version_vector& seen);
 /// Those that have been written after that one.
 change_journal::entries changed_after(const change_journal::entries& all, std::uint64_t number);
+/// What stands in several of them counts as often.
+std::uint64_t items_of(const change_journal::entries& all);
 
 }  // namespace anabranch::detail

@@ -66,10 +66,11 @@ struct walk_begin {
     bool goes_on = false;       ///< where the last one broke off
     std::uint64_t source = 0;   ///< by chance: one opening of one store
     std::uint64_t at = 0;       ///< of its journal
+    std::uint64_t rows = 0;     ///< about so many come
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(reflects, stable, forgotten, members, is_whole, goes_on, source, at);
+        archive(reflects, stable, forgotten, members, is_whole, goes_on, source, at, rows);
     }
 };
 
@@ -191,6 +192,9 @@ class walk_sink {
     /// After the last one all is here that the state reflects, which is returned then. After an error there is nothing more to
     /// be done with it.
     result<std::optional<positions>> take(std::string_view piece, timestamp horizon, const replica_id& source);
+    /// Rows that have come, and about how many are still to come.
+    std::uint64_t rows() const { return rows_; }
+    std::uint64_t rows_to_come() const { return begin_ && begin_->rows > rows_ ? begin_->rows - rows_ : 0; }
 
   private:
     friend class bucket_state;
@@ -204,6 +208,7 @@ class walk_sink {
     std::vector<std::optional<origin>> numbers_;
     std::string last_path_;
     std::optional<hash128> last_request_;
+    std::uint64_t rows_ = 0;
 };
 
 }  // namespace anabranch::detail

@@ -190,6 +190,7 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
     begin.goes_on = asked->goes_on && asked->goes_on->source == begin.source && asked->goes_on->at <= begin.at;
     // What goes on does so as it began.
     begin.is_whole = asked->has.empty() || (!begin.goes_on && changed.size() == entries.size());
+    begin.rows = begin.is_whole ? items_of(entries) : items_of(changed) + touched.size();
     walk_source::plan plan;
     plan.begin = std::move(begin);
     plan.request = std::move(*asked);

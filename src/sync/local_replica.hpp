@@ -41,6 +41,9 @@ class state_sink {
     virtual std::string request() const = 0;
     /// After the last one all is here that the state reflects, which is returned then; on disk after the next sync.
     virtual result<std::optional<positions>> take(std::string_view piece) = 0;
+    /// Rows that have come, and about how many are still to come.
+    virtual std::uint64_t rows() const = 0;
+    virtual std::uint64_t rows_to_come() const = 0;
 };
 
 /// Everything that a session is told here is on disk, and what it tells its peer comes from here: so it

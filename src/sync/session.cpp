@@ -529,8 +529,17 @@ void session::advertise(const std::string& bucket, stream& s) {
 
 void session::count_remaining() {
     progress_.transactions_to_send = progress_.transactions_to_receive = 0;
+    progress_.rows_to_receive = progress_.row_bytes_to_receive = 0;
+    progress_.rows_time_to_receive = {};
     for (const auto& [bucket, s] : streams_) {
         if (!s.is_local || !s.is_remote) continue;
+        if (s.taking) {
+            const auto to_come = s.taking->rows_to_come();
+            const auto come = std::max<std::uint64_t>(s.taking->rows(), 1);
+            progress_.rows_to_receive += to_come;
+            progress_.row_bytes_to_receive += s.taken_bytes * to_come / come;
+            progress_.rows_time_to_receive += (now_ - s.taking_since) * static_cast<std::int64_t>(to_come) / static_cast<std::int64_t>(come);
+        }
         progress_.transactions_to_send += missing(s.peer_durable, s.durable);
         progress_.transactions_to_receive += missing(s.durable, s.peer_durable);
     }

@@ -61,6 +61,8 @@ class session {
         std::optional<steady_time> behind_since;
         steady_time piece_at{};  ///< when the last one came
         std::unique_ptr<state_sink> taking;   ///< its state instead
+        steady_time taking_since{};
+        std::size_t taken_bytes = 0;  ///< as they came
         std::optional<positions> taken;       ///< that is here, and not known to be on disk yet
 
         // The peer's.

@@ -54,7 +54,8 @@ void session::ask_for_state(const std::string& bucket, stream& s) {
     if (!sink) return part(bucket, s, false, sink.error());
     if (!*sink) return;  // not now
     s.taking = std::move(*sink);
-    s.piece_at = now_;
+    s.piece_at = s.taking_since = now_;
+    s.taken_bytes = 0;
     send(walk{bucket, s.epoch, s.taking->request()});
 }
 
@@ -80,7 +81,10 @@ void session::handle(const state_piece& m) {
     if (!raw) return end(raw.error());
     s.piece_at = now_;
     send(piece_taken{m.bucket, s.epoch});
+    const auto rows_before = s.taking->rows();
     auto taken = s.taking->take(*raw);
+    s.taken_bytes += m.body.size();
+    progress_.rows_received += s.taking->rows() - rows_before;
     if (taken && !*taken) return;
     s.taking.reset();
     if (taken) {

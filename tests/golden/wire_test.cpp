@@ -195,6 +195,7 @@ TEST_CASE("a walk") {
     begin.goes_on = false;
     begin.source = 7;
     begin.at = 8;
+    begin.rows = 300;
     check("walk_piece", detail::walk_piece{begin, {ada}, {{"map", "map/a", {{"/b", "row"}}}}, true, {{hash(0xa0), "known"}}, {{ada, 5, "value"}}, true});
 }
 

@@ -42,6 +42,8 @@ class fake_replica::sink final : public sync::state_sink {
   public:
     sink(fake_replica& to, std::string bucket) : to_(to), bucket_(std::move(bucket)) {}
     std::string request() const override { return "all"; }
+    std::uint64_t rows() const override { return 0; }
+    std::uint64_t rows_to_come() const override { return 0; }
     result<std::optional<sync::positions>> take(std::string_view piece) override {
         const auto all = codec::decode<fake_state>(piece);
         if (!all) return fail(errc::malformed, "no state");

@@ -11,11 +11,12 @@
 
 namespace anabranch {
 
-/// Who writes: 128 random bits chosen when the store's directory is created, plus an incarnation that
-/// is raised whenever the replica finds that it has lost some of its own past (DESIGN.md section 2).
+/// Who writes: 128 random bits chosen when the store's directory is created, plus an incarnation: 1, until the replica
+/// finds that it is a copy, or has lost some of its own past. Then it takes a greater one that no other copy has: the
+/// time in milliseconds since 1970, times 2^20, plus 20 random bits.
 struct replica_id {
     std::array<std::uint8_t, 16> value{};
-    std::uint32_t incarnation = 0;
+    std::uint64_t incarnation = 0;
 
     auto operator<=>(const replica_id&) const = default;
 

@@ -19,6 +19,16 @@ std::string bucket_entry(store_keys::bucket_number number, participation as) {
     return store_keys::big_endian32(static_cast<std::uint32_t>(number)) + static_cast<char>(as);
 }
 
+/// Of several copies of one disk each becomes a new incarnation by itself, and two of them must not become the same one:
+/// not counted up, but made of time, so that later ones are greater, and chance.
+replica_id after(replica_id id, const environment& env) {
+    constexpr unsigned random_bits = 20;
+    const auto now = static_cast<std::uint64_t>(std::max(env.now(), std::chrono::milliseconds{0}).count());
+    const auto since = std::max(now, (id.incarnation >> random_bits) + 1);
+    id.incarnation = since << random_bits | env.random() >> (64 - random_bits);
+    return id;
+}
+
 std::optional<std::uint32_t> parse_number(std::string_view bytes) {
     if (bytes.size() != 4) return std::nullopt;
     return static_cast<std::uint32_t>(store_keys::read_big_endian(bytes));
@@ -187,8 +197,7 @@ void store_state::origins_persisted(std::size_t count) {
 
 origin store_state::next_incarnation(storage::batch& batch) {
     const std::lock_guard lock(identity_mutex_);
-    auto id = self().id;
-    ++id.incarnation;
+    const auto id = after(self().id, options_.env);
     const auto next = origins_.intern(id);
     batch.put(space::meta, std::string(store_keys::identity_key), codec::encode(id));
     persist_origins(batch);

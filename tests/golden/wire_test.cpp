@@ -20,7 +20,7 @@ using test::golden;
 
 namespace {
 
-replica_id replica(std::uint8_t first, std::uint32_t incarnation) {
+replica_id replica(std::uint8_t first, std::uint64_t incarnation) {
     replica_id id;
     for (std::uint8_t i = 0; i < 16; ++i) id.value[i] = static_cast<std::uint8_t>(first + i);
     id.incarnation = incarnation;

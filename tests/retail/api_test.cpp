@@ -452,13 +452,13 @@ TEST_CASE("deliveries are one transaction, also of products that nobody has desc
 TEST_CASE("replicas are named as they are printed, and not otherwise") {
     anabranch::replica_id id;
     for (std::size_t i = 0; i < id.value.size(); ++i) id.value[i] = static_cast<std::uint8_t>(17 * i + 9);
-    id.incarnation = 4'294'967'295;
+    id.incarnation = UINT64_MAX;
     const auto text = to_string(id);
     CHECK(parse_replica_id(text) == id);
     for (std::size_t n = 0; n < 34; ++n) CHECK_FALSE(parse_replica_id(text.substr(0, n)));
     const auto digits = text.substr(0, 32);
     CHECK(parse_replica_id(digits + ".0"));
-    for (const char* end : {"", ".", "1", ".01", ".+1", ".-1", ". 1", ".1 ", ".x", ".4294967296", ":1", ".1.1"}) {
+    for (const char* end : {"", ".", "1", ".01", ".+1", ".-1", ". 1", ".1 ", ".x", ".18446744073709551616", ":1", ".1.1"}) {
         INFO(end);
         CHECK_FALSE(parse_replica_id(digits + end));
     }

@@ -342,7 +342,7 @@ TEST_CASE("a replica that lost its disk comes back under a new incarnation, and 
     REQUIRE(bob.id() == old);
     auto b = bob.bucket("b").value();
     CHECK_FALSE(talk(ada, bob).one);
-    CHECK(bob.id().incarnation == old.incarnation + 1);
+    CHECK(bob.id().incarnation > old.incarnation);
     CHECK(count(b) == 5);
     REQUIRE(add(a, 2) == errc{});
     REQUIRE(ada.sync());

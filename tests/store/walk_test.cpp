@@ -424,7 +424,7 @@ TEST_CASE("a state that knows more of a replica than it does itself makes it a n
     auto r = restored.bucket("b").value();
     CHECK_FALSE(talk(s.ada, restored).one);
     CHECK(restored.id().value == id.value);
-    CHECK(restored.id().incarnation == id.incarnation + 1);
+    CHECK(restored.id().incarnation > id.incarnation);
     CHECK(r.digest().value() == digest);
     CHECK_FALSE(talk(s.ada, restored).one);
     write(r, 0);

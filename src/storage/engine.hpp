@@ -5,6 +5,7 @@
 #include <boost/container/small_vector.hpp>
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -107,6 +108,12 @@ class engine {
     virtual result<void> write(const batch& changes) = 0;
     /// On return everything written before the call survives a loss of power.
     virtual result<void> sync() = 0;
+
+    /// Makes a new directory of what there is at one moment during the call, and writes go on; one call at a time. What is in it
+    /// is on disk here, too. errc::invalid_argument: `to` exists, or this engine keeps no files.
+    virtual result<void> backup(const std::filesystem::path& to) {
+        return fail(errc::invalid_argument, to.string() + ": what is not kept in files has no backup");
+    }
 };
 
 }  // namespace anabranch::storage

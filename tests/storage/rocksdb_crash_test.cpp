@@ -6,6 +6,7 @@
 #include "storage/child_process.hpp"
 #include "storage/engines.hpp"
 #include "storage/failing_calls.hpp"
+#include "storage/series.hpp"
 
 using namespace anabranch;
 using namespace anabranch::test;
@@ -13,33 +14,6 @@ using namespace anabranch::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string name(int i) { return std::to_string(1000000 + i); }
-
-/// Batch `i` of a series: one change in every space.
-batch numbered(int i, std::size_t size) {
-    batch b;
-    b.put(space::log, name(i), std::string(size, 'l'));
-    b.put(space::rows, name(i), std::string(size, 'r'));
-    b.put(space::meta, "newest", name(i));
-    return b;
-}
-
-/// How many batches of the series are there. Fails unless they are a prefix, each of them whole.
-int count_prefix(const storage::engine& e) {
-    const auto log = everything(e, space::log);
-    const auto rows = everything(e, space::rows);
-    const int count = static_cast<int>(log.size());
-    REQUIRE(rows.size() == log.size());
-    int wrong = 0;
-    for (int i = 0; i < count; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        wrong += log[at].first == name(i) && rows[at].first == name(i) ? 0 : 1;
-    }
-    CHECK(wrong == 0);
-    CHECK(get(e, space::meta, "newest") == (count == 0 ? std::nullopt : std::optional(name(count - 1))));
-    return count;
-}
 
 /// RocksDB's log with the greatest number: the one that was written last.
 fs::path newest_log(const fs::path& directory) {

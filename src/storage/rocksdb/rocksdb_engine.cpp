@@ -1,6 +1,5 @@
 #include "storage/rocksdb/rocksdb_engine.hpp"
 
-#include <fcntl.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
@@ -9,17 +8,17 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/perf_level.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <mutex>
 #include <system_error>
 
+#include "storage/rocksdb/directory.hpp"
 #include "storage/rocksdb/mapped_log.hpp"
 
 namespace anabranch::storage {
@@ -47,13 +46,6 @@ tl::unexpected<error> failure(const fs::path& directory, const rocksdb::Status& 
     return fail(code, directory.string() + ": " + status.ToString());
 }
 
-tl::unexpected<error> failure(const fs::path& path, std::error_code cause) {
-    errc code = errc::storage_failure;
-    if (cause == std::errc::no_space_on_device) code = errc::storage_full;
-    if (cause == std::errc::not_a_directory) code = errc::foreign_directory;
-    return fail(code, path.string() + ": " + cause.message());
-}
-
 /// RocksDB tells some causes apart only in its messages.
 tl::unexpected<error> open_failure(const fs::path& directory, const rocksdb::Status& status) {
     const std::string text = status.ToString();
@@ -65,124 +57,6 @@ tl::unexpected<error> open_failure(const fs::path& directory, const rocksdb::Sta
         return fail(errc::newer_format, directory.string() + ": " + text);
     }
     return failure(directory, status);
-}
-
-// ---- the directory
-
-/// The first line of this file tells our directories from others, and its number how to read them.
-constexpr const char* marker_name = "ANABRANCH";
-constexpr std::string_view marker_prefix = "anabranch storage ";
-constexpr unsigned marker_version = 1;
-
-std::error_code last_error() { return {errno, std::generic_category()}; }
-
-class descriptor {
-  public:
-    descriptor(const fs::path& path, int flags) : number_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {}
-    descriptor(const descriptor&) = delete;
-    descriptor& operator=(const descriptor&) = delete;
-    ~descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    int number() const { return number_; }
-
-  private:
-    const int number_;
-};
-
-result<void> sync_path(const fs::path& path) {
-    const descriptor opened(path, O_RDONLY);
-    if (opened.number() < 0 || ::fsync(opened.number()) != 0) return failure(path, last_error());
-    return {};
-}
-
-/// With its parents, so that it survives a loss of power.
-result<void> make_directory(const fs::path& directory) {
-    std::error_code cause;
-    if (fs::is_directory(directory, cause)) return {};
-    if (fs::exists(directory, cause)) {
-        return fail(errc::foreign_directory, directory.string() + " is not a directory");
-    }
-    const fs::path parent = directory.has_parent_path() ? directory.parent_path() : fs::path(".");
-    if (parent != directory) {
-        if (auto made = make_directory(parent); !made) return made;
-    }
-    if (!fs::create_directory(directory, cause) && cause) return failure(directory, cause);
-    return sync_path(parent);
-}
-
-/// Number in the marker's first line; none where it is not a marker.
-std::optional<unsigned> parse_marker(std::string_view text) {
-    if (text.substr(0, marker_prefix.size()) != marker_prefix) return std::nullopt;
-    unsigned version = 0;
-    const char* end = text.data() + text.size();
-    const auto [behind, cause] = std::from_chars(text.data() + marker_prefix.size(), end, version);
-    if (cause != std::errc() || behind == end || *behind != '\n') return std::nullopt;
-    return version;
-}
-
-result<void> write_marker(const fs::path& directory) {
-    const fs::path path = directory / marker_name;
-    const std::string text = std::string(marker_prefix) + std::to_string(marker_version) + '\n';
-    // Not truncated: of two processes that create a store at once each writes the same bytes.
-    const descriptor file(path, O_WRONLY | O_CREAT);
-    if (file.number() < 0) return failure(path, last_error());
-    const ssize_t written = ::write(file.number(), text.data(), text.size());
-    if (written < 0) return failure(path, last_error());
-    if (static_cast<std::size_t>(written) < text.size()) return fail(errc::storage_full, path.string());
-    if (::fsync(file.number()) != 0) return failure(path, last_error());
-    return sync_path(directory);
-}
-
-/// Makes sure that the directory is ours and fit to be opened by RocksDB.
-result<void> prepare_directory(const fs::path& directory) {
-    if (auto made = make_directory(directory); !made) return made;
-    bool marked = false;
-    bool current = false;
-    bool data = false;
-    bool others = false;
-    std::vector<fs::path> logs;
-    std::error_code cause;
-    for (fs::directory_iterator at(directory, cause), end; !cause && at != end; at.increment(cause)) {
-        const fs::path& path = at->path();
-        const fs::path name = path.filename();
-        if (name == marker_name) {
-            marked = true;
-            continue;
-        }
-        if (name == "lost+found") continue;  // a file system of its own for the store
-        others = true;
-        if (name == "CURRENT") current = true;
-        if (path.extension() == ".log") logs.push_back(path);
-        if (path.extension() == ".log" || path.extension() == ".sst") data = true;
-    }
-    if (cause) return failure(directory, cause);
-
-    if (!marked) {
-        if (others) return fail(errc::foreign_directory, directory.string() + " holds other files");
-        return write_marker(directory);
-    }
-    const descriptor file(directory / marker_name, O_RDONLY);
-    std::array<char, 64> text;
-    const ssize_t size = file.number() < 0 ? -1 : ::read(file.number(), text.data(), text.size());
-    if (size < 0) return failure(directory / marker_name, last_error());
-    const auto version = parse_marker({text.data(), static_cast<std::size_t>(size)});
-    if (version && *version > marker_version) {
-        return fail(errc::newer_format, directory.string() + " has format " + std::to_string(*version));
-    }
-    if (!version || *version == 0) {
-        // Alone in its directory it is the trace of a crash while it was written.
-        if (!others) return write_marker(directory);
-        return fail(errc::foreign_directory, (directory / marker_name).string() + " is not a marker");
-    }
-    // Without CURRENT RocksDB would begin anew, and delete what it finds.
-    if (data && !current) return fail(errc::corrupt, directory.string() + ": CURRENT is missing");
-    // RocksDB moves what a killed process left in the log into tables, one column family after the other. A
-    // loss of power between two of them must find the log that the others still need.
-    for (const fs::path& log : logs) {
-        if (auto synced = sync_path(log); !synced) return synced;
-    }
-    return {};
 }
 
 // ---- options
@@ -416,6 +290,24 @@ class rocksdb_engine final : public engine {
         return {};
     }
 
+    result<void> backup(const fs::path& path) override {
+        const fs::path to = path.has_filename() ? path : path.parent_path();
+        if (auto usable = check_log(); !usable) return usable;
+        std::error_code cause;
+        if (fs::exists(to, cause)) return fail(errc::invalid_argument, to.string() + " exists already");
+        if (!has_room(0)) return fail(errc::storage_full, directory_.string() + ": disk is full");
+        if (to.has_parent_path()) {
+            if (auto made = make_directory(to.parent_path()); !made) return made;
+        }
+        rocksdb::Checkpoint* opened = nullptr;
+        if (const auto status = rocksdb::Checkpoint::Create(db_.get(), &opened); !status.ok()) return failure(directory_, status);
+        const std::unique_ptr<rocksdb::Checkpoint> checkpoint(opened);
+        if (const auto status = checkpoint->CreateCheckpoint(to.string()); !status.ok()) return failure(to, status);
+        auto done = sync().and_then([&] { return write_marker(to, backup_marker); });
+        if (!done) fs::remove_all(to, cause);
+        return done;
+    }
+
   private:
     /// Of a clock that is exact to some milliseconds, and costs a tenth of one that is.
     static std::chrono::milliseconds coarse_time() {
@@ -468,10 +360,8 @@ class rocksdb_engine final : public engine {
     std::atomic<std::chrono::milliseconds> checked_ = {};  ///< when that was
 };
 
-}  // namespace
-
-result<std::unique_ptr<engine>> open_rocksdb(const std::filesystem::path& directory) {
-    if (auto ready = prepare_directory(directory); !ready) return fail(std::move(ready).error());
+/// The directory is prepared.
+result<std::unique_ptr<engine>> open_database(const fs::path& directory) {
     std::vector<rocksdb::ColumnFamilyHandle*> families;
     rocksdb::DB* opened = nullptr;
     const auto log = std::make_shared<log_watch>();
@@ -483,6 +373,23 @@ result<std::unique_ptr<engine>> open_rocksdb(const std::filesystem::path& direct
         rocksdb::DB::Open(options, directory.string(), family_descriptors(), &families, &opened);
     if (!status.ok()) return open_failure(directory, status);
     return std::make_unique<rocksdb_engine>(directory, log, std::move(env), std::unique_ptr<rocksdb::DB>(opened), families);
+}
+
+}  // namespace
+
+result<std::unique_ptr<engine>> open_rocksdb(const fs::path& directory) {
+    return prepare_directory(directory).and_then([&] { return open_database(directory); });
+}
+
+result<void> restore_rocksdb(const fs::path& backup, const fs::path& directory, const batch& changes) {
+    if (auto sound = check_backup(backup); !sound) return sound;
+    if (auto empty = make_empty_directory(directory); !empty) return empty;
+    auto done = copy_backup(backup, directory)
+                    .and_then([&] { return open_database(directory); })
+                    .and_then([&](std::unique_ptr<engine> restored) { return restored->write(changes).and_then([&] { return restored->sync(); }); })
+                    .and_then([&] { return write_marker(directory, store_marker); });
+    if (!done) clear_directory(directory);
+    return done;
 }
 
 }  // namespace anabranch::storage

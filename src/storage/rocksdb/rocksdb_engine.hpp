@@ -17,4 +17,9 @@ namespace anabranch::storage {
 /// runs full in the middle of RocksDB's own log cannot be written on until it is opened anew.
 result<std::unique_ptr<engine>> open_rocksdb(const std::filesystem::path& directory);
 
+/// Makes a database in `directory` out of what engine::backup() made, with these changes in it before it can be opened.
+/// errc::foreign_directory: `backup` is none, or was not finished. errc::invalid_argument: `directory` holds something already.
+/// Others as above; `directory` is empty after any. What a crash leaves of it open_rocksdb() refuses.
+result<void> restore_rocksdb(const std::filesystem::path& backup, const std::filesystem::path& directory, const batch& changes);
+
 }  // namespace anabranch::storage

@@ -98,7 +98,7 @@ void session::receive(std::string_view bytes, steady_time now) {
 }
 
 void session::handle(const greeting& m) {
-    if (m.id.value == local_.id().value) {
+    if (m.id == local_.id()) {
         return end({errc::self_connection, "the peer is this replica itself, or a copy of its directory"});
     }
     peer_ = m.id;

@@ -140,12 +140,12 @@ void peering::settle_duplicates(const replica_id& peer) {
     // carry everything. The one that the smaller id dialled stays. Only who dialled a connection ends it: who
     // accepted one cannot know whether it is somebody's sync_once().
     const bool theirs_stays =
-        peer.value < store_.id().value && std::any_of(links_.begin(), links_.end(), [&](const link* other) {
-            return other->from == direction::accepted && other->peer && other->peer->value == peer.value;
+        peer < store_.id() && std::any_of(links_.begin(), links_.end(), [&](const link* other) {
+            return other->from == direction::accepted && other->peer == peer;
         });
     bool have_mine = false;
     for (const auto* mine : links_) {
-        if (mine->from != direction::dialled || !mine->peer || mine->peer->value != peer.value) continue;
+        if (mine->from != direction::dialled || mine->peer != peer) continue;
         if (theirs_stays || have_mine) mine->talking->finish();
         have_mine = true;
     }
@@ -153,7 +153,7 @@ void peering::settle_duplicates(const replica_id& peer) {
 
 bool peering::is_connected_to(const replica_id& peer) const {
     return std::any_of(links_.begin(), links_.end(),
-                       [&](const link* other) { return other->peer && other->peer->value == peer.value; });
+                       [&](const link* other) { return other->peer == peer; });
 }
 
 awaitable<void> peering::while_connected_to(replica_id peer) {

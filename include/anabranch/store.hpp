@@ -21,7 +21,8 @@ namespace anabranch {
 
 namespace storage {
 class engine;
-}
+class host_files;
+}  // namespace storage
 namespace detail {
 class bucket_state;
 class store_state;
@@ -92,6 +93,11 @@ struct store_options {
     /// Identities, per bucket, that may wait to be forgotten. Beyond it new requests are refused, rather than old ones
     /// forgotten too early.
     std::size_t request_capacity = 16'000'000;
+    /// Where a small file is kept that is renewed along with the data each time the store is opened: outside of its
+    /// directory, and so that it is neither copied nor restored with it. Data that it does not fit to are a copy (a cloned disk,
+    /// an older state put back, another host), and go on as a new incarnation. Created where there is none. Empty: that is
+    /// left to the first peer that knows more of this replica than it does itself (docs/backup.md).
+    std::filesystem::path host_directory{};
 };
 
 /// A consistent state of one bucket that stays as it is. Movable; reads from any one thread at a time.
@@ -245,8 +251,15 @@ class store {
     static result<store> open(const std::filesystem::path& directory, store_options options = {});
     /// Keeps everything in memory, for tests and caches. Otherwise the same.
     static result<store> in_memory(store_options options = {});
-    /// On a storage engine of one's own.
+    /// On a storage engine of one's own; `host` is what open() makes of store_options::host_directory.
     static result<store> on(std::unique_ptr<storage::engine> engine, store_options options = {});
+    static result<store> on(std::unique_ptr<storage::engine> engine, std::unique_ptr<storage::host_files> host, store_options options);
+    /// Makes a store's directory out of a backup, which stays as it is. The store goes on as a new incarnation from the first
+    /// time that it is opened: a new replica, to be let in by a member like any other (docs/backup.md).
+    /// errc::foreign_directory: `backup` is none, or was not finished. errc::newer_format: of a newer version.
+    /// errc::invalid_argument: `directory` holds something already. errc::storage_full, corrupt, storage_failure: it could not be
+    /// copied; `directory` is empty then. A crash leaves a directory that is not taken for a store.
+    static result<void> restore(const std::filesystem::path& backup, const std::filesystem::path& directory);
 
     /// Creates the bucket; this replica is its first member, and its authority. Where it is here already, and not
     /// without a founder, it is opened. Replicas that each create one of the same name have two different buckets
@@ -263,6 +276,13 @@ class store {
 
     /// Waits until everything committed before the call is on disk.
     result<void> sync();
+
+    /// Writes the store as it is at one moment during the call to a new directory, with everything committed before. Reads and
+    /// commits go on. On the file system of the store tables are shared with it (hard links) and take no space until they are
+    /// compacted; on another one they are copied. Backups wait for each other.
+    /// errc::invalid_argument: `to` exists, or the store is not in a directory. errc::storage_full, storage_failure: nothing
+    /// stays of it. A crash leaves what restore() refuses as unfinished.
+    result<void> backup(const std::filesystem::path& to);
 
     /// Takes transactions with timestamps up to `at` (and max_clock_drift beyond) however far ahead of
     /// this clock they are: the operator's answer to held transactions. Persisted.

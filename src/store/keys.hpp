@@ -79,6 +79,8 @@ std::optional<log_position> parse_log_key(std::string_view key);
 bool is_log_key(std::string_view key, const log_position& of);
 
 inline constexpr std::string_view identity_key = "identity";
+inline constexpr std::string_view host_key = "host";
+inline constexpr std::string_view restored_key = "restored";
 inline constexpr std::string_view accepted_key = "accepted";
 inline constexpr char origin_prefix = 'o';
 inline constexpr char bucket_prefix = 'b';

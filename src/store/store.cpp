@@ -1,6 +1,7 @@
 #include <anabranch/store.hpp>
 
 #include "storage/memory/memory_engine.hpp"
+#include "storage/rocksdb/host_directory.hpp"
 #include "storage/rocksdb/rocksdb_engine.hpp"
 #include "store/feed_state.hpp"
 #include "store/store_state.hpp"
@@ -22,7 +23,9 @@ result<feed> open_feed(const std::shared_ptr<detail::bucket_state>& bucket, cons
 result<store> store::open(const std::filesystem::path& directory, store_options options) {
     auto engine = storage::open_rocksdb(directory);
     if (!engine) return fail(engine.error());
-    auto opened = on(std::move(*engine), std::move(options));
+    std::unique_ptr<storage::host_files> host;
+    if (!options.host_directory.empty()) host = storage::open_host_directory(options.host_directory);
+    auto opened = on(std::move(*engine), std::move(host), std::move(options));
     if (!opened) return fail(opened.error().code, directory.string() + ": " + opened.error().message);
     return opened;
 }
@@ -30,9 +33,19 @@ result<store> store::open(const std::filesystem::path& directory, store_options 
 result<store> store::in_memory(store_options options) { return on(storage::open_memory(), std::move(options)); }
 
 result<store> store::on(std::unique_ptr<storage::engine> engine, store_options options) {
-    auto state = detail::store_state::open(std::move(engine), std::move(options));
+    return on(std::move(engine), nullptr, std::move(options));
+}
+
+result<store> store::on(std::unique_ptr<storage::engine> engine, std::unique_ptr<storage::host_files> host, store_options options) {
+    auto state = detail::store_state::open(std::move(engine), std::move(host), std::move(options));
     if (!state) return fail(state.error());
     return store(std::move(*state));
+}
+
+result<void> store::restore(const std::filesystem::path& backup, const std::filesystem::path& directory) {
+    storage::batch mark;
+    mark.put(storage::space::meta, std::string(store_keys::restored_key), {});
+    return storage::restore_rocksdb(backup, directory, mark);
 }
 
 result<bucket> store::bucket(std::string_view name, participation as) {
@@ -51,6 +64,7 @@ result<bucket> store::create_bucket(std::string_view name) {
 std::vector<std::string> store::buckets() const { return state_->bucket_names(); }
 replica_id store::id() const { return state_->self().id; }
 result<void> store::sync() { return state_->sync(); }
+result<void> store::backup(const std::filesystem::path& to) { return state_->backup(to); }
 result<void> store::accept_until(timestamp at) { return state_->accept_until(at); }
 
 const std::string& bucket::name() const { return state_->name(); }

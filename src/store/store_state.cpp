@@ -36,30 +36,38 @@ std::optional<std::uint32_t> parse_number(std::string_view bytes) {
 
 }  // namespace
 
-store_state::store_state(std::unique_ptr<storage::engine> engine, store_options options)
-    : engine_(std::move(engine)), options_(std::move(options)), clock_(options_.env.now) {}
+store_state::store_state(std::unique_ptr<storage::engine> engine, std::unique_ptr<storage::host_files> host, store_options options)
+    : engine_(std::move(engine)), options_(std::move(options)), clock_(options_.env.now) {
+    if (host != nullptr) host_.emplace(std::move(host));
+}
 
 store_state::~store_state() {
     // So that nothing is left to replay. Where it fails the log still has everything.
     for (const auto& [name, bucket] : buckets_) (void)bucket->flush();
 }
 
-result<std::shared_ptr<store_state>> store_state::open(std::unique_ptr<storage::engine> engine, store_options options) {
-    std::shared_ptr<store_state> store(new store_state(std::move(engine), std::move(options)));
+result<std::shared_ptr<store_state>> store_state::open(std::unique_ptr<storage::engine> engine, std::unique_ptr<storage::host_files> host,
+                                                       store_options options) {
+    std::shared_ptr<store_state> store(new store_state(std::move(engine), std::move(host), std::move(options)));
     if (auto loaded = store->load(); !loaded) return fail(loaded.error());
     return store;
 }
 
 result<void> store_state::load() {
-    std::optional<replica_id> identity;
+    kept_identity kept;
     std::map<std::string, std::pair<store_keys::bucket_number, participation>> found;
     auto cursor = engine_->scan(space::meta, {});
     for (; cursor->valid(); cursor->next()) {
         const auto key = cursor->key();
         const auto unusable = [&] { return fail(errc::corrupt, "the store's entry \"" + std::string(key) + "\" cannot be decoded"); };
         if (key == store_keys::identity_key) {
-            identity = codec::decode<replica_id>(cursor->value());
-            if (!identity) return unusable();
+            kept.id = codec::decode<replica_id>(cursor->value());
+            if (!kept.id) return unusable();
+        } else if (key == store_keys::host_key) {
+            kept.host = codec::decode<host_entry>(cursor->value());
+            if (!kept.host) return unusable();
+        } else if (key == store_keys::restored_key) {
+            kept.is_restored = true;
         } else if (key == store_keys::accepted_key) {
             const auto at = codec::decode<std::uint64_t>(cursor->value());
             if (!at) return unusable();
@@ -77,11 +85,7 @@ result<void> store_state::load() {
     }
     if (auto status = cursor->status(); !status) return status;
     persisted_origins_ = origins_.size();
-    if (identity) {
-        take_incarnation(origins_.intern(*identity));
-    } else if (auto created = create_identity(); !created) {
-        return created;
-    }
+    if (auto taken = take_identity(kept); !taken) return taken;
     opening_ = options_.env.random();
     for (const auto& [name, entry] : found) {
         if (auto added = add_bucket(name, entry.first, entry.second); !added) return added;
@@ -91,15 +95,33 @@ result<void> store_state::load() {
     return sync_log();
 }
 
-result<void> store_state::create_identity() {
-    const replica_id id{random_bytes(options_.env), 1};
-    take_incarnation(origins_.intern(id));
+result<void> store_state::take_identity(const kept_identity& kept) {
+    auto self = kept.id.value_or(replica_id{});
+    bool is_same = kept.id && !kept.is_restored;
+    if (is_same && host_) {
+        const auto recognised = host_->recognise(self, kept.host);
+        if (!recognised) return fail(recognised.error());
+        is_same = *recognised;
+    }
+    if (!is_same) self = kept.id ? after(self, options_.env) : replica_id{random_bytes(options_.env), 1};
+    take_incarnation(origins_.intern(self));
+    if (is_same && !host_) return {};
     storage::batch batch;
-    batch.put(space::meta, std::string(store_keys::identity_key), codec::encode(id));
+    batch.put(space::meta, std::string(store_keys::identity_key), codec::encode(self));
+    if (kept.is_restored) batch.erase(space::meta, std::string(store_keys::restored_key));
+    if (host_) {
+        // A process that died may have left the token in the system's cache only, and the host is about to forget the one before.
+        if (auto synced = engine_->sync(); !synced) return synced;
+        const auto next = host_->renew(self, options_.env);
+        if (!next) return fail(next.error());
+        batch.put(space::meta, std::string(store_keys::host_key), codec::encode(*next));
+    }
     persist_origins(batch);
     if (auto written = engine_->write(batch); !written) return written;
     origins_persisted(origins_.size());
-    return engine_->sync();
+    auto is_on_disk = engine_->sync();
+    if (!is_on_disk || !host_) return is_on_disk;
+    return host_->confirm();
 }
 
 result<void> store_state::add_bucket(std::string name, store_keys::bucket_number number, participation as) {
@@ -244,6 +266,11 @@ result<void> store_state::sync() {
         for (auto* bucket : all) bucket->perform_duties();
     }
     return sync_log();
+}
+
+result<void> store_state::backup(const std::filesystem::path& to) {
+    const std::lock_guard lock(backup_mutex_);
+    return engine_->backup(to);
 }
 
 result<void> store_state::sync_log() {

@@ -13,13 +13,16 @@
 #include "causality/origin_table.hpp"
 #include "storage/engine.hpp"
 #include "store/bucket_state.hpp"
+#include "store/host_token.hpp"
 
 namespace anabranch::detail {
 
 /// Thread-safe. Locks are taken in this order: a bucket's, then the store's.
 class store_state : public std::enable_shared_from_this<store_state> {
   public:
-    static result<std::shared_ptr<store_state>> open(std::unique_ptr<storage::engine> engine, store_options options);
+    /// `host` may be nullptr: then a copy of the data is not recognised here.
+    static result<std::shared_ptr<store_state>> open(std::unique_ptr<storage::engine> engine, std::unique_ptr<storage::host_files> host,
+                                                     store_options options);
     ~store_state();
 
     /// The bucket, created where there is none. Keeps the store open.
@@ -69,16 +72,25 @@ class store_state : public std::enable_shared_from_this<store_state> {
     /// on disk. Callers share one sync of the engine.
     result<void> sync();
     bool has_duties() const;
+    result<void> backup(const std::filesystem::path& to);
 
   private:
-    store_state(std::unique_ptr<storage::engine> engine, store_options options);
+    /// What there is of this replica's identity beside the data.
+    struct kept_identity {
+        std::optional<replica_id> id;
+        std::optional<host_entry> host;
+        bool is_restored = false;  ///< from a backup, and not opened since
+    };
+
+    store_state(std::unique_ptr<storage::engine> engine, std::unique_ptr<storage::host_files> host, store_options options);
     result<void> load();
-    result<void> create_identity();
+    result<void> take_identity(const kept_identity& kept);
     result<void> add_bucket(std::string name, store_keys::bucket_number number, participation as);
     result<void> sync_log();
     result<std::uint64_t> sync_engine();
 
     std::unique_ptr<storage::engine> engine_;
+    std::optional<host_token> host_;
     store_options options_;
     origin_table origins_;
     hybrid_clock clock_;
@@ -103,6 +115,8 @@ class store_state : public std::enable_shared_from_this<store_state> {
     std::mutex sync_mutex_;
     std::condition_variable sync_done_;
     bool syncing_ = false;
+
+    std::mutex backup_mutex_;
 };
 
 }  // namespace anabranch::detail

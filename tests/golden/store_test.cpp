@@ -6,6 +6,7 @@
 #include "storage/memory/memory_engine.hpp"
 #include "support/borrowed_engine.hpp"
 #include "support/catch.hpp"
+#include "support/simulated_host.hpp"
 
 using namespace anabranch;
 using storage::space;
@@ -27,7 +28,8 @@ lines dump(const storage::engine& engine) {
     lines all;
     for (const auto& [where, name] : spaces) {
         for (auto cursor = engine.scan(where, {}); cursor->valid(); cursor->next()) {
-            all.push_back({name, test::to_hex(cursor->key()), ":", test::to_hex(cursor->value())});
+            all.push_back({name, test::to_hex(cursor->key()), ":"});
+            if (!cursor->value().empty()) all.back().push_back(test::to_hex(cursor->value()));
         }
     }
     return all;
@@ -161,4 +163,25 @@ TEST_CASE("tokens are as in the file, and are read from it") {
     const auto feed = b.watch().value();
     test::check_golden("token_feed", feed.token().value());
     CHECK(b.resume(test::golden("token_feed")));
+}
+
+TEST_CASE("what tells data from a copy of them is as in the file, beside the data and on the host") {
+    const auto engine = std::shared_ptr<storage::engine>(storage::open_memory());
+    const auto host = std::make_shared<test::simulated_host>();
+    store_options o;
+    o.env.now = [] { return std::chrono::milliseconds{1'700'000'000'000}; };
+    o.env.random = [n = std::uint64_t{0x0706'0504'0302'0100}]() mutable { return n += 0x1010'1010'1010'1010; };
+    const auto reopen = [&] {
+        return store::on(std::make_unique<test::borrowed_engine>(engine), std::make_unique<test::simulated_host_files>(host), o).value().id();
+    };
+    const auto id = reopen();
+    storage::batch restored;
+    restored.put(space::meta, "restored", "");
+    REQUIRE(engine->write(restored));
+    auto written = dump(*engine);
+    REQUIRE(reopen() > id);
+    for (auto& line : dump(*engine)) written.push_back(std::move(line));
+    for (const auto& [name, content] : host->files) written.push_back({"host", test::to_hex(name), ":", test::to_hex(content)});
+    if (test::is_printing()) std::cout << "-- store_host.hex\n" << text_of(written);
+    CHECK(text_of(written) == text_of(test::golden_lines("store_host")));
 }

@@ -24,6 +24,14 @@ std::unique_ptr<storage::engine> copy_of(const storage::engine& from) {
 
 simulated_disk::simulated_disk() : durable_(storage::open_memory()), live_(storage::open_memory()) {}
 
+std::shared_ptr<simulated_disk> simulated_disk::copy() const {
+    const std::lock_guard lock(mutex_);
+    auto made = std::make_shared<simulated_disk>();
+    made->durable_ = copy_of(*live_);
+    made->live_ = copy_of(*live_);
+    return made;
+}
+
 std::size_t simulated_disk::pending() const {
     const std::lock_guard lock(mutex_);
     return pending_.size();

@@ -26,6 +26,9 @@ class simulated_disk {
   public:
     simulated_disk();
 
+    /// As it is now, as if all of it were on disk.
+    std::shared_ptr<simulated_disk> copy() const;
+
     /// Batches written and not synced: what the next loss of power may take.
     std::size_t pending() const;
 

@@ -134,7 +134,8 @@ class bucket {
     /// counts. What it wrote and nobody has then is not accepted any more. errc::not_the_authority, not_a_member.
     result<void> retire(const replica_id& who);
     /// Makes this member the authority: for when the last one is dead. The operator sees to it that two members do
-    /// not take it at the same time. errc::not_a_member.
+    /// not take it at the same time. A new incarnation of a member takes that one's place with it, without being let in: for
+    /// when all members were lost and this one was restored (docs/backup.md). errc::not_a_member.
     result<void> take_authority();
 
     /// Runs `fn(transaction&)` and commits what it did as one atomic transaction. `fn` returns nothing, a

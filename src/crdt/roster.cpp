@@ -1,12 +1,20 @@
 #include "crdt/roster.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace anabranch::crdt {
 
 const roster::member* roster::find(const replica_id& id) const {
     const auto it = members.find(id);
     return it == members.end() ? nullptr : &it->second;
+}
+
+const roster::member* roster::find_former(const replica_id& who) const {
+    const auto next = members.lower_bound(who);
+    if (next == members.begin() || find(who) != nullptr) return nullptr;
+    const auto& [id, former] = *std::prev(next);
+    return id.value == who.value && counts(id) ? &former : nullptr;
 }
 
 bool roster::counts(const replica_id& id) const {

@@ -74,6 +74,8 @@ struct roster {
     bool empty() const { return !founder && members.empty() && authority.number == 0; }
     /// Nothing where the replica never was a member.
     const member* find(const replica_id& id) const;
+    /// The member that `who`, which is none, was before it became a new incarnation; nothing where that takes part no more.
+    const member* find_former(const replica_id& who) const;
     /// Takes part now: what is stable has to be known to it.
     bool counts(const replica_id& id) const;
     bool is_laggard(const replica_id& id) const;

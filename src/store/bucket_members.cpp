@@ -141,10 +141,18 @@ result<void> bucket_state::retire(const replica_id& who) {
 
 result<void> bucket_state::take_authority() {
     return change_roster([&]() -> result<crdt::roster> {
-        if (auto member = check_member(); !member) return fail(member.error());
         const auto& current = members_.roster().authority;
         const auto& self = store_.self().id;
         crdt::roster change;
+        if (const auto* former = members_.roster().find_former(self)) {
+            // As if the former incarnation had let it in.
+            crdt::roster::member next;
+            next.admitted = former->refuses_before();
+            next.forgotten = forgotten_before();
+            change = change_of(self, next);
+        } else if (auto member = check_member(); !member) {
+            return fail(member.error());
+        }
         if (current.holder != self) change.authority = {current.number + 1, self};
         return change;
     });

@@ -226,8 +226,10 @@ result<bucket_state::examined> bucket_state::examine(const oplog::chunk& chunk, 
         seen.join(dot{l.writer, sequence});
         auto record = examine_record(id, l.writer, l.last.at, entry.body, seen, *members, change);
         if (!record) return fail(record.error());
-        // Its founder's first transaction makes a bucket; everybody else has been let in by a member before.
-        if (!members->founder) join_members(change);
+        // Its founder's first transaction makes a bucket, and a member's next incarnation may go on with its authority; everybody
+        // else has been let in by a member before.
+        const bool succeeds = change.authority.holder == id.origin && members->find_former(id.origin) != nullptr;
+        if (!members->founder || succeeds) join_members(change);
         if (auto allowed = check_writer(*members, id, source); !allowed) return fail(allowed.error());
         join_members(change);
         if (auto bounded = check_size(*members); !bounded) return fail(bounded.error());

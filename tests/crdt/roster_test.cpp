@@ -134,3 +134,22 @@ TEST_CASE("who is gone has the heir that its last stage names") {
     CHECK(joined(left, joined_later).find(replica(1))->heir == replica(2));
     CHECK(joined(joined_later, left).find(replica(1))->heir == replica(2));
 }
+
+TEST_CASE("a new incarnation comes from the latest one before it that takes part") {
+    roster r;
+    const auto later = [](std::uint8_t n, std::uint64_t incarnation) {
+        auto id = replica(n);
+        id.incarnation = incarnation;
+        return id;
+    };
+    r.members[replica(1)].fence = 1;
+    r.members[later(1, 5)].fence = 5;
+    r.members[replica(3)].fence = 3;
+    CHECK(r.find_former(later(1, 9))->fence == 5);
+    CHECK(r.find_former(later(1, 4))->fence == 1);
+    CHECK(r.find_former(later(1, 5)) == nullptr);
+    CHECK(r.find_former(later(1, 0)) == nullptr);
+    CHECK(r.find_former(later(2, 9)) == nullptr);
+    r.members[later(1, 5)].at = stage::retired;
+    CHECK(r.find_former(later(1, 9)) == nullptr);
+}

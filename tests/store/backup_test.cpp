@@ -150,6 +150,82 @@ TEST_CASE("of a backup that is restored twice each is a replica of its own, and 
     CHECK_FALSE(talk(one, other).one);
 }
 
+TEST_CASE("the only member, restored, takes the place of what it was") {
+    test::temp_directory directory;
+    auto world = std::make_shared<test::world>();
+    const auto options = test::options(world);
+    replica_id old;
+    {
+        auto s = store::open(directory.path() / "one", options).value();
+        old = s.id();
+        auto b = s.create_bucket("b").value();
+        REQUIRE(add(b, 1) == errc{});
+        REQUIRE(s.backup(directory.path() / "backup"));
+        REQUIRE(add(b, 2) == errc{});
+    }
+    REQUIRE(store::restore(directory.path() / "backup", directory.path() / "other"));
+    auto s = store::open(directory.path() / "other", options).value();
+    auto b = s.bucket("b").value();
+    CHECK(add(b) == errc::not_a_member);
+    REQUIRE(b.take_authority());
+    CHECK(b.is_member());
+    CHECK(b.authority() == s.id());
+    CHECK(add(b, 4) == errc{});
+    for (int i = 0; i < 3; ++i) REQUIRE(s.sync());
+    CHECK(stage_of(b, old) == member_stage::retired);
+    // And lets others in.
+    auto newcomer = test::memory_store(world);
+    auto n = newcomer.bucket("b").value();
+    CHECK_FALSE(talk(s, newcomer).one);
+    CHECK(add(n, 8) == errc{});
+    REQUIRE(newcomer.sync());
+    CHECK_FALSE(talk(s, newcomer).one);
+    CHECK(count(b) == 13);
+    CHECK(n.digest().value() == b.digest().value());
+}
+
+TEST_CASE("when all members are restored, one takes the authority and lets the others in") {
+    pair_of_stores s;
+    const auto& dir = s.directory.path();
+    auto cara = s.open(dir / "cara");
+    s.meet(cara);
+    s.meet(s.open(s.live()));
+    REQUIRE(add(cara.bucket("b").value(), 2) == errc{});
+    REQUIRE(s.open(s.live()).backup(dir / "bob"));
+    REQUIRE(cara.backup(dir / "backup"));
+    REQUIRE(store::restore(dir / "bob", dir / "one"));
+    REQUIRE(store::restore(dir / "backup", dir / "other"));
+    auto one = s.open(dir / "one");
+    auto other = s.open(dir / "other");
+    auto o = one.bucket("b").value();
+    auto p = other.bucket("b").value();
+    CHECK_FALSE(talk(one, other).one);
+    CHECK(o.digest().value() == p.digest().value());
+    CHECK(add(o) == errc::not_a_member);
+    REQUIRE(o.take_authority());
+    REQUIRE(one.sync());
+    for (int i = 0; i < 3; ++i) CHECK_FALSE(talk(one, other).one);
+    CHECK(add(o, 4) == errc{});
+    CHECK(add(p, 8) == errc{});
+    REQUIRE(one.sync());
+    REQUIRE(other.sync());
+    CHECK_FALSE(talk(one, other).one);
+    CHECK(count(o) == 15);
+    CHECK(o.digest().value() == p.digest().value());
+}
+
+TEST_CASE("nobody takes a place that is not its own") {
+    auto world = std::make_shared<test::world>();
+    auto ada = test::memory_store(world);
+    auto a = ada.create_bucket("b").value();
+    REQUIRE(ada.sync());
+    auto bob = test::memory_store(world);
+    auto b = bob.bucket("b").value();
+    REQUIRE(test::transfer(a, b));
+    CHECK(b.take_authority().error().code == errc::not_a_member);
+    CHECK(a.authority() == ada.id());
+}
+
 TEST_CASE("a backup is made while commits go on") {
     pair_of_stores s;
     auto bob = s.open(s.live());

@@ -41,6 +41,8 @@ namespace anabranch::simulation {
     X(executions_told) X(executions_told_unconfirmed) X(confirmations_told) X(superseded_told)                  \
     X(superseded_told_on_arrival) X(superseded_told_in_catch_ups) X(superseded_told_though_forgotten)           \
     X(superseded_told_of_paths) X(superseded_listed) X(twins_told_of_equal_content)                             \
+    X(disks_copied) X(backups_made) X(backups_restored) X(older_states_put_back) X(disks_moved) X(clones_started)           \
+    X(clones_on_the_same_host) X(copies_let_in)                                                                             \
     /* where the process is killed: on RocksDB */                                                               \
     X(kills_in_requests)
 // clang-format on

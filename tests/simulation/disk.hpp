@@ -27,11 +27,15 @@ class disk {
     /// In memory, or on RocksDB in a directory. That one cannot lose power.
     explicit disk(fate_source fates)
         : fates_(std::move(fates)), simulated_(std::make_shared<test::simulated_disk>()) {}
+    disk(fate_source fates, std::shared_ptr<test::simulated_disk> holding)
+        : fates_(std::move(fates)), simulated_(std::move(holding)) {}
     disk(fate_source fates, std::filesystem::path directory)
         : fates_(std::move(fates)), directory_(std::move(directory)) {}
 
     /// For one process, after the one before has ended.
     result<std::unique_ptr<storage::engine>> open();
+    /// What is on it now. In memory only.
+    std::shared_ptr<test::simulated_disk> copy() const { return simulated_->copy(); }
     void kill() { *alive_ = false; }
     /// Lets go of the engine. The process that had it open has been destroyed.
     void close() { engine_.reset(); }

@@ -119,7 +119,7 @@ bool world::end_some_process() {
 
 bool world::restart_somewhere() {
     auto& r = *chance_.pick(replicas_);
-    if (r.open || r.storage->is_full() || r.storage->is_filling()) return false;
+    if (!is_down(r) || r.storage->is_full() || r.storage->is_filling()) return false;
     start(r);
     return true;
 }

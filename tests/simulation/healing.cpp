@@ -41,9 +41,9 @@ void world::heal() {
     }
     settle();
     // Again where the process dies as it opens them, which it does once at most.
-    while (std::ranges::any_of(replicas_, [](const auto& r) { return !r->open; })) {
+    while (std::ranges::any_of(replicas_, [&](const auto& r) { return is_down(*r); })) {
         for (auto& r : replicas_) {
-            if (!r->open) start(*r);
+            if (is_down(*r)) start(*r);
         }
         settle();
     }
@@ -59,7 +59,7 @@ void world::heal() {
     // for each.
     const auto hops = diameter(links_, replicas_.size());
     const auto most_rounds =
-        6 * (hops + 2) + (limits_logs_ ? 20 * (hops + 1) : 0) + (is_generous ? 0 : 4 * static_cast<std::size_t>(transactions) * (hops + 1));
+        6 * (hops + 2) + (limits_logs_ || copies_disks_ ? 20 * (hops + 1) : 0) + (is_generous ? 0 : 4 * static_cast<std::size_t>(transactions) * (hops + 1));
     if (limits_logs_) break_walks(chance_.below(4), is_generous, most_rounds);
     run_to_rest(most_rounds);
     catch_up_feeds(30);
@@ -77,7 +77,9 @@ void world::settle_clocks() {
             if (last != nullptr) latest = std::max(latest, last->at);
         }
     }
-    for (const auto& r : replicas_) latest = std::max(latest, r->open->state()->clock().last());
+    for (const auto& r : replicas_) {
+        if (r->open) latest = std::max(latest, r->open->state()->clock().last());
+    }
     auto skew = replicas_.front()->skew;
     for (const auto& r : replicas_) skew = std::max(skew, r->skew);
     const bool by_clock = chance_.chance(50);
@@ -85,6 +87,8 @@ void world::settle_clocks() {
         r->skew = skew;
         if (by_clock) {
             r->skew = std::max(r->skew, latest.wall().count() + 1 - start_of_time - now_);
+        } else if (!r->open) {
+            continue;
         } else if (auto done = r->open->accept_until(latest); !done) {
             violate("cannot accept: " + done.error().message);
         } else {
@@ -214,8 +218,15 @@ void world::check_convergence() {
             }
         }
     }
+    for (std::size_t i = 1; i < replicas_.size() && copies_disks_; i += 2) {
+        for (const auto& s : replicas_[i]->shares) counts_.count(covered::copies_let_in, s.handle && s.handle->is_member());
+    }
     // The same again from the disk alone.
-    auto& again = *chance_.pick(replicas_);
+    std::vector<replica*> present;
+    for (auto& r : replicas_) {
+        if (r->open) present.push_back(r.get());
+    }
+    auto& again = *chance_.pick(present);
     for (auto& r : replicas_) check_whole(*r);
     end(again, chance_.chance(50) ? ending::kill : ending::power_loss);
     start(again);

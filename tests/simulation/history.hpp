@@ -16,7 +16,8 @@
 
 namespace anabranch::simulation {
 
-inline constexpr std::size_t most_replicas = 5;
+/// With copies that are made of some.
+inline constexpr std::size_t most_replicas = 8;
 inline constexpr std::size_t most_buckets = 2;
 
 /// A set of transactions that holds all of each origin up to a sequence.

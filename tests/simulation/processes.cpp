@@ -12,7 +12,7 @@ void world::start(replica& r) {
     auto engine = r.storage->open();
     if (!engine) violate("the disk cannot be opened: " + engine.error().message);
     note_replay(**engine, r);
-    auto opened = store::on(std::move(*engine), r.options);
+    auto opened = open_store(r, std::move(*engine));
     trace("start", {{"replica", r.index}, {"ok", opened.has_value()}});
     if (!opened) {
         if (!r.storage->is_dead()) violate("the store cannot be opened: " + opened.error().message);
@@ -21,8 +21,9 @@ void world::start(replica& r) {
         return;
     }
     r.open = std::move(*opened);
-    if (r.id && *r.id != r.open->id()) violate("a replica has another identity than before");
+    check_identity(r);
     r.id = r.open->id();
+    ++r.openings;
     for (std::size_t b = 0; b < buckets_; ++b) {
         auto& s = r.shares[b];
         if (!s.is_wanted) continue;

@@ -9,6 +9,9 @@ namespace {
 
 // Of all histories.
 constexpr unsigned crowded_percent = 15;
+constexpr unsigned copying_percent = 15;
+
+constexpr std::size_t most_at_first = 5;
 
 constexpr std::int64_t drifts[] = {0, 50, 1000, 60'000};
 constexpr std::chrono::milliseconds advert_times[] = {std::chrono::milliseconds{100}, session_options{}.adverts};
@@ -52,6 +55,8 @@ world::world(std::uint64_t seed, world_options options)
     : options_(std::move(options)),
       chance_(random_source::scramble(seed ^ 0x616e6162)),
       is_crowded_(chance_.chance(crowded_percent) || options_.is_crowded),
+      copies_disks_(random_source(random_source::scramble(seed ^ 0x636f7079)).chance(copying_percent) && options_.directory.empty() &&
+                    !options_.keeps_power),
       fields_(schema::random(chance_, is_crowded_)),
       histories_{history(fields_), history(fields_)},
       trace_(seed) {}
@@ -60,8 +65,13 @@ void world::set_up() {
     // A quiet history is one of what is stable, of folds and of what comes late.
     is_calm_ = is_crowded_ || chance_.chance(fields_.is_narrow ? 70 : 10);
     const auto fewer = chance_.chance(is_calm_ && !is_crowded_ ? 20 : 60) ? 2 : 0;
-    const auto replicas = static_cast<std::size_t>(chance_.between(2, is_crowded_ ? 3 : most_replicas - fewer));
+    auto replicas = static_cast<std::size_t>(chance_.between(2, is_crowded_ ? 3 : most_at_first - fewer));
+    if (copies_disks_) replicas = std::min(replicas, most_replicas / 2);
     links_ = draw_topology(replicas, chance_);
+    if (copies_disks_) {
+        replicas *= 2;
+        for (auto& l : links_) l = {{2 * l.ends[0], 2 * l.ends[1]}};
+    }
     buckets_ = chance_.chance(25) && !is_crowded_ ? 2 : 1;
     largest_transaction_ = chance_.chance(50) ? 3 : 8;
     uses_generous_sessions_ = chance_.chance(25);
@@ -77,6 +87,9 @@ void world::set_up() {
     for (std::size_t i = 0; i < replicas; ++i) {
         auto& r = *replicas_.emplace_back(std::make_unique<replica>(chance_.split()));
         r.index = i;
+        r.is_absent = copies_disks_ && i % 2 == 1;
+        if (r.is_absent) r.id = replica_id{{}, i};  // which nobody has
+        if (copies_disks_) r.host = std::make_shared<test::simulated_host>();
         const auto fates = [this, &r] { return fate_of(r); };
         r.storage = options_.directory.empty()
                         ? std::make_unique<disk>(fates)
@@ -102,14 +115,16 @@ void world::set_up() {
             return r.draws++ == 0 ? (bits & ~std::uint64_t{0xff}) | r.index : bits;
         };
         for (std::size_t b = 0; b < buckets_; ++b)
-            r.shares[b].is_wanted = buckets_ == 1 || chance_.chance(75);
+            r.shares[b].is_wanted = (buckets_ == 1 || chance_.chance(75)) && !r.is_absent;
     }
     for (std::size_t b = 0; b < buckets_; ++b) {
         for (const auto& r : replicas_) {
             if (r->shares[b].is_wanted && !founders_[b]) founders_[b] = r->index;
         }
     }
-    for (auto& r : replicas_) start(*r);
+    for (auto& r : replicas_) {
+        if (is_down(*r)) start(*r);
+    }
     settle();
     found_buckets();
     for (auto& r : replicas_) {
@@ -128,7 +143,7 @@ void world::found_buckets() {
     for (bool again = true; again;) {
         again = false;
         for (auto& r : replicas_) {
-            if (!r->open) start(*r);
+            if (is_down(*r)) start(*r);
         }
         for (std::size_t b = 0; b < buckets_; ++b) {
             if (!founders_[b]) continue;
@@ -155,7 +170,7 @@ void world::found_buckets() {
         }
         settle();
         for (const auto& r : replicas_) {
-            again = again || !r->open;
+            again = again || is_down(*r);
             for (std::size_t b = 0; b < buckets_ && r->open && cuts_logs_; ++b)
                 again = again || (r->shares[b].handle && !r->shares[b].handle->is_member());
         }
@@ -213,6 +228,7 @@ void world::step() {
         if ((r->storage->is_full() || r->storage->is_filling()) && chance_.one_in(20))
             r->storage->set_full(false);
     }
+    if (copies_disks_) happen_to_disks();
     while (true) {
         auto at = chance_.below(sum);
         const auto* c = choices;

@@ -27,6 +27,7 @@
 #include "simulation/random.hpp"
 #include "simulation/specification.hpp"
 #include "simulation/violation.hpp"
+#include "support/simulated_host.hpp"
 
 namespace anabranch::simulation {
 
@@ -119,10 +120,22 @@ class world {
         std::string token;
         cut seen{};
     };
+    /// Of what a replica had on its disk.
+    struct disk_copy {
+        std::shared_ptr<test::simulated_disk> holds;
+        std::array<cut, most_buckets> has{};
+        timestamp accepted;
+        bool is_backup = false;
+        std::size_t openings = 0;  ///< of its store before
+    };
     struct replica {
         explicit replica(random_source chance) : entropy(chance) {}
 
         std::size_t index = 0;
+        bool is_absent = false;  ///< not yet made of a copy, or gone for good
+        std::size_t openings = 0;
+        std::shared_ptr<test::simulated_host> host;  ///< nullptr: it does not look whether its data are a copy
+        std::optional<disk_copy> copy;  ///< the latest
         std::unique_ptr<disk> storage;
         random_source entropy;
         std::size_t draws = 0;
@@ -147,6 +160,7 @@ class world {
     void step();
     void settle();
     void found_buckets();
+    bool is_down(const replica& r) const { return !r.open && !r.is_absent; }
     std::int64_t wall(const replica& r) const { return start_of_time + now_ + r.skew; }
     timestamp horizon(const replica& r) const;
     fate fate_of(replica& r);
@@ -251,8 +265,16 @@ class world {
     bool is_whole(std::size_t b) const;
     void check_forgetting(bool is_generous, std::size_t most_rounds);
 
+    // copies.cpp: backups, cloned disks, and what is made of them
+    void happen_to_disks();
+    void copy_disk(replica& r);
+    void go_on_from_copy(replica& r);
+    void move_links(const replica& from, const replica& to, bool stays);
+    void check_identity(const replica& r) const;
+
     // processes.cpp: replicas that end and begin
     void start(replica& r);
+    result<store> open_store(replica& r, std::unique_ptr<storage::engine> engine);
     void end(replica& r, ending how);
     void recovered(replica& r);
     void lose_power(replica& r);
@@ -330,6 +352,8 @@ class world {
     coverage counts_;
     /// Requests of the same few fields overtake each other and are forgotten soon: some cannot change any more while others may.
     const bool is_crowded_;
+    /// Disks are copied, and stores go on from what is older or exists twice. Each replica has a place behind its own for a copy.
+    const bool copies_disks_;
     schema fields_;
     std::vector<std::unique_ptr<replica>> replicas_;
     std::vector<link> links_;

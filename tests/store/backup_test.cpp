@@ -416,6 +416,34 @@ TEST_CASE("two clones that both write: who meets both is told, and takes nothing
     CHECK(s.a.digest().value() == one.bucket("b").value().digest().value());
 }
 
+TEST_CASE("who has met one of two clones is told by who has met the other, and both stay as they are") {
+    pair_of_stores s;
+    const auto clone = s.directory.path() / "clone";
+    auto cara = test::memory_store(s.world);
+    auto c = cara.bucket("b").value();
+    s.meet(s.open(s.live()));
+    s.meet(cara);
+    fs::copy(s.live(), clone, fs::copy_options::recursive);
+    auto one = s.open(s.live());
+    auto other = s.open(clone);
+    REQUIRE(add(one.bucket("b").value(), 10) == errc{});
+    REQUIRE(add(other.bucket("b").value(), 100) == errc{});
+    s.meet(one);
+    REQUIRE(other.sync());
+    REQUIRE(cara.sync());
+    CHECK_FALSE(talk(cara, other).one);
+    CHECK(count(c) - count(s.a) == 90);
+    const auto digests = std::pair(s.a.digest().value(), c.digest().value());
+    REQUIRE(s.ada.sync());
+    REQUIRE(cara.sync());
+    const auto ended = talk(s.ada, cara);
+    REQUIRE(ended.one);
+    CHECK((ended.one->code == errc::diverged || ended.other->code == errc::diverged));
+    CHECK(std::pair(s.a.digest().value(), c.digest().value()) == digests);
+    CHECK(add(s.a) == errc{});
+    CHECK(add(c) == errc{});
+}
+
 TEST_CASE("two clones of which one has written less hear of each other's work before they write the same dot") {
     pair_of_stores s;
     const auto clone = s.directory.path() / "clone";

@@ -20,10 +20,11 @@ void world::happen_to_disks() {
 
 /// As the engine does it: a backup is one once all that it holds is on disk where it comes from.
 void world::copy_disk(replica& r) {
-    disk_copy made{r.storage->copy(), {}, r.accepted, chance_.chance(50), r.openings};
+    disk_copy made{r.storage->copy(), {}, {}, r.accepted, chance_.chance(50), r.openings};
     for (std::size_t b = 0; b < buckets_; ++b) {
         if (r.shares[b].is_wanted && (!r.shares[b].handle || (founders_[b] == r.index && !r.shares[b].is_founded))) return;
         made.has[b] = r.shares[b].has;
+        made.floor[b] = r.shares[b].floor;
     }
     sync(r);
     trace("copy disk", {{"replica", r.index}, {"backup", made.is_backup}, {"ok", !r.storage->is_dead()}});
@@ -68,6 +69,7 @@ void world::go_on_from_copy(replica& r) {
         s.is_wanted = original.is_wanted;
         s.comes_late = true;
         s.durable = s.may_have = from.has[b];
+        s.floor = from.floor[b];
         original.is_retired = true;
         if (!stays) original.is_wanted = false;
     }

@@ -203,7 +203,11 @@ void world::poll(connection& c, std::size_t side) {
     if (had_held && e.machine->held().empty()) {
         counts_.count(r.accepted.value > 0 ? covered::held_accepted : covered::held_released_by_clock);
     }
-    if (judge_failure(c, side)) return;
+    if (judge_failure(c, side)) {
+        // Before it ended the replica may have let the other one in.
+        if (!r.storage->is_dead()) observe(r);
+        return;
+    }
     transmit(c, side);
     if (e.machine->in_sync() && buckets_ == 1 && r.shares[0].handle) {
         const auto& peer = *replicas_[c.ends[1 - side].replica];

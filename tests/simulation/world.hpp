@@ -124,6 +124,7 @@ class world {
     struct disk_copy {
         std::shared_ptr<test::simulated_disk> holds;
         std::array<cut, most_buckets> has{};
+        std::array<cut, most_buckets> floor{};
         timestamp accepted;
         bool is_backup = false;
         std::size_t openings = 0;  ///< of its store before

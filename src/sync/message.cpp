@@ -34,22 +34,8 @@ constexpr bool is_any_of(std::size_t place) {
 /// All others fit into one frame, whatever they say.
 bool may_span_frames(std::uint8_t type) { return is_any_of<records, adverts, executions, walk, state_piece>(type - 1U); }
 
-/// Versions first: a peer of another version may have written the rest in another way.
-result<std::optional<message>> decode_greeting(std::string_view bytes) {
-    if (!bytes.starts_with(magic)) return fail(errc::malformed, "the peer does not speak the sync protocol");
-    bytes.remove_prefix(magic.size());
-    codec::input in(bytes);
-    greeting versions;
-    in(versions.oldest_version, versions.newest_version);
-    if (!in.ok()) return fail(errc::malformed, "the greeting is cut short");
-    if (versions.oldest_version > protocol_version || versions.newest_version < protocol_version) {
-        return fail(errc::unsupported_protocol, "the peer speaks protocol versions " + std::to_string(versions.oldest_version) +
-                                                    " to " + std::to_string(versions.newest_version) + ", this replica " +
-                                                    std::to_string(protocol_version));
-    }
-    auto whole = codec::decode<greeting>(bytes);
-    if (!whole) return fail(errc::malformed, "the greeting cannot be decoded");
-    return std::optional(message(std::move(*whole)));
+std::string to_string(const protocol_versions& v) {
+    return v.oldest == v.newest ? "version " + std::to_string(v.oldest) : "versions " + std::to_string(v.oldest) + " to " + std::to_string(v.newest);
 }
 
 }  // namespace
@@ -71,6 +57,24 @@ void append_message(std::string& out, const message& m) {
     } while (!rest.empty());
 }
 
+/// Versions first: a peer of another version may have written the rest in another way.
+result<std::optional<message>> message_reader::decode_greeting(std::string_view bytes) {
+    if (!bytes.starts_with(magic)) return fail(errc::malformed, "the peer does not speak the sync protocol");
+    bytes.remove_prefix(magic.size());
+    codec::input in(bytes);
+    protocol_versions theirs;
+    in(theirs.oldest, theirs.newest);
+    if (!in.ok() || theirs.oldest > theirs.newest) return fail(errc::malformed, "the greeting is cut short, or names no version");
+    const auto common = std::min(theirs.newest, spoken_.newest);
+    if (common < std::max(theirs.oldest, spoken_.oldest)) {
+        return fail(errc::unsupported_protocol, "the peer speaks " + to_string(theirs) + " of the sync protocol, this replica " + to_string(spoken_));
+    }
+    agreed_ = common;
+    auto whole = codec::decode<greeting>(bytes);
+    if (!whole) return fail(errc::malformed, "the greeting cannot be decoded");
+    return std::optional(message(std::move(*whole)));
+}
+
 result<std::optional<message>> message_reader::next() {
     while (true) {
         const auto bytes = std::string_view(buffer_).substr(consumed_);
@@ -85,8 +89,11 @@ result<std::optional<message>> message_reader::next() {
         const auto tag = static_cast<std::uint8_t>(bytes[4]);
         const auto type = static_cast<std::uint8_t>(tag & ~more_follow);
         // Judged by its header, before anything is waited for: a foreign protocol is noticed by its first bytes.
-        if (!greeted_ && (tag != greeting_type || length > largest_greeting)) {
+        if (!agreed_ && (tag != greeting_type || length > largest_greeting)) {
             return fail(errc::malformed, "the peer does not speak the sync protocol");
+        }
+        if (type == 0 || type > std::variant_size_v<message>) {
+            return fail(errc::malformed, "a message of type " + std::to_string(type) + ", which the sync protocol does not have");
         }
         if (length > limits::frame) return fail(errc::malformed, "a frame of " + std::to_string(length) + " bytes");
         if (!staged_.empty() && type != staged_type_) return fail(errc::malformed, "a message is cut by another one");
@@ -101,10 +108,7 @@ result<std::optional<message>> message_reader::next() {
             staged_type_ = type;
             continue;
         }
-        if (!greeted_) {
-            greeted_ = true;
-            return decode_greeting(payload);
-        }
+        if (!agreed_) return decode_greeting(payload);
         if (type == greeting_type) return fail(errc::malformed, "a second greeting");
         std::optional<message> decoded;
         if (staged_.empty()) {

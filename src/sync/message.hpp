@@ -15,14 +15,20 @@
 
 namespace anabranch::sync {
 
-inline constexpr std::uint8_t protocol_version = 1;
+/// The versions of the protocol that one side speaks, both included. Of two sides the greatest that both speak counts.
+struct protocol_versions {
+    std::uint8_t oldest = 1;
+    std::uint8_t newest = 1;
+};
+/// What this library speaks.
+inline constexpr protocol_versions spoken_versions{1, 1};
 /// Bytes of a whole message, of one or more frames.
 inline constexpr std::size_t max_message = limits::fold + limits::frame;
 
 /// First on every connection, from both sides at once. The fields up to the versions stay as they are in every version.
 struct greeting {
-    std::uint8_t oldest_version = protocol_version;
-    std::uint8_t newest_version = protocol_version;
+    std::uint8_t oldest_version = spoken_versions.oldest;
+    std::uint8_t newest_version = spoken_versions.newest;
     replica_id id;
     /// Over the names and durable frontiers of all buckets. Equal: there is nothing to exchange.
     hash128 state{};
@@ -244,17 +250,26 @@ void append_message(std::string& out, const message& m);
 /// Puts messages together from bytes that are cut anywhere. Holds at most one message.
 class message_reader {
   public:
+    /// Of a side that speaks these versions.
+    explicit message_reader(protocol_versions spoken = spoken_versions) : spoken_(spoken) {}
+
     /// Bytes are appended; call next() until it has no more.
     void feed(std::string_view bytes) { buffer_.append(bytes); }
-    /// The next message; nothing while it is incomplete. After an error (errc::malformed) the stream is lost.
+    /// The next message; nothing while it is incomplete. After an error the stream is lost. errc::unsupported_protocol: the two
+    /// sides have no version in common; errc::malformed: anything else that is wrong with the bytes.
     result<std::optional<message>> next();
+    /// The version that both sides speak; nothing before the greeting.
+    const std::optional<std::uint8_t>& agreed() const { return agreed_; }
 
   private:
+    result<std::optional<message>> decode_greeting(std::string_view bytes);
+
+    protocol_versions spoken_;
+    std::optional<std::uint8_t> agreed_;
     std::string buffer_;
     std::size_t consumed_ = 0;
     std::string staged_;  // frames of a message whose last frame has not arrived
     std::uint8_t staged_type_ = 0;
-    bool greeted_ = false;
 };
 
 }  // namespace anabranch::sync

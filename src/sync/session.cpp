@@ -41,8 +41,8 @@ result<oplog::chunk> unpack(const records& m) {
 
 }  // namespace
 
-session::session(local_replica& local, session_options options, steady_time now)
-    : local_(local), options_(options), last_adverts_(now), last_sent_(now), last_received_(now), now_(now) {
+session::session(local_replica& local, session_options options, steady_time now, protocol_versions spoken)
+    : local_(local), options_(options), reader_(spoken), last_adverts_(now), last_sent_(now), last_received_(now), now_(now) {
     options_.chunk_bytes = std::max<std::size_t>(options_.chunk_bytes, 1);
     options_.window_bytes = std::max<std::size_t>(options_.window_bytes, 1);
     // Who asks for the greatest time there is means no limit; it is added to others.
@@ -51,7 +51,7 @@ session::session(local_replica& local, session_options options, steady_time now)
     options_.adverts = std::min(options_.adverts, year);
     options_.timeout = std::min(options_.timeout, year);
     greeted_state_ = fingerprint_state();
-    send(greeting{protocol_version, protocol_version, local_.id(), greeted_state_});
+    send(greeting{spoken.oldest, spoken.newest, local_.id(), greeted_state_});
 }
 
 /// Also takes what it fingerprints as this side's starting point.

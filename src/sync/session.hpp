@@ -15,7 +15,8 @@ namespace anabranch::sync {
 class session {
   public:
     /// Sends the greeting at once. `local` must outlive the session.
-    session(local_replica& local, session_options options, steady_time now);
+    /// `spoken`: what this side offers, to try what becomes of other ranges.
+    session(local_replica& local, session_options options, steady_time now, protocol_versions spoken = spoken_versions);
 
     void receive(std::string_view bytes, steady_time now);
     void poll(steady_time now);
@@ -29,6 +30,8 @@ class session {
     bool caught_up() const;
     const std::optional<error>& failure() const { return failure_; }
     const std::optional<replica_id>& peer() const { return peer_; }
+    /// Of the protocol; nothing before the peer has greeted.
+    const std::optional<std::uint8_t>& version() const { return reader_.agreed(); }
     const sync_progress& progress() const { return progress_; }
     std::vector<held_transaction> held() const;
 

@@ -111,6 +111,8 @@ TEST_CASE("frames that break the rules are refused by their headers") {
     CHECK(error_of(bytes_of({greeting{}})) == errc::malformed);
     CHECK(error_of(frame(0, 0, "")) == errc::malformed);
     CHECK(error_of(frame(0, 10, "")) == errc::malformed);
+    CHECK(error_of(frame(limits::frame, 15, "")) == errc::malformed);  // no such type: nothing is waited for
+    CHECK(error_of(frame(limits::frame, 0x80 | 15, "")) == errc::malformed);
     CHECK(error_of(frame(1, 6, "x")) == errc::malformed);
 }
 
@@ -153,5 +155,6 @@ TEST_CASE("versions are judged before the rest of a greeting is read") {
     CHECK(of(2, 9, "whatever it is in later versions") == errc::unsupported_protocol);
     CHECK(of(0, 0, "") == errc::unsupported_protocol);
     CHECK(of(1, 1, "short") == errc::malformed);
+    CHECK(of(3, 1, std::string(33, '\1')) == errc::malformed);
     CHECK(of(0, 5, std::string(33, '\1')) == errc{});
 }

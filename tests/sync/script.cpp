@@ -111,6 +111,7 @@ class conversation {
         if (w[1] == "forge") return commit(actor, at(w[3]).replica->id(), w, 4);
         if (w[1] == "bucket") return actor.replica->open_bucket(w[2]);
         if (w[1] == "is") return void(actor.replica = std::make_unique<fake_replica>(static_cast<std::uint8_t>(w[2][0])));
+        if (w[1] == "speaks") return void(actor.spoken = {static_cast<std::uint8_t>(std::stoul(w[2])), static_cast<std::uint8_t>(std::stoul(w[3]))});
         if (w[1] == "durable") {
             actor.replica->make_durable();
             if (actor.session) actor.session->poll(now_);
@@ -137,6 +138,7 @@ class conversation {
         std::unique_ptr<fake_replica> replica;
         std::unique_ptr<sync::session> session;
         sync::message_reader said;
+        sync::protocol_versions spoken = sync::spoken_versions;
     };
 
     static replica_id replica_of(const std::string& name) { return fake_replica(static_cast<std::uint8_t>(name[0])).id(); }
@@ -165,8 +167,8 @@ class conversation {
         bytes_ = 0;
         for (const auto* name : {"a", "b"}) {
             auto& s = at(name);
-            s.session = std::make_unique<sync::session>(*s.replica, options_, now_);
-            s.said = {};
+            s.session = std::make_unique<sync::session>(*s.replica, options_, now_, s.spoken);
+            s.said = sync::message_reader(s.spoken);
         }
     }
 
@@ -259,6 +261,11 @@ class conversation {
         if (what.ends_with("in sync")) return session.in_sync() ? "in sync" : "not in sync";
         if (what == "caught up") return session.caught_up() ? "caught up" : "not caught up";
         if (what.starts_with("wants")) return session.wants_sync() ? "wants sync" : "wants nothing";
+        if (what.starts_with("speaks")) return session.version() ? "speaks " + std::to_string(*session.version()) : "speaks nothing";
+        if (what.starts_with("because ")) {
+            const auto found = session.failure() && session.failure()->message.find(what.substr(8)) != std::string::npos;
+            return found ? what : "because " + (session.failure() ? session.failure()->message : std::string("of nothing"));
+        }
         if (what.starts_with("failed")) return session.failure() ? std::string("failed with ") + name_of(session.failure()->code) : "did not fail";
         if (what.starts_with("has ")) {
             const auto bucket = what.substr(4, what.find(' ', 4) - 4);

@@ -7,6 +7,7 @@
 //     a durable                           what a has written is on disk from now on, and its session looks again
 //     a horizon 400 | forever             a holds transactions with greater timestamps
 //     a reads|joins|member x              its role in bucket x, a reader's at first
+//     a speaks 2 4                        versions of the protocol, from its next session on
 //     a founds x                          bucket x is its own; it is a member
 //     a hears x c a:2 b:1                 by another session: member c has had exactly this on disk
 //     a cuts x b 2                        its log has b's first two no longer
@@ -19,6 +20,8 @@
 //     junk -> a 00ff | message -> a ready bytes or a message that the peer never sent
 //     wait 1000                           milliseconds, on both sides
 //     expect a greeting | catching up | live | ended | in sync | not in sync | caught up | failed with diverged
+//     expect a speaks 3 | nothing         the version that the two have agreed upon
+//     expect a because ...                words of why it failed
 //     expect a wants sync | wants nothing
 //     expect a has x a:3 b:1 | nothing    written, durable or not
 //     expect a holds x b:2 | nothing

@@ -63,6 +63,12 @@ struct member_status {
     std::chrono::milliseconds age{0};
 };
 
+/// Kinds that a store does not know, as the build of an earlier release does not: to try what the upgrade of a fleet does. As
+/// bits, by their numbers in docs/rows.md.
+struct unknown_kinds {
+    std::uint64_t rows = 0;
+};
+
 struct store_options {
     environment env = environment::system();
     /// A transaction of another replica whose timestamp is further ahead of this clock is held until
@@ -98,6 +104,8 @@ struct store_options {
     /// an older state put back, another host), and go on as a new incarnation. Created where there is none. Empty: that is
     /// left to the first peer that knows more of this replica than it does itself (docs/backup.md).
     std::filesystem::path host_directory{};
+    /// None, but in tests.
+    unknown_kinds unknown{};
 };
 
 /// A consistent state of one bucket that stays as it is. Movable; reads from any one thread at a time.

@@ -90,9 +90,12 @@ std::optional<std::string_view> read_column::bytes() {
     return v;
 }
 
-bool read_column::is_complete() const {
-    return next_ == count_ && bytes_.empty() &&
-           std::ranges::all_of(fields_, [](const read_column& field) { return field.is_complete(); });
+bool read_column::is_complete(std::uint64_t but) const {
+    if (next_ != count_ || !bytes_.empty()) return false;
+    for (std::size_t place = 0; place < fields_.size(); ++place) {
+        if ((but >> place & 1) == 0 && !fields_[place].is_complete()) return false;
+    }
+    return true;
 }
 
 read_column& read_column::empty() {

@@ -50,8 +50,8 @@ class read_column {
     std::optional<std::string_view> bytes();
     /// One without values where nothing was written.
     read_column& field(std::size_t place) { return place < fields_.size() ? fields_[place] : empty(); }
-    /// Everything has been read, here and in the fields.
-    bool is_complete() const;
+    /// Everything has been read, here and in the fields, but for those of its own whose place's bit is set.
+    bool is_complete(std::uint64_t but = 0) const;
 
   private:
     void load(input& in, int depth, std::size_t& left);

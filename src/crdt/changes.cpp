@@ -93,8 +93,9 @@ std::string encode_changes(const changes& c, const stamp& own, std::vector<origi
     return bytes;
 }
 
-changes_input::changes_input(std::string_view payload, const stamp& own, std::span<const origin> mentioned, std::optional<std::string_view> apart)
-    : apart_(apart), in_(payload, own, mentioned, apart_ ? &*apart_ : nullptr) {}
+changes_input::changes_input(std::string_view payload, const stamp& own, std::span<const origin> mentioned, const known_kinds& kinds,
+                             std::optional<std::string_view> apart)
+    : apart_(apart), in_(payload, own, mentioned, apart_ ? &*apart_ : nullptr), own_(own), kinds_(kinds) {}
 
 std::vector<prefix_removal> changes_input::removals() {
     std::vector<prefix_removal> all;
@@ -112,13 +113,23 @@ bool changes_input::next(std::string_view& key, delta& change) {
         const auto nested = in_.raw(in_.count());
         codec::input nested_apart(apart_ ? apart_->bytes() : std::string_view{});
         if (apart_ && !apart_->ok()) in_.fail();
-        if (!in_.ok() || !is_known(kind)) continue;
+        if (kind == row_kind{} || kind > greatest_kind) in_.fail();
+        if (!in_.ok()) continue;
+        if (!kinds_.holds(kind)) {
+            unknown_.push_back({std::string(key), kind});
+            continue;
+        }
         change.change = bottom(kind);
         auto body = in_.within(nested, apart_ ? &nested_apart : nullptr);
         body(change.covers);
         std::visit([&](auto& alternative) { body(alternative); }, change.change);
-        if (body.complete() && nested_apart.complete() && normalise(change.change)) return true;
-        in_.fail();
+        const bool is_sound = body.complete() && nested_apart.complete() && normalise(change.change);
+        if (kinds_.has_judged(kind)) {
+            if (is_sound) return true;
+            in_.fail();
+        } else if (is_sound && is_own_work(change, own_.id) && kinds_.is_at_home(key, kind)) {
+            return true;
+        }
     }
     return false;
 }
@@ -131,6 +142,12 @@ std::optional<roster> changes_input::members() {
     }
     if (!in_.complete() || rows_ > 0 || (apart_ && !apart_->complete())) return std::nullopt;
     return r;
+}
+
+std::uint64_t changes_input::unknown_kinds() const {
+    std::uint64_t all = 0;
+    for (const auto& u : unknown_) all |= bit_of(u.kind);
+    return all;
 }
 
 std::vector<tally> executed::tallies_of(std::size_t place) const {
@@ -150,13 +167,14 @@ execution_bytes encode_execution(const execution& request, const changes& change
     return to;
 }
 
-std::optional<executed> decode_execution(std::string_view payload, std::string_view common, const stamp& own, std::span<const origin> mentioned) {
+std::optional<executed> decode_execution(std::string_view payload, std::string_view common, const stamp& own, std::span<const origin> mentioned,
+                                         const known_kinds& kinds) {
     codec::input apart(common);
     payload_input head(payload, own, mentioned, &apart);
     executed x;
     archive_request(x.request, head, apart);
     if (!head.ok() || !apart.ok()) return std::nullopt;
-    changes_input in(head.rest(), own, mentioned, apart.rest());
+    changes_input in(head.rest(), own, mentioned, kinds, apart.rest());
     x.changed.removals = in.removals();
     std::string_view key;
     for (delta change; in.next(key, change);) {
@@ -166,6 +184,7 @@ std::optional<executed> decode_execution(std::string_view payload, std::string_v
     }
     const auto members = in.members();
     if (!members || !members->empty()) return std::nullopt;
+    x.unknown = in.unknown();
     return x;
 }
 
@@ -176,8 +195,8 @@ std::optional<hash128> identity_in(std::string_view common) {
     return in.ok() ? std::optional(identity) : std::nullopt;
 }
 
-std::optional<changes> decode_changes(std::string_view payload, const stamp& own, std::span<const origin> mentioned) {
-    changes_input in(payload, own, mentioned);
+std::optional<changes> decode_changes(std::string_view payload, const stamp& own, std::span<const origin> mentioned, const known_kinds& kinds) {
+    changes_input in(payload, own, mentioned, kinds);
     changes c;
     c.removals = in.removals();
     std::string_view key;
@@ -185,6 +204,7 @@ std::optional<changes> decode_changes(std::string_view payload, const stamp& own
     auto members = in.members();
     if (!members) return std::nullopt;
     c.members = std::move(*members);
+    c.unknown = in.unknown_kinds();
     return c;
 }
 

@@ -34,12 +34,45 @@ struct row_change {
     bool operator==(const row_change&) const = default;
 };
 
+/// Of one origin, the transactions first..last.
+struct dot_range {
+    origin writer{};
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+
+    bool holds(std::uint64_t sequence) const { return first <= sequence && sequence <= last; }
+    bool operator==(const dot_range&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(writer, first, last);
+    }
+};
+
+/// Rows of a fold that whoever has folded it again could not read: they go along as they came, and whoever knows their kinds takes
+/// them from it.
+struct carried_fold {
+    std::vector<dot_range> ranges;
+    std::uint64_t least = 0;   ///< timestamp
+    std::uint64_t kinds = 0;   ///< whose rows count, as bits
+    std::string body;          ///< as in a fold, not compressed; but for its rows it is empty
+
+    bool operator==(const carried_fold&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(ranges, least, kinds, body);
+    }
+};
+
 /// The removals happen first. Each key stands once.
 struct changes {
     std::vector<prefix_removal> removals;
     std::vector<row_change> rows;
     /// What is joined into the bucket's roster.
     roster members;
+    /// Of kinds that are not known here.
+    std::vector<carried_fold> carried{};
+    /// Kinds of rows that are left out because they are not known here, as bits.
+    std::uint64_t unknown = 0;
 
     bool empty() const { return removals.empty() && rows.empty() && members.empty(); }
     bool operator==(const changes&) const = default;
@@ -117,11 +150,18 @@ class changes_output {
 };
 std::string encode_changes(const changes& c, const stamp& own, std::vector<origin>& mentioned);
 
-/// Reads a payload row by row, for whoever needs them only for a moment. Changes of row kinds that this version does not
-/// know are left out; the record still holds them.
+/// What a payload does to a row of a kind that is not known here.
+struct unknown_change {
+    std::string key;
+    row_kind kind{};
+};
+
+/// Reads a payload row by row, for whoever needs them only for a moment. Changes of row kinds that are not known are left out;
+/// the record still holds them.
 class changes_input {
   public:
-    changes_input(std::string_view payload, const stamp& own, std::span<const origin> mentioned, std::optional<std::string_view> apart = std::nullopt);
+    changes_input(std::string_view payload, const stamp& own, std::span<const origin> mentioned, const known_kinds& kinds = {},
+                  std::optional<std::string_view> apart = std::nullopt);
     changes_input(const changes_input&) = delete;
     changes_input& operator=(const changes_input&) = delete;
 
@@ -133,10 +173,17 @@ class changes_input {
     std::uint32_t place() const { return place_; }
     /// Nothing where any of the payload is malformed.
     std::optional<roster> members();
+    /// What has been left out.
+    const std::vector<unknown_change>& unknown() const { return unknown_; }
+    /// Its kinds, as bits.
+    std::uint64_t unknown_kinds() const;
 
   private:
     std::optional<codec::input> apart_;
     payload_input in_;
+    stamp own_;
+    known_kinds kinds_;
+    std::vector<unknown_change> unknown_;
     std::size_t rows_ = 0;
     std::uint32_t place_ = 0;
     std::uint32_t next_place_ = 0;
@@ -147,6 +194,7 @@ struct executed {
     execution request;
     changes changed;
     std::vector<std::uint32_t> places;  ///< of the changed rows, as tallies name them
+    std::vector<unknown_change> unknown{};
 
     /// What it has added to the totals of the row at that place of `changed.rows`.
     std::vector<tally> tallies_of(std::size_t place) const;
@@ -157,12 +205,13 @@ struct execution_bytes {
     std::string common;
 };
 execution_bytes encode_execution(const execution& request, const changes& changed, const stamp& own, std::vector<origin>& mentioned);
-std::optional<executed> decode_execution(std::string_view payload, std::string_view common, const stamp& own, std::span<const origin> mentioned);
+std::optional<executed> decode_execution(std::string_view payload, std::string_view common, const stamp& own, std::span<const origin> mentioned,
+                                         const known_kinds& kinds = {});
 /// Whose execution a common part belongs to; nothing where it is none.
 std::optional<hash128> identity_in(std::string_view common);
 
 /// All of it. Nothing where the bytes are malformed.
-std::optional<changes> decode_changes(std::string_view payload, const stamp& own, std::span<const origin> mentioned);
+std::optional<changes> decode_changes(std::string_view payload, const stamp& own, std::span<const origin> mentioned, const known_kinds& kinds = {});
 
 /// What may be demanded of a transaction with that dot: it adds nothing in the name of another.
 bool is_own_work(const delta& change, const dot& transaction);

@@ -98,9 +98,15 @@ class key_output {
     std::vector<std::string_view> pieces_;
 };
 
+/// How much there may be in all of a fold. Columns of zeros take no bytes, so that bytes alone bound nothing.
+struct bounds {
+    std::size_t values = limits::fold;
+    std::size_t key_bytes = limits::fold;
+};
+
 class key_input {
   public:
-    explicit key_input(read_column& from) : from_(from) {}
+    key_input(read_column& from, bounds& left) : from_(from), left_(left) {}
     /// Nothing where the columns are malformed or the keys are longer than they may be.
     std::optional<std::string> read() {
         const auto shared = from_.field(shared_pieces).number();
@@ -116,8 +122,7 @@ class key_input {
         }
         std::string key;
         for (std::size_t i = 0; i < last_.size(); ++i) key += levels_[depth_of(i)].known[last_[i]];
-        total_ += key.size();
-        if (key.empty() || key.size() > limits::path || total_ > limits::fold) return std::nullopt;
+        if (key.empty() || key.size() > limits::path || !take(key.size())) return std::nullopt;
         return key;
     }
 
@@ -138,14 +143,18 @@ class key_input {
         if (at.last_new.size() > limits::path) return false;
         auto& p = at.known.emplace_back(at.last_new);
         if (*end > 0) (p += end_of_piece) += static_cast<char>(*end - 1);
-        total_ += p.size();
-        return total_ <= limits::fold;
+        return take(p.size());
+    }
+    bool take(std::size_t bytes) {
+        if (bytes > left_.key_bytes) return false;
+        left_.key_bytes -= bytes;
+        return true;
     }
 
     read_column& from_;
+    bounds& left_;
     std::array<level, deepest + 1> levels_;
     std::vector<std::size_t> last_;
-    std::size_t total_ = 0;
 };
 
 // --- rows ------------------------------------------------------------------------------------------------
@@ -214,9 +223,7 @@ class row_output {
 
 class row_input {
   public:
-    /// `most`: how many values there may be in all. Columns of zeros take no bytes, so that bytes alone bound nothing.
-    row_input(std::vector<origin> places, std::span<const dot_range> ranges, std::size_t most)
-        : places_(std::move(places)), left_(most) {
+    row_input(const std::vector<origin>& places, std::span<const dot_range> ranges, bounds& left) : places_(places), left_(left) {
         for (const auto& r : ranges) ends_.push_back(r.last);
         ends_.resize(places_.size());
     }
@@ -231,8 +238,8 @@ class row_input {
     bool ok() const { return ok_; }
     void fail() { ok_ = false; }
     std::uint64_t number(read_column& c) {
-        if (ok_ && left_ > 0) {
-            --left_;
+        if (ok_ && left_.values > 0) {
+            --left_.values;
             if (const auto v = c.number()) return *v;
         }
         fail();
@@ -289,9 +296,9 @@ class row_input {
         field_ = field;
     }
 
-    std::vector<origin> places_;
+    const std::vector<origin>& places_;
     std::vector<std::uint64_t> ends_;
-    std::size_t left_;
+    bounds& left_;
     std::size_t last_ = 0;
     read_column* at_ = nullptr;
     std::size_t field_ = 0;
@@ -351,11 +358,12 @@ std::string encode_fold(const changes& c, std::span<const dot_range> ranges, con
                         bool is_whole) {
     std::vector<const row_change*> rows;
     for (const auto& r : c.rows) rows.push_back(&r);
-    return encode_fold(rows, c.removals, c.members, ranges, origins, least, is_whole);
+    return encode_fold(rows, c.removals, c.members, c.carried, ranges, origins, least, is_whole);
 }
 
 std::string encode_fold(const std::vector<const row_change*>& all, const std::vector<prefix_removal>& removals, const roster& members,
-                        std::span<const dot_range> ranges, const origin_table& origins, timestamp least, bool is_whole) {
+                        const std::vector<carried_fold>& carried, std::span<const dot_range> ranges, const origin_table& origins,
+                        timestamp least, bool is_whole) {
     written_column root;
     row_output rows(ranges);
     key_output key(root.field(keys));
@@ -393,6 +401,8 @@ std::string encode_fold(const std::vector<const row_change*>& all, const std::ve
     written_column scratch;
     place_output extras(apart, rows, scratch);
     extras(removals, members);
+    // At the end and mostly not there: somebody has folded what he could not read all of.
+    if (!carried.empty()) extras(carried);
     std::vector<replica_id> others;
     for (auto i = ranges.size(); i < rows.places().size(); ++i) others.push_back(origins.id(rows.places()[i]));
     std::string raw;
@@ -408,8 +418,149 @@ std::string encode_fold(const std::vector<const row_change*>& all, const std::ve
     return bytes;
 }
 
+namespace {
+
+/// The replicas of the ranges, then the others.
+std::optional<std::vector<origin>> find_places(std::span<const dot_range> ranges, const std::vector<replica_id>& others,
+                                               const std::function<std::optional<origin>(const replica_id&)>& number_of) {
+    std::vector<origin> places;
+    for (const auto& r : ranges) places.push_back(r.writer);
+    for (const auto& id : others) {
+        const auto number = number_of(id);
+        if (!number) return std::nullopt;
+        places.push_back(*number);
+    }
+    return places;
+}
+
+/// A fold's rows, as they stand in its columns.
+class rows_input {
+  public:
+    rows_input(read_column& root, const std::vector<origin>& places, std::span<const dot_range> ranges, bounds& left)
+        : root_(root), places_(places), ranges_(ranges), left_(left), rows_(places, ranges, left) {}
+
+    /// Those of wanted kinds that are known. False where the bytes are malformed.
+    bool read(std::uint64_t count, const known_kinds& kinds, std::uint64_t wanted, timestamp least, changes& to) {
+        key_input keys_in(root_.field(keys), left_);
+        // What nobody has judged yet may be malformed, and spoils nothing but itself.
+        row_input unjudged(places_, ranges_, left_);
+        std::string last;
+        for (auto n = count; n > 0; --n) {
+            auto path = keys_in.read();
+            const auto number = rows_.number(root_.field(kinds_column));
+            if (!path || !rows_.ok() || number == 0 || number > static_cast<std::uint64_t>(greatest_kind)) return false;
+            if (*path <= last) return false;
+            last = *path;
+            const auto kind = static_cast<row_kind>(number);
+            row_change r{std::move(*path), {}};
+            std::vector<const dot_range*> in_range;
+            if (!read_coverage(r, in_range)) return false;
+            if ((wanted & bit_of(kind)) == 0) continue;
+            if (!kinds.holds(kind)) {
+                to.unknown |= bit_of(kind);
+                continue;
+            }
+            const bool is_sound = read_change(kinds.has_judged(kind) ? rows_ : unjudged, kind, r, in_range);
+            if (is_sound && (kinds.has_judged(kind) || kinds.is_at_home(r.key, kind))) {
+                to.rows.push_back(std::move(r));
+            } else if (kinds.has_judged(kind)) {
+                return false;
+            }
+        }
+        const bool has_entries = kinds.holds(row_kind::entries) && (wanted & bit_of(row_kind::entries)) != 0;
+        if (has_entries && !read_times(least, to)) return false;
+        const auto unread = (to.unknown | kinds.unjudged | ~wanted) << changes_of | (has_entries ? 0 : std::uint64_t{1} << times);
+        return rows_.ok() && root_.is_complete(unread);
+    }
+
+  private:
+    static constexpr std::size_t kinds_column = kinds;
+
+    bool read_coverage(row_change& r, std::vector<const dot_range*>& in_range) {
+        auto& covered = root_.field(covered_in_range);
+        for (auto k = rows_.number(covered); k > 0 && rows_.ok(); --k) {
+            const auto place = rows_.number(covered.field(0));
+            if (place >= ranges_.size()) return false;
+            in_range.push_back(&ranges_[static_cast<std::size_t>(place)]);
+        }
+        rows_.begin(root_.field(covered_before));
+        rows_(r.change.covers);
+        return rows_.ok();
+    }
+
+    bool read_change(row_input& in, row_kind kind, row_change& r, const std::vector<const dot_range*>& in_range) {
+        r.change.change = bottom(kind);
+        in.begin(root_.field(changes_of + static_cast<std::size_t>(kind)));
+        std::visit([&](auto& alternative) { in(alternative); }, r.change.change);
+        const auto is_within = [&](const dot& d) { return holds(ranges_, d); };
+        if (!in.ok() || !normalise(r.change.change) || !adds_only(r.change.change, is_within)) return false;
+        for (const auto* range : in_range) r.change.covers.join(dot{range->writer, end_of_coverage(r.change.change, *range)});
+        return is_well_formed(r.change);
+    }
+
+    bool read_times(timestamp least, changes& to) {
+        std::optional<dot> last;
+        timestamp previous;
+        std::vector<row_change*> all;
+        for (auto& r : to.rows) all.push_back(&r);
+        for (auto* e : by_dot<entries_row::entry>(all, ranges_)) {
+            const bool is_first = !last || last->writer != e->id.writer;
+            const auto v = rows_.number(root_.field(times).field(is_first ? 0 : 1));
+            e->at.value = (is_first ? least : previous).value + v;
+            previous = e->at;
+            last = e->id;
+        }
+        return rows_.ok();
+    }
+
+    read_column& root_;
+    const std::vector<origin>& places_;
+    std::span<const dot_range> ranges_;
+    bounds& left_;
+    row_input rows_;
+};
+
+/// Takes what is known by now out of what is carried.
+bool open_carried(changes& c, std::span<const dot_range> ranges, const std::function<std::optional<origin>(const replica_id&)>& number_of,
+                  const known_kinds& kinds, bounds& left) {
+    folding all;
+    bool is_any_known = false;
+    for (auto& f : c.carried) {
+        codec::input in(f.body);
+        std::vector<replica_id> others;
+        std::string_view apart;
+        in(others, apart);
+        // Also where none of it is known yet: once it is, their numbers have to be.
+        const auto places = find_places(f.ranges, others, number_of);
+        if (!in.ok() || !places || !apart.empty() || f.kinds == 0) return false;
+        const auto news = f.kinds & kinds.known;
+        f.kinds &= ~news;
+        c.unknown |= f.kinds;
+        if (news == 0) continue;
+        is_any_known = true;
+        const auto count = in.varint();
+        read_column root;
+        root.load(in);
+        changes found;
+        const bool is_sound = in.complete() && rows_input(root, *places, f.ranges, left).read(count, kinds, news, {f.least}, found);
+        if (is_sound) {
+            all.add(std::move(found));
+        } else if ((news & ~kinds.unjudged) != 0) {
+            return false;
+        }
+    }
+    std::erase_if(c.carried, [](const carried_fold& f) { return f.kinds == 0; });
+    if (!is_any_known) return true;
+    all.add(std::move(c));
+    c = all.take(ranges);
+    return true;
+}
+
+}  // namespace
+
 std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_range> ranges,
-                                   const std::function<std::optional<origin>(const replica_id&)>& number_of, timestamp least) {
+                                   const std::function<std::optional<origin>(const replica_id&)>& number_of, timestamp least,
+                                   const known_kinds& kinds) {
     codec::input whole(bytes);
     const auto size = whole.varint();
     std::optional<std::string> decompressed;
@@ -424,66 +575,37 @@ std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_r
     std::vector<replica_id> others;
     std::string_view apart;
     in(others, apart);
+    const auto of_rows = raw.substr(raw.size() - in.remaining());
     const auto count = in.varint();
     read_column root;
     root.load(in);
     if (!in.complete()) return std::nullopt;
 
-    std::vector<origin> places;
-    for (const auto& r : ranges) places.push_back(r.writer);
-    for (const auto& id : others) {
-        const auto number = number_of(id);
-        if (!number) return std::nullopt;
-        places.push_back(*number);
-    }
+    const auto places = find_places(ranges, others, number_of);
+    if (!places) return std::nullopt;
     changes c;
-    place_input extras(apart, places);
+    place_input extras(apart, *places);
     extras(c.removals, c.members);
+    if (extras.remaining() > 0) {
+        extras(c.carried);
+        if (c.carried.empty()) return std::nullopt;
+    }
     if (!extras.complete() || !is_sound(c.members)) return std::nullopt;
 
-    row_input rows(places, ranges, limits::fold);
-    const auto is_within = [&](const row& r) {
-        return adds_only(r, [&](const dot& d) { return holds(ranges, d); });
-    };
+    bounds left;
     // A row hardly takes less than a few bytes; whatever the count says, no more is taken in advance than a fold may be long.
     constexpr std::size_t few_bytes = 8;
     constexpr std::size_t most_in_advance = limits::fold / sizeof(row_change);
     c.rows.reserve(std::min({static_cast<std::size_t>(count), raw.size() / few_bytes, most_in_advance}));
-    key_input key(root.field(keys));
-    for (auto n = count; n > 0; --n) {
-        auto path = key.read();
-        const auto kind = static_cast<row_kind>(rows.number(root.field(kinds)));
-        if (!path || !rows.ok() || !is_known(kind)) return std::nullopt;
-        if (!c.rows.empty() && *path <= c.rows.back().key) return std::nullopt;
-        row_change r{std::move(*path), {{}, bottom(kind)}};
-        auto& covered = root.field(covered_in_range);
-        std::vector<const dot_range*> in_range;
-        for (auto k = rows.number(covered); k > 0 && rows.ok(); --k) {
-            const auto place = rows.number(covered.field(0));
-            if (place >= ranges.size()) return std::nullopt;
-            in_range.push_back(&ranges[static_cast<std::size_t>(place)]);
-        }
-        rows.begin(root.field(covered_before));
-        rows(r.change.covers);
-        rows.begin(root.field(changes_of + static_cast<std::size_t>(kind)));
-        std::visit([&](auto& alternative) { rows(alternative); }, r.change.change);
-        if (!rows.ok() || !normalise(r.change.change) || !is_within(r.change.change)) return std::nullopt;
-        for (const auto* range : in_range) r.change.covers.join(dot{range->writer, end_of_coverage(r.change.change, *range)});
-        if (!is_well_formed(r.change)) return std::nullopt;
-        c.rows.push_back(std::move(r));
-    }
-    std::optional<dot> last;
-    timestamp previous;
-    std::vector<row_change*> all;
-    for (auto& r : c.rows) all.push_back(&r);
-    for (auto* e : by_dot<entries_row::entry>(all, ranges)) {
-        const bool is_first = !last || last->writer != e->id.writer;
-        const auto v = rows.number(root.field(times).field(is_first ? 0 : 1));
-        e->at.value = (is_first ? least : previous).value + v;
-        previous = e->at;
-        last = e->id;
-    }
-    if (!rows.ok() || !root.is_complete()) return std::nullopt;
+    if (!rows_input(root, *places, ranges, left).read(count, kinds, ~std::uint64_t{0}, least, c)) return std::nullopt;
+    const auto unread = c.unknown;
+    if (!open_carried(c, ranges, number_of, kinds, left)) return std::nullopt;
+    if (unread == 0) return c;
+    std::string body;
+    codec::output out(body);
+    out(others, std::string_view());
+    out.raw(of_rows);
+    c.carried.push_back({{ranges.begin(), ranges.end()}, least.value, unread, std::move(body)});
     return c;
 }
 

@@ -91,6 +91,8 @@ struct folding::state {
     boost::unordered_flat_set<row_change*, hash_of_key, equal_key> by_key;
     std::map<std::string, version_vector, std::less<>> removals;
     roster members;
+    std::vector<carried_fold> carried;
+    std::uint64_t unknown = 0;
     std::size_t bytes = 0;
 
     void add(std::string_view key, delta&& change) {
@@ -152,10 +154,15 @@ void folding::add(changes c) {
     for (auto& removal : c.removals) state_->add(std::move(removal));
     for (auto& r : c.rows) state_->add(r.key, std::move(r.change));
     state_->members.join(c.members);
+    for (auto& f : c.carried) {
+        state_->bytes += f.body.size();
+        state_->carried.push_back(std::move(f));
+    }
+    state_->unknown |= c.unknown;
 }
 
-bool folding::add(std::string_view payload, const stamp& own, std::span<const origin> mentioned) {
-    changes_input in(payload, own, mentioned);
+bool folding::add(std::string_view payload, const stamp& own, std::span<const origin> mentioned, const known_kinds& kinds) {
+    changes_input in(payload, own, mentioned, kinds);
     for (auto& removal : in.removals()) state_->add(std::move(removal));
     std::string_view key;
     for (delta change; in.next(key, change);) state_->add(key, std::move(change));
@@ -188,7 +195,7 @@ std::vector<prefix_removal> folding::state::take_removals() {
 
 changes folding::take(std::span<const dot_range> ranges) {
     const auto rows = state_->settle(ranges);
-    changes c{state_->take_removals(), {}, std::move(state_->members)};
+    changes c{state_->take_removals(), {}, std::move(state_->members), std::move(state_->carried), state_->unknown};
     c.rows.reserve(rows.size());
     for (auto* r : rows) c.rows.push_back(std::move(*r));
     *state_ = {};
@@ -197,7 +204,8 @@ changes folding::take(std::span<const dot_range> ranges) {
 
 std::string folding::encode(std::span<const dot_range> ranges, const origin_table& origins, timestamp least, bool is_whole) {
     const auto rows = state_->settle(ranges);
-    auto bytes = encode_fold({rows.begin(), rows.end()}, state_->take_removals(), state_->members, ranges, origins, least, is_whole);
+    auto bytes = encode_fold({rows.begin(), rows.end()}, state_->take_removals(), state_->members, state_->carried, ranges,
+                             origins, least, is_whole);
     *state_ = {};
     return bytes;
 }

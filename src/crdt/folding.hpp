@@ -13,15 +13,6 @@
 
 namespace anabranch::crdt {
 
-/// Of one origin, the transactions first..last.
-struct dot_range {
-    origin writer{};
-    std::uint64_t first = 0;
-    std::uint64_t last = 0;
-
-    bool holds(std::uint64_t sequence) const { return first <= sequence && sequence <= last; }
-};
-
 /// One of the ranges holds the dot.
 bool holds(std::span<const dot_range> ranges, const dot& d);
 
@@ -34,8 +25,9 @@ class folding {
     folding& operator=(const folding&) = delete;
 
     void add(changes c);
-    /// What a record's payload says. False where it is malformed; then the folding is good for nothing any more.
-    bool add(std::string_view payload, const stamp& own, std::span<const origin> mentioned);
+    /// What a record's payload says. False where it is malformed; then the folding is good for nothing any more. What holds changes
+    /// of unknown kinds is not to be folded.
+    bool add(std::string_view payload, const stamp& own, std::span<const origin> mentioned, const known_kinds& kinds = {});
     /// What it would take when encoded, about, before compression.
     std::size_t bytes() const;
     /// All of it, rows sorted by key. Of dots outside `ranges`, which the receiver has, only the coverage is kept.
@@ -54,11 +46,13 @@ class folding {
 std::string encode_fold(const changes& c, std::span<const dot_range> ranges, const origin_table& origins, timestamp least = {},
                         bool is_whole = true);
 std::string encode_fold(const std::vector<const row_change*>& rows, const std::vector<prefix_removal>& removals, const roster& members,
-                        std::span<const dot_range> ranges, const origin_table& origins, timestamp least = {}, bool is_whole = true);
+                        const std::vector<carried_fold>& carried, std::span<const dot_range> ranges, const origin_table& origins,
+                        timestamp least = {}, bool is_whole = true);
 
 /// Nothing where the bytes are malformed, or add what is not in the ranges. `number_of` finds or makes the number of
-/// a replica; nothing where that is one too many.
+/// a replica; nothing where that is one too many. Rows of unknown kinds are carried.
 std::optional<changes> decode_fold(std::string_view bytes, std::span<const dot_range> ranges,
-                                   const std::function<std::optional<origin>(const replica_id&)>& number_of, timestamp least = {});
+                                   const std::function<std::optional<origin>(const replica_id&)>& number_of, timestamp least = {},
+                                   const known_kinds& kinds = {});
 
 }  // namespace anabranch::crdt

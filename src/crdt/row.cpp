@@ -178,8 +178,6 @@ row_kind kind_of(const row& r) {
     return std::visit([](const auto& alternative) { return alternative.kind; }, r);
 }
 
-bool is_known(row_kind kind) { return kind >= row_kind::counter && kind <= row_kind::escrow; }
-
 row bottom(row_kind kind) {
     switch (kind) {
         case row_kind::counter: return counter_row{};
@@ -392,7 +390,7 @@ template <class Input>
 std::optional<row> read_row(Input&& in) {
     row_kind kind{};
     in(kind);
-    if (!in.ok() || !is_known(kind)) return std::nullopt;
+    if (!in.ok() || !known_kinds{}.holds(kind)) return std::nullopt;
     row r = bottom(kind);
     std::visit([&](auto& alternative) {
         in(alternative);

@@ -319,7 +319,26 @@ using row = std::variant<counter_row, entries_row, dots_row, removals_row, escro
 static_assert(sizeof(row) <= 128);
 
 row_kind kind_of(const row& r);
-bool is_known(row_kind kind);
+/// Kinds as bits, by their numbers.
+constexpr std::uint64_t bit_of(row_kind kind) { return std::uint64_t{1} << static_cast<unsigned>(kind); }
+/// There is none beyond it, whatever the version (docs/rows.md).
+inline constexpr row_kind greatest_kind{58};
+
+/// What a build knows of the kinds that others write. While a fleet is upgraded some know less.
+struct known_kinds {
+    static constexpr std::uint64_t all = bit_of(row_kind::counter) | bit_of(row_kind::entries) | bit_of(row_kind::dots) |
+                                         bit_of(row_kind::removals) | bit_of(row_kind::escrow);
+
+    std::uint64_t known = all;
+    /// Of those, the ones of which changes were logged here before they were known: whoever reads them again judges them then, and
+    /// leaves out what is wrong.
+    std::uint64_t unjudged = 0;
+    /// Such a change may stand at that key.
+    bool (*is_at_home)(std::string_view key, row_kind kind) = nullptr;
+
+    bool holds(row_kind kind) const { return kind <= greatest_kind && (known & bit_of(kind)) != 0; }
+    bool has_judged(row_kind kind) const { return (unjudged & bit_of(kind)) == 0; }
+};
 /// The least element of the kind, which must be known.
 row bottom(row_kind kind);
 

@@ -94,11 +94,11 @@ class bucket_state::feed_reader {
             step_writer to(step, below_);
             const auto is_own = [&](const dot& d) { return d == me; };
             if (record->is_execution()) {
-                const auto x = record->execution_at(me);
+                const auto x = record->execution_at(me, from_.kinds_);
                 if (!x) return from_.undecodable(*top);
                 if (auto told = read_executions({x}, step, to); !told) return told;
             } else {
-                crdt::changes_input in(record->content.payload, {me, record->content.at}, record->mentioned);
+                crdt::changes_input in(record->content.payload, {me, record->content.at}, record->mentioned, from_.kinds_);
                 for (const auto& removal : in.removals()) to.removal(removal);
                 std::string_view path;
                 for (crdt::delta change; in.next(path, change);) to.row(path, change.change, is_own);
@@ -116,22 +116,16 @@ class bucket_state::feed_reader {
     result<void> read_fold(const logged_fold& f) {
         const auto chunk = from_.load_fold(f);
         if (!chunk) return fail(chunk.error());
-        const auto folded = from_.decode_logged(*chunk);
-        if (!folded) return fail(folded.error());
+        const auto content = from_.open_fold(*chunk);
+        if (!content) return fail(content.error());
         const auto& first = f.ranges.front();
         feed_step step{change_cause::catch_up, {id(first.writer), first.last}, f.greatest, {}, {}, {}, {}};
         for (const auto& r : f.ranges) step.ranges.push_back({id(r.writer), r.first, r.last});
         step_writer to(step, below_);
-        for (const auto& removal : folded->removals) to.removal(removal);
-        for (const auto& r : folded->rows) to.row(r.key, r.change.change, [&](const dot& d) { return crdt::holds(f.ranges, d); });
-        loaded_executions asides;
-        for (const auto& a : chunk->folded->asides) {
-            auto x = from_.load_execution({*from_.store_.origins().find(chunk->ranges[a.range].origin), a.sequence});
-            if (!x) return fail(x.error());
-            asides.push_back(std::move(*x));
-            bytes_ += a.body.size();
-        }
-        if (auto told = read_executions(asides, step, to); !told) return told;
+        for (const auto& removal : content->changes.removals) to.removal(removal);
+        for (const auto& r : content->changes.rows) to.row(r.key, r.change.change, [&](const dot& d) { return crdt::holds(f.ranges, d); });
+        for (const auto& a : chunk->folded->asides) bytes_ += a.body.size();
+        if (auto told = read_executions(content->executions, step, to); !told) return told;
         to.finish();
         keep(std::move(step));
         for (std::size_t i = 0; i < f.ranges.size(); ++i) place_[f.ranges[i].writer] = {f.ranges[i].last, f.heads[i], f.ends[i]};

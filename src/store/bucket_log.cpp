@@ -20,7 +20,8 @@ std::vector<crdt::dot_range> dot_ranges(const oplog::chunk& chunk, const origin_
     return ranges;
 }
 
-struct execution_record {
+/// One that does not become a part of the fold: an execution, or what nobody here can read all of.
+struct aside_record {
     timestamp at;
     replica_id origin;
     std::uint64_t sequence;
@@ -113,8 +114,8 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
     timestamp until;  // what is not later belongs to the folds so far
     std::size_t records = 0;
     std::vector<oplog::chunk> folds;
-    std::vector<execution_record> executions;
-    std::size_t execution_bytes = 0;
+    std::vector<aside_record> asides;
+    std::size_t aside_bytes = 0;
     auto next_fold = found.folds.begin();
     for (auto* top = merged.top(); top != nullptr || next_fold != found.folds.end(); top = merged.top()) {
         const bool is_fold = next_fold != found.folds.end() && (top == nullptr || (*next_fold)->least <= merged.at());
@@ -122,7 +123,7 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
         if (!least || at > until) {
             auto end = at;
             for (auto f = next_fold; is_fold && f != found.folds.end() && (*f)->least <= end; ++f) end = std::max(end, (*f)->greatest);
-            if (end >= ceiling || (least && all.bytes() + execution_bytes >= max_bytes)) break;
+            if (end >= ceiling || (least && all.bytes() + aside_bytes >= max_bytes)) break;
             until = end;
         }
         if (!least) least = at;
@@ -134,8 +135,8 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
             if (!changes) return fail(changes.error());
             all.add(std::move(*changes));
             for (const auto& a : chunk->folded->asides) {
-                execution_bytes += a.body.size();
-                executions.push_back({oplog::record_time(a.body), chunk->ranges[a.range].origin, a.sequence, a.body});
+                aside_bytes += a.body.size();
+                asides.push_back({oplog::record_time(a.body), chunk->ranges[a.range].origin, a.sequence, a.body});
             }
             for (std::size_t i = 0; i < f.ranges.size(); ++i) raise(f.ranges[i].writer, {f.ranges[i].last, f.heads[i], f.ends[i]});
             folds.push_back(std::move(*chunk));
@@ -143,10 +144,11 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
             const auto writer = *store_.origins().find(top->origin());
             const auto record = open_logged(*top);
             if (!record) return fail(record.error());
-            if (record->is_execution()) {
-                execution_bytes += top->body().size();
-                executions.push_back({at, top->origin(), top->sequence(), std::string(top->body())});
-            } else if (!all.add(record->content.payload, {{writer, top->sequence()}, at}, record->mentioned)) {
+            const dot id{writer, top->sequence()};
+            if (record->is_execution() || holds_unknown(id, *record)) {
+                aside_bytes += top->body().size();
+                asides.push_back({at, top->origin(), top->sequence(), std::string(top->body())});
+            } else if (!all.add(record->content.payload, {id, at}, record->mentioned, kinds_)) {
                 return undecodable(*top);
             }
             raise(writer, {top->sequence(), top->head(), at});
@@ -170,8 +172,8 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
     if (records == 0 && folds.size() == 1 && folds.front().ranges == chunk.ranges) return std::move(folds.front());
     chunk.folded->least = *least;
     chunk.folded->greatest = until;
-    std::ranges::sort(executions, {}, [](const execution_record& x) { return std::tie(x.at, x.origin); });
-    for (auto& x : executions) {
+    std::ranges::sort(asides, {}, [](const aside_record& x) { return std::tie(x.at, x.origin); });
+    for (auto& x : asides) {
         const auto range = std::ranges::find(chunk.ranges, x.origin, &oplog::chunk::range::origin);
         // What the reader has of it stands in the fold only where a fold reaches back that far.
         if (range == chunk.ranges.end() || x.sequence < range->first) continue;
@@ -199,9 +201,45 @@ tl::unexpected<error> bucket_state::undecodable(const oplog::record_stream& at) 
 
 result<crdt::changes> bucket_state::decode_logged(const oplog::chunk& fold) const {
     auto changes = crdt::decode_fold(fold.folded->body, dot_ranges(fold, store_.origins()),
-                                     [&](const replica_id& id) { return store_.origins().find(id); }, fold.folded->least);
+                                     [&](const replica_id& id) { return store_.origins().find(id); }, fold.folded->least, kinds_);
     if (!changes) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
     return std::move(*changes);
+}
+
+bool bucket_state::holds_unknown(const dot& id, const logged_record& record) const {
+    if (!has_unread_) return false;
+    const auto all = crdt::decode_changes(record.content.payload, {id, record.content.at}, record.mentioned, kinds_);
+    return all && all->unknown != 0;
+}
+
+result<bucket_state::fold_content> bucket_state::open_fold(const oplog::chunk& fold) const {
+    auto changes = decode_logged(fold);
+    if (!changes) return fail(changes.error());
+    fold_content content{std::move(*changes), {}};
+    crdt::folding asides;
+    bool is_any_plain = false;
+    for (const auto& a : fold.folded->asides) {
+        const auto writer = store_.origins().find(fold.ranges[a.range].origin);
+        if (!writer) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" names an unknown replica");
+        const dot id{*writer, a.sequence};
+        if (oplog::is_execution(a.body)) {
+            auto x = load_execution(id);
+            if (!x) return fail(x.error());
+            content.executions.push_back(std::move(*x));
+            continue;
+        }
+        const auto record = oplog::decode_record(a.body);
+        const auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
+        auto changed = mentioned ? crdt::decode_changes(record->payload, {id, record->at}, *mentioned, kinds_) : std::nullopt;
+        if (!changed) return fail(errc::corrupt, "what stands aside of a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
+        asides.add(std::move(*changed));
+        is_any_plain = true;
+    }
+    if (is_any_plain) {
+        asides.add(std::move(content.changes));
+        content.changes = asides.take(dot_ranges(fold, store_.origins()));
+    }
+    return content;
 }
 
 result<oplog::chunk> bucket_state::load_fold(const logged_fold& f) const {
@@ -324,12 +362,41 @@ result<bucket_state::examined> bucket_state::examine_fold(const oplog::chunk& ch
         found.held = oplog::applied::held_record{oplog::last_of(chunk), latest, chunk.folded->least};
         return found;
     }
+    const crdt::known_kinds kinds{.known = kinds_.known};  // all of it is judged now
     auto changes = crdt::decode_fold(chunk.folded->body, ranges, [&](const replica_id& id) -> std::optional<origin> {
         const auto number = meet(id);
         return number ? std::optional(*number) : std::nullopt;
-    }, chunk.folded->least);
+    }, chunk.folded->least, kinds);
     if (!changes) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" cannot be decoded");
     auto members = members_.roster();
+    members.join(changes->members);
+    auto seen = have_;
+    seen.join(covers);
+    auto logged = chunk;
+    logged.folded->asides.clear();
+    crdt::folding asides;
+    bool is_any_plain = false;
+    for (const auto& a : chunk.folded->asides) {
+        const auto& l = (*begun)[a.range];
+        if (a.sequence <= l.last.sequence) continue;
+        if (oplog::record_time(a.body) > latest) return fail(errc::malformed, "what stands aside of a fold in bucket \"" + name_ + "\" does not belong there");
+        crdt::roster change;
+        auto record = examine_record({chunk.ranges[a.range].origin, a.sequence}, l.writer, timestamp{}, a.body, seen, members, change);
+        if (!record) return fail(record.error());
+        if (!record->what.is_execution()) {
+            is_any_plain = true;
+            asides.add(*crdt::decode_changes(record->what.content.payload, {record->id, record->what.content.at}, record->what.mentioned, kinds));
+        }
+        found.records.push_back(std::move(*record));
+        // Inside of a fold there are no heads.
+        found.log.put(space::log, store_keys::log_key(number_, l.writer, a.sequence), log_value({}, a.body));
+        logged.folded->asides.push_back({a.range, a.sequence, {}});
+    }
+    if (is_any_plain) {
+        asides.add(std::move(*changes));
+        *changes = asides.take(ranges);
+    }
+    members = members_.roster();
     members.join(changes->members);
     if (auto bounded = check_size(members); !bounded) return fail(bounded.error());
     for (std::size_t i = 0; i < ranges.size(); ++i) {
@@ -341,26 +408,9 @@ result<bucket_state::examined> bucket_state::examine_fold(const oplog::chunk& ch
         if (!crdt::is_born(change.change, is_known)) {
             return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" goes on with what nobody has begun");
         }
-        const auto wrong = find_wrong_row(path, change);
+        const auto wrong = find_wrong_row(path, crdt::kind_of(change.change));
         if (!wrong) return fail(wrong.error());
         if (*wrong != nullptr) return fail(errc::malformed, "a fold in bucket \"" + name_ + "\" " + *wrong);
-    }
-    auto seen = have_;
-    seen.join(covers);
-    auto logged = chunk;
-    logged.folded->asides.clear();
-    for (const auto& a : chunk.folded->asides) {
-        const auto& l = (*begun)[a.range];
-        if (a.sequence <= l.last.sequence) continue;
-        const auto at = oplog::record_time(a.body);
-        if (!oplog::is_execution(a.body) || at > latest) return fail(errc::malformed, "what stands aside of a fold in bucket \"" + name_ + "\" does not belong there");
-        crdt::roster none;
-        auto record = examine_record({chunk.ranges[a.range].origin, a.sequence}, l.writer, timestamp{}, a.body, seen, members, none);
-        if (!record) return fail(record.error());
-        found.records.push_back(std::move(*record));
-        // Inside of a fold there are no heads.
-        found.log.put(space::log, store_keys::log_key(number_, l.writer, a.sequence), log_value({}, a.body));
-        logged.folded->asides.push_back({a.range, a.sequence, {}});
     }
     found.log.put(space::log, store_keys::log_key(number_, store_keys::fold_origin, fold.number), codec::encode(fold_value{have_, std::move(logged)}));
     found.folded = std::move(*changes);

@@ -400,6 +400,8 @@ result<void> bucket_state::cut_log() {
     if (const auto* old = too_long_ago(); old != nullptr && !roster.is_laggard(store_.self().id)) {
         target.join(members_.held_by_all(false).meet(*old));
     }
+    // What cannot be read yet, and all that came after it, is read once it can be.
+    if (has_unread_) target = target.meet(unread_.from);
     version_vector floor;
     for (const auto& [writer, at] : floor_) floor.join(dot{writer, at.sequence});
     target = before_folds(target);
@@ -445,7 +447,7 @@ result<void> bucket_state::cut_log() {
     });
     extent.cut(floor, have_);
     batch.put(storage::space::meta, watermark_key_,
-              codec::encode(watermark{have_, store_.clock().last(), members_, {next.begin(), next.end()}, extent.bytes(), forgotten_, rows_.place() != number_}));
+              codec::encode(watermark{have_, store_.clock().last(), members_, {next.begin(), next.end()}, extent.bytes(), forgotten_, rows_.place() != number_, unread_}));
     if (auto written = store_.engine().write(batch); !written) return written;
     floor_ = std::move(next);
     folds_ = std::move(folds);
@@ -479,6 +481,8 @@ result<tail> bucket_state::tail_at(origin writer, std::uint64_t sequence) const 
 }
 
 result<void> bucket_state::prune() {
+    // Joining anew what has been joined before would bring back what is let go of.
+    if (has_unread_) return {};
     // What others still take for open may come back to what it removed: a counter's writer goes on with its total.
     auto forgotten = forgotten_before();
     const auto& roster = members_.roster();

@@ -31,6 +31,7 @@ result<void> bucket_state::recover() {
         if (!next) return fail(errc::corrupt, "the state that was to enter bucket \"" + name_ + "\" cannot be decoded");
         members_ = mark.members;
         forgotten_ = mark.forgotten;
+        unread_ = mark.unread;
         return finish_entering(*next);
     }
     return restore(mark);
@@ -43,6 +44,13 @@ result<void> bucket_state::restore(const watermark& mark) {
     heirs_ = crdt::succession(members_.roster(), store_.origins());
     extent_.grow(mark.log_bytes, mark.applied, store_.options().env.now);
     has_duties_ = true;
+    unread_ = mark.unread;
+    const auto news = unread_.rows & kinds_.known;
+    // The rows are ahead of that, as they may be.
+    const auto applied = news == 0 ? mark.applied : unread_.from;
+    if (news != 0) unread_ = {{}, 0, unread_.unjudged | news};
+    kinds_.unjudged = unread_.unjudged;
+    has_unread_ = unread_.rows != 0;
     for (const auto& [writer, sequence] : mark.applied) {
         if (tail_of(writer).sequence < sequence) {
             return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" ends before record " + std::to_string(sequence) +
@@ -58,7 +66,7 @@ result<void> bucket_state::restore(const watermark& mark) {
     });
     if (!loaded) return loaded;
     is_recovering_ = true;
-    if (auto replayed_all = replay(mark.applied); !replayed_all) return replayed_all;
+    if (auto replayed_all = replay(applied, mark.applied); !replayed_all) return replayed_all;
     is_recovering_ = false;
     if (auto found = find_spent(); !found) return found;
     if (!open_.executions.empty()) next_fence_ = store_.options().env.now().count();
@@ -139,32 +147,26 @@ result<void> bucket_state::find_folds() {
     return cursor->status();
 }
 
-result<void> bucket_state::replay(const version_vector& from) {
+/// `counted`: of this the length is known.
+result<void> bucket_state::replay(const version_vector& from, const version_vector& counted) {
     // In the order of arrival as far as folds are concerned: what lies beside a fold in time may depend on it, or it on that.
     have_ = from;
     for (const auto& f : folds_) {
         if (from.covers(f.covers())) continue;
-        if (auto done = replay_records(f.before); !done) return done;
+        if (auto done = replay_records(f.before, counted); !done) return done;
         const auto chunk = load_fold(f);
         if (!chunk) return fail(chunk.error());
-        const auto changes = decode_logged(*chunk);
-        if (!changes) return fail(changes.error());
-        loaded_executions asides;
-        for (const auto& a : chunk->folded->asides) {
-            const auto writer = store_.origins().find(chunk->ranges[a.range].origin);
-            auto x = writer ? load_execution({*writer, a.sequence}) : fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" names an unknown replica");
-            if (!x) return fail(x.error());
-            asides.push_back(std::move(*x));
-        }
-        if (auto joined = join_fold(*changes, f.covers(), asides); !joined) return joined;
-        if (auto done = replayed(f.covers(), chunk->folded->body.size()); !done) return done;
+        const auto content = open_fold(*chunk);
+        if (!content) return fail(content.error());
+        if (auto joined = join_fold(content->changes, f.covers(), content->executions); !joined) return joined;
+        if (auto done = replayed(f.covers(), chunk->folded->body.size(), counted); !done) return done;
     }
     version_vector all;
     for (const auto& [writer, t] : capture()) all.join(dot{writer, t.sequence});
-    return replay_records(all);
+    return replay_records(all, counted);
 }
 
-result<void> bucket_state::replay_records(const version_vector& upto) {
+result<void> bucket_state::replay_records(const version_vector& upto, const version_vector& counted) {
     std::vector<std::unique_ptr<oplog::record_stream>> streams;
     for (const auto& [writer, sequence] : upto.beyond(have_)) {
         streams.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, store_.origins().id(writer),
@@ -177,20 +179,20 @@ result<void> bucket_state::replay_records(const version_vector& upto) {
         if (!record) return fail(record.error());
         const dot id{writer, top->sequence()};
         if (auto joined = join_record(id, *record); !joined) return joined;
-        if (auto done = replayed(vector_of(id), top->body().size()); !done) return done;
+        if (auto done = replayed(vector_of(id), top->body().size(), counted); !done) return done;
         merged.next();
     }
     return merged.status();
 }
 
-result<void> bucket_state::replayed(const version_vector& covers, std::size_t bytes) {
+result<void> bucket_state::replayed(const version_vector& covers, std::size_t bytes, const version_vector& counted) {
     have_.join(covers);
     rows_.mark_time(have_);
     lag_bytes_ += bytes;
-    extent_.grow(bytes, have_, store_.options().env.now);
+    if (!counted.covers(covers)) extent_.grow(bytes, have_, store_.options().env.now);
     if (!is_flush_due()) return {};
     // What is written now is not replayed again: nothing that has to be counted anew may wait any longer.
-    if (auto counted = recount_now(); !counted) return counted;
+    if (auto recounted = recount_now(); !recounted) return recounted;
     after_write();
     return {};
 }

@@ -205,7 +205,7 @@ result<std::shared_ptr<const bucket_state::loaded_execution>> bucket_state::load
     auto record = *value ? oplog::decode_record(body_of(**value)) : std::nullopt;
     auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
     if (!mentioned) return lost();
-    auto x = logged_record{std::move(*record), std::move(*mentioned)}.execution_at(id);
+    auto x = logged_record{std::move(*record), std::move(*mentioned)}.execution_at(id, kinds_);
     if (!x) return lost();
     return x;
 }
@@ -275,6 +275,7 @@ result<void> bucket_state::visit_groups(const std::vector<std::string>& paths, c
 }
 
 result<void> bucket_state::join_execution(std::shared_ptr<const loaded_execution> x) {
+    for (const auto& u : x->what.unknown) note_unread(crdt::bit_of(u.kind));
     const auto& identity = x->what.request.identity;
     auto known = requests_.find(identity);
     if (!known) return fail(known.error());
@@ -424,8 +425,9 @@ std::uint64_t bucket_state::forgotten_before() const {
 }
 
 result<void> bucket_state::forget_requests() {
-    // Of a state that is on its way the source has been told what is forgotten here.
-    if (open_.executions.empty() || is_staging_) return {};
+    // Of a state that is on its way the source has been told what is forgotten here. And what executions do to rows of unknown kinds
+    // is still to be joined.
+    if (open_.executions.empty() || is_staging_ || has_unread_) return {};
     watch_fences();
     const auto before = fixed_before();
     if (before == 0) return {};

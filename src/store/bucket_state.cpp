@@ -38,7 +38,10 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       requests_(store.engine(), number),
       rivals_(store.engine(), number),
       extent_(extent_step(store.options()), store.options().log_limit_age / 16),
-      participation_(as) {}
+      participation_(as) {
+    kinds_.known &= ~store.options().unknown.rows;
+    kinds_.is_at_home = [](std::string_view path, crdt::row_kind kind) { return row_kind_at(path) == kind; };
+}
 
 // --- writing -------------------------------------------------------------------------------------------
 
@@ -91,7 +94,7 @@ result<bool> bucket_state::run(const std::function<result<void>(transaction&)>& 
 transaction_access::surroundings bucket_state::surroundings() {
     return {rows_, store_.origins(), have_, members_.stable(), heirs_, rebalancing_, store_.options().env.now,
             [this](const replica_id& id) { return find_member(id); }, [this](const dot& d) { return time_of(d); },
-            [this] { return flush_locked(); }};
+            [this] { return flush_locked(); }, has_unread_};
 }
 
 result<void> bucket_state::log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at) {
@@ -178,7 +181,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
         } else {
             loaded_executions asides;
             for (const auto& r : found->records) {
-                if (auto x = r.what.execution_at(r.id)) asides.push_back(std::move(x));
+                if (r.what.is_execution()) asides.push_back(r.what.execution_at(r.id, kinds_));
             }
             if (auto joined = join_fold(found->folded, found->fold->covers(), asides); !joined) broken_ = joined.error();
             have_.join(found->fold->covers());
@@ -290,16 +293,26 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     }
     if (!mentioned) return malformed("mentions replicas that it cannot have met");
     const dot me{writer, id.sequence};
+    const crdt::known_kinds kinds{.known = kinds_.known};  // all of it is judged now
     logged_record logged{std::move(*record), std::move(*mentioned)};
     const auto check_row = [&](std::string_view at, const crdt::delta& done) -> result<void> {
         if (!crdt::is_own_work(done, me)) return malformed("holds changes that cannot be its own");
         if (!crdt::is_born(done.change, [&](const dot& birth) { return seen.covers(birth); })) return malformed("goes on with what nobody has begun");
-        const auto wrong = find_wrong_row(at, done);
+        const auto wrong = find_wrong_row(at, crdt::kind_of(done.change));
         if (!wrong) return fail(wrong.error());
         return *wrong == nullptr ? result<void>{} : malformed(*wrong);
     };
+    // What is unknown is judged by its place alone; by the rest once it is known.
+    const auto check_unknown = [&](const std::vector<crdt::unknown_change>& all) -> result<void> {
+        for (const auto& u : all) {
+            const auto wrong = find_wrong_row(u.key, u.kind);
+            if (!wrong) return fail(wrong.error());
+            if (*wrong != nullptr) return malformed(*wrong);
+        }
+        return {};
+    };
     if (logged.is_execution()) {
-        const auto x = logged.execution_at(me);
+        const auto x = logged.execution_at(me, kinds);
         if (!x) return malformed("cannot be decoded");
         for (const auto& removal : x->what.changed.removals) {
             if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
@@ -307,9 +320,10 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
         for (const auto& r : x->what.changed.rows) {
             if (auto sound = check_row(r.key, r.change); !sound) return fail(sound.error());
         }
+        if (auto sound = check_unknown(x->what.unknown); !sound) return fail(sound.error());
         return examined::record{me, std::move(logged)};
     }
-    crdt::changes_input in(logged.content.payload, {me, logged.content.at}, logged.mentioned);
+    crdt::changes_input in(logged.content.payload, {me, logged.content.at}, logged.mentioned, kinds);
     for (const auto& removal : in.removals()) {
         if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
     }
@@ -319,19 +333,20 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     }
     auto change = in.members();
     if (!change) return malformed("cannot be decoded");
+    if (auto sound = check_unknown(in.unknown()); !sound) return fail(sound.error());
     members = std::move(*change);
     return examined::record{me, std::move(logged)};
 }
 
 /// What is wrong with a change, or nullptr. Brings the rows into memory, so that joining cannot fail after the log is written.
-result<const char*> bucket_state::find_wrong_row(std::string_view path, const crdt::delta& change) {
+result<const char*> bucket_state::find_wrong_row(std::string_view path, crdt::row_kind kind) {
     if (!store_keys::is_path(path)) return "changes a row at an impossible path";
-    const auto kind = row_kind_at(path);
-    if (kind && *kind != crdt::kind_of(change.change)) return "changes a row of another kind than its type";
+    const auto its_type = row_kind_at(path);
+    if (its_type && *its_type != kind) return "changes a row of another kind than its type";
     const auto there = rows_.load(path);
     if (!there) return fail(there.error());
     const auto there_kind = crdt::encoded_kind((*there)->encoded());
-    if (there_kind && *there_kind != crdt::kind_of(change.change)) return "changes a row of another kind";
+    if (there_kind && *there_kind != kind) return "changes a row of another kind";
     return nullptr;
 }
 
@@ -374,10 +389,10 @@ result<void> bucket_state::join_record(const dot& id, const logged_record& recor
         return fail(errc::corrupt, "record " + std::to_string(id.sequence) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
     };
     if (record.is_execution()) {
-        auto x = record.execution_at(id);
+        auto x = record.execution_at(id, kinds_);
         return x ? join_execution(std::move(x)) : result<void>(undecodable());
     }
-    crdt::changes_input in(record.content.payload, {id, record.content.at}, record.mentioned);
+    crdt::changes_input in(record.content.payload, {id, record.content.at}, record.mentioned, kinds_);
     if (auto joined = join_removals(in.removals(), vector_of(id)); !joined) return joined;
     const auto self = store_.self().number;
     std::string_view path;
@@ -387,13 +402,23 @@ result<void> bucket_state::join_record(const dot& id, const logged_record& recor
     }
     const auto members = in.members();
     if (!members) return undecodable();
+    note_unread(in.unknown_kinds());
     join_members(*members);
     return recount_rows();
+}
+
+/// What is being joined does something to rows of those kinds.
+void bucket_state::note_unread(std::uint64_t rows) {
+    if (rows == 0) return;
+    if (unread_.rows == 0) unread_.from = have_;
+    unread_.rows |= rows;
+    has_unread_ = true;
 }
 
 /// The fold may have seen what stands aside of it, and that the fold: so executions come first, for what the fold covers of
 /// them, and what they remove of the fold goes last.
 result<void> bucket_state::join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides) {
+    note_unread(changes.unknown);
     for (const auto& x : asides) {
         if (auto joined = join_execution(x); !joined) return joined;
     }
@@ -448,7 +473,7 @@ std::optional<std::vector<origin>> bucket_state::find_mentioned(const std::vecto
 result<void> bucket_state::flush_locked() const {
     if (broken_) return fail(*broken_);
     if (lag_bytes_ == 0 && !rows_.has_changes()) return {};  // the rows are all written, and the watermark with them
-    const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes(), forgotten_, rows_.place() != number_};
+    const watermark mark{have_, store_.clock().last(), members_, {floor_.begin(), floor_.end()}, extent_.bytes(), forgotten_, rows_.place() != number_, unread_};
     storage::batch known;
     requests_.add_changed(known);
     rivals_.add_changed(known);

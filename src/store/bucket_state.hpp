@@ -157,8 +157,8 @@ class bucket_state {
 
         bool is_execution() const { return content.kind == oplog::record_kind::execution; }
         /// nullptr where it cannot be decoded.
-        std::shared_ptr<const loaded_execution> execution_at(const dot& id) const {
-            auto what = crdt::decode_execution(content.payload, content.common, {id, content.at}, mentioned);
+        std::shared_ptr<const loaded_execution> execution_at(const dot& id, const crdt::known_kinds& kinds) const {
+            auto what = crdt::decode_execution(content.payload, content.common, {id, content.at}, mentioned, kinds);
             return what ? std::make_shared<const loaded_execution>(id, content.at, std::move(*what)) : nullptr;
         }
     };
@@ -186,7 +186,7 @@ class bucket_state {
     };
     result<std::vector<lane>> lanes_of(const oplog::chunk& chunk);
     result<void> check_head(const oplog::chunk::range& range, const tail& here) const;
-    result<const char*> find_wrong_row(std::string_view path, const crdt::delta& change);
+    result<const char*> find_wrong_row(std::string_view path, crdt::row_kind kind);
     result<examined> examine(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
     result<examined> examine_fold(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
     class feed_reader;
@@ -200,6 +200,14 @@ class bucket_state {
     result<std::optional<hash128>> head_at(origin writer, std::uint64_t sequence) const;
     result<logged_record> open_logged(const oplog::record_stream& at) const;
     result<crdt::changes> decode_logged(const oplog::chunk& fold) const;
+    /// All that a logged fold does: what stands aside of it and is no execution is joined into it.
+    struct fold_content {
+        crdt::changes changes;
+        loaded_executions executions;
+    };
+    result<fold_content> open_fold(const oplog::chunk& fold) const;
+    /// It does something to rows of unknown kinds.
+    bool holds_unknown(const dot& id, const logged_record& record) const;
     tl::unexpected<error> undecodable(const oplog::record_stream& at) const;
     result<oplog::chunk> load_fold(const logged_fold& f) const;
     result<void> find_folds();
@@ -312,6 +320,7 @@ class bucket_state {
     result<void> visit_staged(store_keys::staged_kind kind, const Visit& visit) const;
     void stop_staging(bool is_void);
     tl::unexpected<error> wrong_state(const char* what) const;
+    tl::unexpected<error> unknown_state() const;
     result<void> check_begin(const walk_begin& state, timestamp horizon, const replica_id& source) const;
     result<void> check_staged(const std::map<origin, tail>& reflects) const;
     result<void> check_settled(const std::map<origin, tail>& reflects, const std::set<hash128>& touching) const;
@@ -339,12 +348,13 @@ class bucket_state {
     result<void> restore(const watermark& mark);
     result<void> find_spent();
     result<void> find_tails();
-    result<void> replay(const version_vector& from);
-    result<void> replay_records(const version_vector& upto);
-    result<void> replayed(const version_vector& covers, std::size_t bytes);
+    result<void> replay(const version_vector& from, const version_vector& counted);
+    result<void> replay_records(const version_vector& upto, const version_vector& counted);
+    result<void> replayed(const version_vector& covers, std::size_t bytes, const version_vector& counted);
     // Of what is logged into the rows.
     result<void> join_removals(const std::vector<crdt::prefix_removal>& removals, const version_vector& news);
     result<void> join_record(const dot& id, const logged_record& record);
+    void note_unread(std::uint64_t rows);
     result<void> join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides);
     bool is_flush_due() const;
     void after_write();
@@ -396,6 +406,11 @@ class bucket_state {
     std::atomic<std::int64_t> next_fence_{INT64_MAX};  // when to look after it, in milliseconds
     std::uint64_t forgotten_ = 0;  // requests that were issued before this are fixed and forgotten, but those that are open
     leftover_mark prunable_;       // once all are that far there is something to prune
+    // Of kinds that this build does not know. Nothing is let go of until one that does opens the store: then all that has come since
+    // is joined into the rows again.
+    unread_part unread_;
+    std::atomic<bool> has_unread_ = false;  // the same, for who reads the log
+    crdt::known_kinds kinds_;
     log_extent extent_;
     mutable std::atomic<std::size_t> lag_bytes_ = 0;  // of records logged since the watermark was written
     // Rows are not what log and vector say, because the engine failed in the middle. The log has it all: opening again heals.

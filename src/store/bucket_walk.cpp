@@ -49,8 +49,10 @@ result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& p
     walk_request request;
     request.forgotten = forgotten_;
     if (staged_ && !staged_->upto.empty()) request.goes_on = walk_request::broken_off{staged_->source, staged_->at, staged_->upto};
+    // Rows lack what has not been read, and the log from which that could be goes.
+    if (has_unread_ && request.goes_on && !staged_->is_whole) request.goes_on.reset();
     // Where all rows were to come and some have, the others still are.
-    if (!request.goes_on || !staged_->is_whole) {
+    if (!has_unread_ && (!request.goes_on || !staged_->is_whole)) {
         for (const auto& [writer, sequence] : have_) request.has[store_.origins().id(writer)] = sequence;
     }
     // What the peer has of a request may be fixed there; then its rows are settled there, and in doubt here.
@@ -138,6 +140,11 @@ tl::unexpected<error> bucket_state::wrong_state(const char* what) const {
     return fail(errc::malformed, "the state of bucket \"" + name_ + "\" that a peer has sent " + what);
 }
 
+/// It would have to be kept without its log, from which it could be read later.
+tl::unexpected<error> bucket_state::unknown_state() const {
+    return fail(errc::unsupported_protocol, "the state of bucket \"" + name_ + "\" that a peer has sent holds what this build does not know");
+}
+
 result<void> bucket_state::begin_staging(const walk_begin& begin, walk_sink& sink, timestamp horizon, const replica_id& source) {
     const std::unique_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return usable;
@@ -215,6 +222,10 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
         for (const auto& mention : record->mentioned) {
             if (const auto met = meet(mention); !met) return fail(met.error());
         }
+        const dot id{*writer, x.sequence};
+        const auto execution = logged_record{*record, *find_mentioned(record->mentioned)}.execution_at(id, kinds_);
+        if (!execution) return wrong_state("has an execution that cannot be decoded");
+        if (!execution->what.unknown.empty()) return unknown_state();
         batch.put(space::rows, store_keys::staged_key(number_, staged_kind::execution, store_keys::log_key(number_, *writer, x.sequence)), x.value);
     }
     batch.put(space::rows, store_keys::staged_key(number_, staged_kind::progress, {}), codec::encode(*staged_));
@@ -246,6 +257,7 @@ result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& s
     for (const auto& r : item.rows) {
         auto path = item.prefix + r.rest;
         if (!store_keys::is_path(path) || (std::exchange(is_first, false) ? path < last : path <= last)) return out_of_order();
+        if (const auto there = crdt::encoded_kind(r.bytes); there && !kinds_.holds(*there)) return unknown_state();
         const auto row = crdt::decode_row(r.bytes, number_of);
         const auto kind = row_kind_at(path);
         if (!row || (kind && *kind != crdt::kind_of(*row))) return wrong_state("has a row that cannot be decoded");
@@ -392,6 +404,7 @@ result<void> bucket_state::enter(const walk_begin& state, const std::set<hash128
         next.is_whole = staged_->is_whole;
         if (auto sound = check_staged(next.reflects); !sound) return sound;
         if (auto settled = next.is_whole ? result<void>{} : check_settled(next.reflects, touching); !settled) return settled;
+        if (has_unread_ && !next.is_whole) return unknown_state();
         const auto mine = next.reflects.find(store_.self().number);
         const bool is_own_past = mine != next.reflects.end() && mine->second.sequence > tail_of(store_.self().number).sequence;
         storage::batch batch;
@@ -502,7 +515,7 @@ result<void> bucket_state::move_staged(entering& next) {
     if (!moved) return moved;
     auto members = members_;
     members.adopt(next.members, next.stable);
-    const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), mark.forgotten, rows != number_};
+    const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), mark.forgotten, rows != number_, {{}, 0, unread_.unjudged}};
     batch.put(space::meta, watermark_key_, codec::encode(mark_of_rows));
     const auto staged = store_keys::staged_prefix(number_);
     batch.erase_range(space::rows, staged, store_keys::prefix_end(staged));

@@ -183,7 +183,9 @@ result<bool> map_view::exists() const {
 result<std::vector<field>> map_view::fields(const scan_range& range) const {
     std::vector<field> fields;
     auto scanned = scan_names(*source_, path_, range, [&](std::string name, char type) {
-        fields.push_back({std::move(name), static_cast<field_type>(type)});
+        // What a later release has put there is not shown.
+        const auto known = static_cast<field_type>(type);
+        if (known == field_type::map || row_kind_of(known)) fields.push_back({std::move(name), known});
         return fields.size() < range.limit;
     });
     if (!scanned) return fail(scanned.error());

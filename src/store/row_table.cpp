@@ -99,7 +99,10 @@ result<void> row_table::join(std::string_view path, const crdt::delta& delta, co
 result<void> row_table::regroup(std::string_view path, const crdt::row_group* before, const crdt::row_group& after,
                                 const version_vector& have, crdt::open_requests& open) {
     auto joined = change(path, crdt::kind_of(after.parts.front().change.change),
-                         [&](crdt::row& row) { crdt::regroup(row, before, after, have, open); });
+                         [&](crdt::row& row) {
+                             // Of two kinds at one path, which honest peers never write, the first stays.
+                             if (crdt::kind_of(row) == crdt::kind_of(after.parts.front().change.change)) crdt::regroup(row, before, after, have, open);
+                         });
     note_recount(path, open);
     return joined;
 }

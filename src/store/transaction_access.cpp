@@ -121,7 +121,7 @@ result<void> transaction_access::clear_below(std::string_view prefix) {
         return scan_step{};
     });
     if (!scanned) return scanned;
-    if (!seen && !is_request_) return {};
+    if (!seen && !is_request_ && !in_.has_unread) return {};
     const auto take_away = [&](crdt::edit& e) {
         e.clear(in_.have);
         return result<void>{};

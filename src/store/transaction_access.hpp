@@ -26,6 +26,8 @@ class transaction_access final : public access {
         std::function<std::optional<timestamp>(const dot&)> time_of;
         /// Writes the table's rows to the engine; called before a scan.
         std::function<result<void>()> flush;
+        /// There may be rows that cannot be read.
+        bool has_unread = false;
     };
     transaction_access(surroundings in, dot me, timestamp at, bool is_request = false)
         : in_(std::move(in)), me_(me), at_(at), is_request_(is_request) {}

@@ -159,6 +159,9 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
     if (!asked) return fail(errc::malformed, "what a peer has of the state of bucket \"" + name_ + "\" cannot be decoded");
     const std::shared_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return fail(usable.error());
+    if (has_unread_) {
+        return fail(errc::unsupported_protocol, "bucket \"" + name_ + "\" holds here what this build does not know: its state is not whole");
+    }
     if (auto flushed = flush_locked(); !flushed) return fail(flushed.error());
 
     walk_begin begin;

@@ -21,6 +21,19 @@ struct tail {
     }
 };
 
+/// What the log holds and this build, or an earlier one here, could not read.
+struct unread_part {
+    version_vector from;         ///< up to here all has been read
+    std::uint64_t rows = 0;      ///< kinds of rows after that, as bits
+    std::uint64_t unjudged = 0;  ///< kinds that have been read since: nobody looked at their changes when they were logged
+
+    bool operator==(const unread_part&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(from, rows, unjudged);
+    }
+};
+
 /// The rows reflect at least these records. Written with them; everything after it is applied again on open.
 struct watermark {
     version_vector applied;
@@ -33,10 +46,11 @@ struct watermark {
     std::uint64_t forgotten = 0;
     /// The rows stand at the other one of their two places.
     bool is_elsewhere = false;
+    unread_part unread{};
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(applied, clock.value, members, floor, log_bytes, forgotten, is_elsewhere);
+        archive(applied, clock.value, members, floor, log_bytes, forgotten, is_elsewhere, unread);
     }
 };
 

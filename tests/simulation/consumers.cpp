@@ -123,7 +123,8 @@ bool world::pull_feed(replica& r, consumer& c) {
 /// A leaf that is below what the consumer watches and that the transaction leaves with something new in it.
 bool world::must_tell(const consumer& c, const transaction_record& t, std::size_t leaf) const {
     const auto& l = fields_.leaves[leaf];
-    if (!fields_.is_below(l, c.below)) return false;
+    // What was not known when it came is not told afterwards.
+    if (!fields_.is_below(l, c.below) || (later_leaves_ >> leaf & 1) != 0) return false;
     const operation* last = nullptr;
     for (const auto& op : t.operations) {
         const bool is_about = op.what == action::clear ? fields_.is_below(l, op.target) : static_cast<std::size_t>(op.target) == leaf;

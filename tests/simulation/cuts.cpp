@@ -71,7 +71,7 @@ void world::note_floor(replica& r, std::size_t b) {
 /// for executions of requests.
 void world::check_all_cut(const replica& r, std::size_t b) {
     const auto& s = r.shares[b];
-    if (!s.handle || r.options.log_retain_bytes > 0 || s.handle->state()->is_receiving_walk()) return;
+    if (!s.handle || r.is_old || r.options.log_retain_bytes > 0 || s.handle->state()->is_receiving_walk()) return;
     const auto roster = s.handle->state()->roster();
     const auto adverts = s.handle->state()->adverts();
     std::size_t members = 0;
@@ -104,6 +104,9 @@ void world::check_all_cut(const replica& r, std::size_t b) {
             // An execution stands beside the log while its request is open, or in it with the fold that it came with.
             const auto* kept = histories_[b].find(o, sequence);
             if (kept != nullptr && kept->execution) continue;
+            // So does what somebody could not read who folded the rest.
+            const bool was_unknown = kept != nullptr && (histories_[b].touched_by(*kept) & later_leaves_) != 0;
+            if (was_unknown && sequence > s.floor[o]) continue;
             violate("replica " + std::to_string(r.index) + " keeps transaction " + std::to_string(sequence) + " of replica " +
                     std::to_string(o) + ", and every member is known to have it");
         }

@@ -40,6 +40,12 @@ void world::heal() {
         r->dies_in.reset();
     }
     settle();
+    for (auto& r : replicas_) {
+        if (!r->is_old) continue;
+        if (r->open) end(*r, upgrades_.chance(50) ? ending::clean : ending::kill);
+        upgrade(*r);
+    }
+    settle();
     // Again where the process dies as it opens them, which it does once at most.
     while (std::ranges::any_of(replicas_, [&](const auto& r) { return is_down(*r); })) {
         for (auto& r : replicas_) {

@@ -247,16 +247,17 @@ void world::check_values(replica& r, std::size_t b, std::uint64_t leaves) {
         for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
             if ((leaves >> leaf & 1) == 0) continue;
             check_leaf(root, b, leaf, evaluate(histories_[b], leaf, s.has, s.who, nullptr, s.fixed), r.index, "in the store");
-            if (chance_.one_in(4)) check_contenders(root, b, leaf, s.has);
+            if (chance_.one_in(4) && !is_hidden(r, leaf)) check_contenders(root, b, leaf, s.has);
         }
     });
     // Whatever fails to be written, reads go on.
     if (!done) violate("a read failed: " + done.error().message);
 }
 
-void world::check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& expected,
+void world::check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& of_all,
                        std::size_t reader, const char* where) {
     ++checks_;
+    const auto expected = is_hidden(*replicas_[reader], leaf) ? field_value{} : of_all;
     const auto& l = fields_.leaves[leaf];
     const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
     const auto map = find_map(fields_, root, n.parent);
@@ -319,12 +320,12 @@ void world::check_leaf(const map_view& root, std::size_t b, std::size_t leaf, co
 }
 
 /// Listings: which fields and elements exist.
-void world::check_scans(const map_view& root, std::size_t b, const cut& of,
+void world::check_scans(const map_view& root, std::size_t b, const cut& of, const replica& reader,
                         const transaction_record* pending) {
     counts_.count(covered::scans_checked);
     std::uint64_t existing = 0;  // nodes
     for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
-        if (evaluate(histories_[b], leaf, of, {}, pending).exists) existing |= fields_.leaves[leaf].above;
+        if (!is_hidden(reader, leaf) && evaluate(histories_[b], leaf, of, {}, pending).exists) existing |= fields_.leaves[leaf].above;
     }
     const auto value_of = [&](auto outcome) {
         if (!outcome) violate("a scan failed: " + outcome.error().message);
@@ -367,7 +368,7 @@ void world::check_scans(const map_view& root, std::size_t b, const cut& of,
         std::size_t size = 0;
         for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
             const auto& l = fields_.leaves[leaf];
-            if (static_cast<std::size_t>(l.at) != i || !evaluate(histories_[b], leaf, of, {}, pending).exists)
+            if (static_cast<std::size_t>(l.at) != i || is_hidden(reader, leaf) || !evaluate(histories_[b], leaf, of, {}, pending).exists)
                 continue;
             ++size;
             if (is_in_range(l.element)) expected.push_back(l.element);
@@ -389,7 +390,7 @@ void world::check_whole(replica& r) {
         check_unconfirmed(r, b);
         check_superseded(r, b);
         if (!chance_.chance(50)) continue;
-        const auto done = s.handle->read([&](const map_view& root) { check_scans(root, b, s.has); });
+        const auto done = s.handle->read([&](const map_view& root) { check_scans(root, b, s.has, r); });
         if (!done) violate("a read failed: " + done.error().message);
     }
 }
@@ -400,7 +401,7 @@ void world::check_snapshot(const held_snapshot& s, std::size_t reader) {
         check_leaf(s.view, s.bucket, leaf, evaluate(histories_[s.bucket], leaf, s.of, s.who, nullptr, s.fixed), reader,
                    "in a snapshot");
     }
-    check_scans(s.view, s.bucket, s.of);
+    check_scans(s.view, s.bucket, s.of, *replicas_[reader]);
 }
 
 /// Digests are equal iff what is live is.
@@ -409,7 +410,7 @@ void world::check_digest(replica& r, std::size_t b) {
     if (!digest) violate("no digest: " + digest.error().message);
     counts_.count(covered::digests_compared);
     ++checks_;
-    const auto state = live_state(histories_[b], r.shares[b].has);
+    const auto state = live_state(histories_[b], r.shares[b].has, hidden_leaves(r));
     for (const auto& [other_state, other_digest] : digests_[b]) {
         if ((other_state == state) != (other_digest == *digest)) {
             const auto equal = std::string("equal"), different = std::string("different");

@@ -4,11 +4,38 @@
 #include "codec/archive.hpp"
 #include "simulation/world.hpp"
 #include "store/keys.hpp"
+#include "store/watermark.hpp"
 
 namespace anabranch::simulation {
+namespace {
+
+constexpr unsigned upgraded_percent = 25;
+
+}  // namespace
+
+/// In some histories the fleet is being upgraded: a part of it is of a build that does not know all kinds of rows.
+void world::set_up_builds() {
+    if (!upgrades_.chance(upgraded_percent)) return;
+    for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
+        const auto type = fields_.leaves[leaf].type;
+        if (type == field_type::disable_wins_flag || type == field_type::remove_wins_set) later_leaves_ |= std::uint64_t{1} << leaf;
+    }
+    for (auto& r : replicas_) {
+        r->is_old = later_leaves_ != 0 && upgrades_.chance(60);
+        if (r->is_old) r->options.unknown.rows = crdt::bit_of(crdt::row_kind::removals);
+    }
+}
+
+void world::upgrade(replica& r) {
+    trace("upgrade", {{"replica", r.index}});
+    counts_.count(covered::replicas_upgraded);
+    r.is_old = false;
+    r.options.unknown = {};
+}
 
 void world::start(replica& r) {
     if (is_process_dead_) return;
+    if (r.is_old && event_ > 0 && upgrades_.chance(30)) upgrade(r);
     auto engine = r.storage->open();
     if (!engine) violate("the disk cannot be opened: " + engine.error().message);
     note_replay(**engine, r);
@@ -50,10 +77,10 @@ void world::note_replay(const storage::engine& engine, const replica& r) {
     for (const auto at = engine.scan(storage::space::meta, {&store_keys::watermark_prefix, 1}); at->valid();
          at->next()) {
         if (at->key().front() != store_keys::watermark_prefix) break;
-        version_vector applied;
-        codec::input in(at->value());
-        in(applied);
-        for (const auto& [writer, sequence] : applied) in_rows += sequence;
+        const auto mark = codec::decode<detail::watermark>(at->value());
+        if (!mark) violate("a watermark cannot be decoded");
+        for (const auto& [writer, sequence] : mark->applied) in_rows += sequence;
+        if (mark->unread.rows != 0) counts_.count(r.is_old ? covered::unknown_kinds_held : covered::unknown_kinds_learned);
     }
     std::uint64_t known = 0;
     for (const auto& s : r.shares) {

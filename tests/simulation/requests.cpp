@@ -131,7 +131,7 @@ result<std::string> world::run_program(replica& r, const client_request& q, tran
     const auto look = [&](std::size_t leaf, const char* where) {
         auto found = evaluate(histories_[q.bucket], leaf, s.has, s.who, &record, s.fixed);
         if (!r.storage->is_dead() && !r.storage->is_full()) check_leaf(tx, q.bucket, leaf, found, r.index, where);
-        return found;
+        return is_hidden(r, leaf) ? field_value{} : found;
     };
     random_source draw(q.program);
     const auto looks_at = draw.below(fields_.leaves.size());

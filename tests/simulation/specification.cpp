@@ -185,9 +185,10 @@ std::vector<shown_entry> standing(const history& h, std::size_t leaf, const cut&
     return found;
 }
 
-std::string live_state(const history& h, const cut& of) {
+std::string live_state(const history& h, const cut& of, std::uint64_t without) {
     std::string text;
     for (std::size_t leaf = 0; leaf < h.fields().leaves.size(); ++leaf) {
+        if ((without >> leaf & 1) != 0) continue;
         const auto& l = h.fields().leaves[leaf];
         if (l.type == field_type::bounded_counter) {
             if (const auto escrow = live_escrow(h, leaf, of); !escrow.empty()) text += h.fields().describe(l) + '=' + escrow + ';';

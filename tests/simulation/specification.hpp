@@ -43,7 +43,8 @@ field_value evaluate(const history& h, std::size_t leaf, const cut& of, const he
 std::vector<shown_entry> standing(const history& h, std::size_t leaf, const cut& of);
 
 /// Equal iff the state is: what is live, with payload and identity.
-std::string live_state(const history& h, const cut& of);
+/// `without`: leaves, as bits.
+std::string live_state(const history& h, const cut& of, std::uint64_t without = 0);
 
 /// Counts the kinds of conflict that happened.
 void count_conflicts(const history& h, coverage& counts);

@@ -8,9 +8,10 @@
 #include "store/store_state.hpp"
 
 namespace anabranch::simulation {
-/// What a retired replica did since does not count, and yet somebody may have been told of it.
+/// What a retired replica did since does not count, and yet somebody may have been told of it; and who does not know all kinds is
+/// told of what he knows.
 bool world::is_judged(std::size_t b) const {
-    return std::ranges::none_of(replicas_, [&](const auto& r) { return r->shares[b].is_retired; });
+    return later_leaves_ == 0 && std::ranges::none_of(replicas_, [&](const auto& r) { return r->shares[b].is_retired; });
 }
 
 /// Did something to what the consumer watches, or emptied what that lies in.

@@ -270,6 +270,8 @@ bool world::judge_failure(connection& c, std::size_t side) {
         counts_.count(covered::sessions_timed_out);
     } else if ((code == errc::retired || code == errc::behind_cut) && is_outsider(c)) {
         counts_.count(covered::sessions_of_outsiders);
+    } else if (code == errc::unsupported_protocol && std::ranges::any_of(c.ends, [&](const endpoint& e) { return replicas_[e.replica]->is_old; })) {
+        counts_.count(covered::states_not_whole);
     } else if (code == errc::refused && !is_healing_) {
         counts_.count(covered::states_from_the_future);
     } else if (!is_from_disk(code)) {

@@ -185,6 +185,13 @@ void world::change_rights(replica& r, std::size_t b, const transaction& tx, oper
 
 void world::apply(replica& r, std::size_t b, const transaction& tx, operation op, transaction_record& record,
                   const std::vector<std::size_t>& members) {
+    const auto target = static_cast<std::size_t>(op.target);
+    const auto knows = [&](const simulation::leaf& l) { return !is_hidden(r, static_cast<std::size_t>(&l - fields_.leaves.data())); };
+    // Of a field that its build does not know an application does not speak.
+    const bool is_spoken_of = op.what != action::clear ? !is_hidden(r, target)
+                                                       : fields_.nodes[target].type == field_type::map ||
+                                                             std::ranges::any_of(fields_.leaves, [&](const auto& l) { return l.at == op.target && knows(l); });
+    if (!is_spoken_of) return;
     if (op.what == action::transfer && std::ranges::find(members, op.to) == members.end()) op.to = r.index;
     if (op.what >= action::deposit) {
         change_rights(r, b, tx, std::move(op), record);
@@ -279,7 +286,7 @@ void world::commit(replica& r, std::size_t b) {
                 const auto leaf = draw.below(fields_.leaves.size());
                 check_leaf(tx, b, leaf, evaluate(histories_[b], leaf, s.has, s.who, &record, s.fixed), r.index,
                            "in a transaction");
-                if (lists && i + 1 == size) check_scans(tx, b, s.has, &record);
+                if (lists && i + 1 == size) check_scans(tx, b, s.has, r, &record);
             }
             if (passes_limit) tx.counter(std::string(limits::name + 1, 'n')).add(1);
             if (is_refused) return fail(errc::refused, "as the history wants it");
@@ -330,7 +337,7 @@ void world::commit(replica& r, std::size_t b) {
         if (done) {
             counts_.count(covered::commits_without_effect);
             for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
-                if ((histories_[b].touched_by(record) >> leaf & 1) == 0) continue;
+                if ((histories_[b].touched_by(record) >> leaf & 1) == 0 || is_hidden(r, leaf)) continue;
                 if (evaluate(histories_[b], leaf, s.has, s.who) != evaluate(histories_[b], leaf, s.has, s.who, &record)) {
                     violate("a transaction with an effect left no trace");
                 }

@@ -54,6 +54,7 @@ std::vector<link> draw_topology(std::size_t replicas, random_source& chance) {
 world::world(std::uint64_t seed, world_options options)
     : options_(std::move(options)),
       chance_(random_source::scramble(seed ^ 0x616e6162)),
+      upgrades_(random_source::scramble(seed ^ 0x75706772)),
       is_crowded_(chance_.chance(crowded_percent) || options_.is_crowded),
       copies_disks_(random_source(random_source::scramble(seed ^ 0x636f7079)).chance(copying_percent) && options_.directory.empty() &&
                     !options_.keeps_power),
@@ -122,6 +123,7 @@ void world::set_up() {
             if (r->shares[b].is_wanted && !founders_[b]) founders_[b] = r->index;
         }
     }
+    set_up_builds();
     for (auto& r : replicas_) {
         if (is_down(*r)) start(*r);
     }

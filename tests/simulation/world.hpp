@@ -154,6 +154,7 @@ class world {
         std::optional<std::uint64_t> dies_in;  ///< writes and syncs
         bool dies_after = false;
         bool strays = false;  ///< meets the others hardly ever, for most of the history
+        bool is_old = false;  ///< a build that does not know the kind of later_leaves_
     };
 
     // world.cpp: setting up and running
@@ -280,6 +281,10 @@ class world {
     void recovered(replica& r);
     void lose_power(replica& r);
     void note_replay(const storage::engine& engine, const replica& r);
+    void set_up_builds();
+    void upgrade(replica& r);
+    std::uint64_t hidden_leaves(const replica& r) const { return r.is_old ? later_leaves_ : 0; }
+    bool is_hidden(const replica& r, std::size_t leaf) const { return (hidden_leaves(r) >> leaf & 1) != 0; }
 
     // wires.cpp: sessions and bytes
     void connect(std::size_t over, bool is_generous);
@@ -318,7 +323,7 @@ class world {
     void check_values(replica& r, std::size_t b, std::uint64_t leaves);
     void check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& expected,
                     std::size_t reader, const char* where);
-    void check_scans(const map_view& root, std::size_t b, const cut& of,
+    void check_scans(const map_view& root, std::size_t b, const cut& of, const replica& reader,
                      const transaction_record* pending = nullptr);
     void check_bounds(std::size_t b);
     void check_contenders(const map_view& root, std::size_t b, std::size_t leaf, const cut& of);
@@ -350,6 +355,7 @@ class world {
 
     const world_options options_;
     random_source chance_;
+    random_source upgrades_;  // of its own: which builds there are disturbs nothing else
     coverage counts_;
     /// Requests of the same few fields overtake each other and are forgotten soon: some cannot change any more while others may.
     const bool is_crowded_;
@@ -377,6 +383,7 @@ class world {
     bool is_calm_ = false;  ///< little goes wrong, and all hear of everything soon
     bool retires_often_ = false;
     std::chrono::milliseconds adverts_{0};
+    std::uint64_t later_leaves_ = 0;  ///< of a kind that some of the replicas do not know at first
     std::array<std::uint64_t, most_buckets> authority_terms_{1, 1};
     /// Who finished whose retirement: in which of its transactions, and that one's chain head.
     std::array<std::map<replica_id, std::tuple<std::size_t, std::uint64_t, hash128>>, most_buckets> retired_by_;

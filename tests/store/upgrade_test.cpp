@@ -1,0 +1,328 @@
+// Builds of a fleet that is being upgraded: some do not know a kind of rows yet that others write.
+#include <anabranch/limits.hpp>
+
+#include "codec/archive.hpp"
+#include "crdt/changes.hpp"
+#include "oplog/record.hpp"
+#include "storage/memory/memory_engine.hpp"
+#include "store/bucket_state.hpp"
+#include "store/store_state.hpp"
+#include "store/stores.hpp"
+#include "support/borrowed_engine.hpp"
+#include "support/catch.hpp"
+
+using namespace anabranch;
+
+namespace {
+
+constexpr timestamp forever{UINT64_MAX};
+
+/// What a store's process leaves behind is opened by another build.
+struct machine {
+    explicit machine(std::shared_ptr<test::world> w) : world(std::move(w)), engine(storage::open_memory()) {}
+
+    store open(std::uint64_t unknown_rows) {
+        auto o = test::options(world);
+        o.log_retain_bytes = 0;
+        o.unknown.rows = unknown_rows;
+        return store::on(std::make_unique<test::borrowed_engine>(engine), o).value();
+    }
+
+    std::shared_ptr<test::world> world;
+    std::shared_ptr<storage::engine> engine;
+};
+
+const std::uint64_t removals = crdt::bit_of(crdt::row_kind::removals);
+
+bucket open(store& s) { return s.bucket("b").value(); }
+hash128 digest(store& s) { return open(s).digest().value(); }
+
+template <class Function>
+void commit(store& s, Function fn) {
+    auto b = open(s);
+    REQUIRE(b.commit(fn));
+    REQUIRE(s.sync());
+}
+
+bool contains(store& s, const std::string& element) {
+    return open(s).read([&](const map_view& m) { return m.map("m").remove_wins_set("r").contains(element); }).value();
+}
+std::int64_t count(store& s) {
+    return open(s).read([](const map_view& m) { return m.map("m").counter("c").value(); }).value();
+}
+
+/// All that `to` lacks, folded where it lacks more than one transaction.
+oplog::chunk lacking(store& from, store& to) {
+    detail::positions after;
+    for (const auto& entry : open(to).progress()) after[entry.origin] = entry.sequence;
+    REQUIRE(from.sync());
+    return open(from).state()->read_log(after, forever, {.fold_above = 1}).value();
+}
+void fold(store& from, store& to) { REQUIRE(open(to).state()->apply(lacking(from, to), forever, from.id())); }
+
+}  // namespace
+
+TEST_CASE("a kind that a build does not know is kept, passed on, and shown once it is known") {
+    const auto w = std::make_shared<test::world>();
+    machine ma(w), mb(w), mc(w);
+    auto a = ma.open(0), c = mc.open(0);
+    std::optional<store> b = mb.open(removals);
+    test::share(a, {&*b, &c});
+    commit(a, [](transaction& tx) {
+        tx.map("m").remove_wins_set("r").add("x");
+        tx.map("m").remove_wins_set("r").add("y");
+        tx.map("m").counter("c").add(3);
+    });
+    commit(a, [](transaction& tx) { tx.map("m").remove_wins_set("r").remove("y"); });
+
+    // What is known of a transaction is there at once.
+    test::exchange(a, *b);
+    CHECK(count(*b) == 3);
+    CHECK_FALSE(contains(*b, "x"));
+    CHECK(open(*b).read([](const map_view& m) { return m.map("m").fields(); }).value() == std::vector<field>{{"c", field_type::counter}});
+    CHECK(digest(*b) != digest(a));
+
+    // Byte for byte, whoever it goes to.
+    test::exchange(*b, c);
+    CHECK(digest(c) == digest(a));
+    CHECK(open(c).progress() == open(a).progress());
+
+    // It writes, and what all have is forgotten by the others, not by it.
+    commit(*b, [](transaction& tx) { tx.map("m").counter("c").add(1); });
+    test::meet({&a, &*b, &c});
+    test::meet({&a, &*b, &c});
+    CHECK(test::log_keys(a) == 0);
+    CHECK(test::log_keys(*b) > 0);
+
+    // A build that does not know it either changes nothing.
+    b.reset();
+    b = mb.open(removals);
+    CHECK(count(*b) == 4);
+    CHECK_FALSE(contains(*b, "x"));
+
+    b.reset();
+    b = mb.open(0);
+    CHECK(count(*b) == 4);
+    CHECK(contains(*b, "x"));
+    CHECK_FALSE(contains(*b, "y"));
+    CHECK(digest(*b) == digest(a));
+    test::meet({&a, &*b, &c});
+    CHECK(test::log_keys(*b) == 0);
+    b.reset();
+    b = mb.open(0);
+    CHECK(digest(*b) == digest(a));
+}
+
+TEST_CASE("who does not know a kind removes a map with it") {
+    const auto w = std::make_shared<test::world>();
+    machine ma(w), mb(w);
+    auto a = ma.open(0);
+    std::optional<store> b = mb.open(removals);
+    test::share(a, {&*b});
+    commit(a, [](transaction& tx) { tx.map("m").remove_wins_set("r").add("x"); });
+    test::exchange(a, *b);
+    commit(*b, [](transaction& tx) {
+        tx.map("m").clear();
+        tx.map("m").counter("c").add(1);
+    });
+    commit(a, [](transaction& tx) { tx.map("m").remove_wins_set("r").add("z"); });
+    test::exchange(a, *b);
+    b.reset();
+    b = mb.open(0);
+    for (auto* s : {&a, &*b}) {
+        CHECK_FALSE(contains(*s, "x"));
+        CHECK(contains(*s, "z"));
+        CHECK(count(*s) == 1);
+    }
+    CHECK(digest(*b) == digest(a));
+}
+
+TEST_CASE("folds of what a build does not know go on as they came") {
+    const auto w = std::make_shared<test::world>();
+    machine ma(w), mb(w), mc(w), md(w), me(w);
+    auto a = ma.open(0), d = md.open(0), e = me.open(0);
+    std::optional<store> b = mb.open(removals), c = mc.open(removals);
+    test::share(a, {&*b, &*c, &d, &e});
+    for (const auto* element : {"x", "y", "z"}) {
+        commit(a, [&](transaction& tx) {
+            tx.map("m").remove_wins_set("r").add(element);
+            tx.map("m").counter("c").add(1);
+        });
+    }
+    commit(a, [](transaction& tx) { tx.map("m").remove_wins_set("r").remove("y"); });
+    fold(a, *b);
+    CHECK(count(*b) == 3);
+    // Alone it goes on as it is; beside others of its time, carried.
+    fold(*b, *c);
+    CHECK(count(*c) == 3);
+    commit(e, [](transaction& tx) { tx.map("m").remove_wins_set("r").add("of e"); });
+    commit(e, [](transaction& tx) { tx.map("m").counter("c").add(10); });
+    REQUIRE(open(*c).state()->apply(lacking(e, *c), forever, e.id()));
+    commit(*c, [](transaction& tx) { tx.map("m").counter("c").add(100); });
+    fold(*c, *b);
+    fold(*c, d);
+    CHECK(count(d) == 113);
+    CHECK(contains(d, "x"));
+    CHECK_FALSE(contains(d, "y"));
+    CHECK(contains(d, "of e"));
+    fold(*c, a);
+    fold(*c, e);
+    CHECK(digest(a) == digest(d));
+    CHECK(digest(e) == digest(d));
+    for (auto [m, s] : {std::pair(&mb, &b), std::pair(&mc, &c)}) {
+        s->reset();
+        *s = m->open(0);
+        CHECK(digest(**s) == digest(d));
+    }
+}
+
+TEST_CASE("a request that does something to an unknown kind counts once it is known") {
+    const auto w = std::make_shared<test::world>();
+    machine ma(w), mb(w), mc(w);
+    auto a = ma.open(0), c = mc.open(0);
+    std::optional<store> b = mb.open(removals);
+    test::share(a, {&*b, &c});
+    const auto run = [&](store& s, request_role role, const std::string& element) {
+        request r{.tenant = "t", .principal = "p", .key = "k"};
+        r.issued = std::chrono::milliseconds{w->now_ms.load()};
+        r.role = role;
+        REQUIRE(open(s).commit(r, [&](transaction& tx) -> result<std::string> {
+            tx.map("m").remove_wins_set("r").add(element);
+            tx.map("m").counter("c").add(1);
+            return element;
+        }));
+        REQUIRE(s.sync());
+    };
+    // The mirror's comes first everywhere, and does not count in the end.
+    run(c, request_role::mirror, "mirrored");
+    run(a, request_role::primary, "primary");
+    test::exchange(c, *b);
+    test::exchange(a, *b);
+    CHECK(count(*b) == 1);
+    test::exchange(*b, c);
+    // Time passes, and the others forget it.
+    for (int i = 0; i < 12; ++i) {
+        w->now_ms += 10 * 60'000;
+        test::meet({&a, &*b, &c});
+    }
+    CHECK(open(a).state()->requests() == 0);
+    CHECK(open(*b).state()->requests() == 1);
+    b.reset();
+    b = mb.open(0);
+    CHECK(contains(*b, "primary"));
+    CHECK_FALSE(contains(*b, "mirrored"));
+    CHECK(count(*b) == 1);
+    CHECK(digest(*b) == digest(a));
+    for (int i = 0; i < 4; ++i) {
+        w->now_ms += 10 * 60'000;
+        test::meet({&a, &*b, &c});
+    }
+    CHECK(open(*b).state()->requests() == 0);
+    CHECK(digest(*b) == digest(a));
+}
+
+TEST_CASE("an unknown kind spoils nothing that is known") {
+    const auto w = std::make_shared<test::world>();
+    machine ma(w), mb(w);
+    auto a = ma.open(0);
+    std::optional<store> b = mb.open(removals);
+    test::share(a, {&*b});
+    commit(a, [](transaction& tx) { tx.map("m").counter("c").add(3); });
+    test::exchange(a, *b);
+
+    const std::string map("m\0\1p", 4), counter("c\0\1c", 4), set("r\0\1r", 4), later("q\0\1q", 4);
+    const auto element = std::string("x\0\1.", 4);
+    // The next record of `a`, with one change of that kind; the payload by hand.
+    const auto send = [&](const std::string& path, std::uint8_t kind, const std::string& bytes) {
+        std::string payload;
+        codec::output out(payload);
+        out.varint(0);
+        out.varint(1);
+        out(path, kind, bytes);
+        const auto last = open(a).progress();
+        const auto mine = std::ranges::find(last, a.id(), &progress_entry::origin);
+        const auto record = oplog::encode_record({timestamp::from(std::chrono::milliseconds{w->now_ms + 1'000}, static_cast<std::uint16_t>(mine->sequence)), {}, payload});
+        oplog::chunk chunk;
+        chunk.ranges.push_back({a.id(), mine->sequence + 1, mine->sequence + 1, oplog::chain_next(mine->head, record)});
+        chunk.entries.push_back({0, record});
+        const auto done = open(*b).state()->apply(chunk, forever, a.id());
+        return done ? errc{} : done.error().code;
+    };
+    CHECK(send(map + counter, 4, "") == errc::malformed);
+    CHECK(send(map + counter, 9, "") == errc::malformed);
+    CHECK(send("no path", 9, "") == errc::malformed);
+    CHECK(send(later, 0, "") == errc::malformed);
+    CHECK(send(later, 59, "") == errc::malformed);
+    CHECK(send(later, 200, "") == errc::malformed);
+    // What this release does not know either stays for the next one.
+    CHECK(send(later, 58, std::string(1'000, '\xff')) == errc{});
+    b.reset();
+    b = mb.open(0);
+    CHECK(count(*b) == 3);
+}
+
+TEST_CASE("what turns out to be wrong once its kind is known is left out") {
+    const auto w = std::make_shared<test::world>();
+    machine ma(w), mb(w);
+    auto a = ma.open(0);
+    std::optional<store> b = mb.open(removals);
+    test::share(a, {&*b});
+    const auto path = std::string("r\0\1rx\0\1.", 8);
+    const auto me = open(a).progress().front();
+    std::string payload;
+    codec::output out(payload);
+    out.varint(0);
+    out.varint(3);
+    out(path, std::uint8_t{4}, std::string("\xff\xff"));            // no row at all
+    out(std::string("s\0\1q", 4), std::uint8_t{4}, std::string(4, '\0'));  // not where such a row may stand
+    // In the name of another transaction.
+    out(std::string("t\0\1d", 4), std::uint8_t{4}, std::string("\0\1\0\1\0\0", 6));
+    const auto record = oplog::encode_record({timestamp::from(std::chrono::milliseconds{w->now_ms + 1'000}, 1), {}, payload});
+    oplog::chunk chunk;
+    chunk.ranges.push_back({a.id(), me.sequence + 1, me.sequence + 1, oplog::chain_next(me.head, record)});
+    chunk.entries.push_back({0, record});
+    REQUIRE(open(*b).state()->apply(chunk, forever, a.id()));
+    for (int i = 0; i < 2; ++i) {
+        b.reset();
+        b = mb.open(0);
+        CHECK(open(*b).read([](const map_view& m) { return m.fields(); }).value().empty());
+        CHECK(test::row_keys(*b) == 0);
+    }
+    // Who knows the kind does not take it; nor does who knows it by now take another one.
+    CHECK_FALSE(open(a).state()->apply(chunk, forever, b->id()));
+    const auto second = oplog::encode_record({timestamp::from(std::chrono::milliseconds{w->now_ms + 2'000}, 1), {}, payload});
+    oplog::chunk next;
+    next.ranges.push_back({a.id(), me.sequence + 2, me.sequence + 2, oplog::chain_next(chunk.ranges[0].head, second)});
+    next.entries.push_back({0, second});
+    CHECK(open(*b).state()->apply(next, forever, a.id()).error().code == errc::malformed);
+}
+
+TEST_CASE("who holds what he does not know sends no state, and takes none with it") {
+    const auto w = std::make_shared<test::world>();
+    machine ma(w), mb(w), mc(w);
+    auto a = ma.open(0);
+    std::optional<store> b = mb.open(removals), c = mc.open(removals);
+    test::share(a, {&*b});
+    commit(a, [](transaction& tx) {
+        tx.map("m").remove_wins_set("r").add("x");
+        tx.map("m").counter("c").add(3);
+    });
+    test::exchange(a, *b);
+    CHECK(open(*b).state()->begin_walk().error().code == errc::unsupported_protocol);
+    test::meet({&a, &*b});
+    REQUIRE(test::log_keys(a) == 0);
+    // A newcomer of an earlier build waits for its upgrade.
+    REQUIRE(c->bucket("b"));
+    const auto ended = test::talk(a, *c);
+    const auto& why = ended.other ? ended.other : ended.one;
+    REQUIRE(why);
+    CHECK(why->code == errc::unsupported_protocol);
+    c.reset();
+    c = mc.open(0);
+    test::talk(a, *c);
+    CHECK(count(*c) == 3);
+    CHECK(contains(*c, "x"));
+    b.reset();
+    b = mb.open(0);
+    CHECK(open(*b).state()->begin_walk());
+}

@@ -3,6 +3,7 @@
 
 #include "codec/archive.hpp"
 #include "simulation/world.hpp"
+#include "store/field_kind.hpp"
 #include "store/keys.hpp"
 #include "store/watermark.hpp"
 
@@ -10,19 +11,21 @@ namespace anabranch::simulation {
 namespace {
 
 constexpr unsigned upgraded_percent = 25;
+// Counters and bounded ones need changes of their own to be removed with their map, which who does not know them cannot make.
+constexpr crdt::row_kind later_kinds[] = {crdt::row_kind::entries, crdt::row_kind::dots, crdt::row_kind::removals};
 
 }  // namespace
 
 /// In some histories the fleet is being upgraded: a part of it is of a build that does not know all kinds of rows.
 void world::set_up_builds() {
     if (!upgrades_.chance(upgraded_percent)) return;
+    const auto kind = upgrades_.pick(later_kinds);
     for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
-        const auto type = fields_.leaves[leaf].type;
-        if (type == field_type::disable_wins_flag || type == field_type::remove_wins_set) later_leaves_ |= std::uint64_t{1} << leaf;
+        if (row_kind_of(fields_.leaves[leaf].type) == kind) later_leaves_ |= std::uint64_t{1} << leaf;
     }
     for (auto& r : replicas_) {
         r->is_old = later_leaves_ != 0 && upgrades_.chance(60);
-        if (r->is_old) r->options.unknown.rows = crdt::bit_of(crdt::row_kind::removals);
+        if (r->is_old) r->options.unknown.rows = crdt::bit_of(kind);
     }
 }
 

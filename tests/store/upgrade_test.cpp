@@ -221,6 +221,32 @@ TEST_CASE("a request that does something to an unknown kind counts once it is kn
     CHECK(digest(*b) == digest(a));
 }
 
+TEST_CASE("what was removed before something unknown came stays removed when that is read") {
+    const auto w = std::make_shared<test::world>();
+    machine ma(w), mb(w), mc(w);
+    auto a = ma.open(0), c = mc.open(0);
+    std::optional<store> b = mb.open(crdt::bit_of(crdt::row_kind::dots));
+    test::share(a, {&*b, &c});
+    commit(c, [](transaction& tx) { tx.map("m").remove_wins_set("r").add("x"); });
+    commit(a, [](transaction& tx) { tx.map("m").remove_wins_set("r").add("x"); });
+    commit(a, [](transaction& tx) { tx.map("m").remove_wins_set("r").remove("x"); });
+    test::exchange(a, *b);
+    commit(a, [](transaction& tx) { tx.map("m").add_wins_set("later").add("y"); });
+    test::exchange(a, *b);
+    // It has not seen the removal, and comes after what is read again.
+    test::exchange(c, *b);
+    for (int i = 0; i < 3; ++i) test::meet({&a, &*b, &c});
+    CHECK(test::leftover_keys(a) == 0);
+    CHECK(test::leftover_keys(*b) > 0);
+    b.reset();
+    b = mb.open(0);
+    CHECK_FALSE(contains(*b, "x"));
+    CHECK(digest(*b) == digest(a));
+    for (int i = 0; i < 3; ++i) test::meet({&a, &*b, &c});
+    CHECK(test::leftover_keys(*b) == 0);
+    CHECK(digest(*b) == digest(a));
+}
+
 TEST_CASE("an unknown kind spoils nothing that is known") {
     const auto w = std::make_shared<test::world>();
     machine ma(w), mb(w);

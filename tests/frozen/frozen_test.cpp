@@ -197,7 +197,7 @@ TEST_CASE("this file's other half is frozen") {
         {v1::parting("shop", true, 25, "why"), sync::parting{"shop", true, 25, "why"}},
         {v1::executions("shop", bob, {{300, {1, 2}}, {1, {9}}}), sync::executions{"shop", {{here(bob), {{300, {1, 2}}, {1, {9}}}}}}},
         {v1::behind("shop", 300), sync::behind{"shop", 300}},
-        {v1::walk("shop", 300), sync::walk{"shop", 300}},
+        {v1::walk("shop", 300, "request"), sync::walk{"shop", 300, "request"}},
         {v1::state_piece("shop", 2, 300, "body"), sync::state_piece{"shop", 2, 300, "body"}},
         {v1::piece_taken("shop", 300), sync::piece_taken{"shop", 300}}};
     sync::message_reader reader;

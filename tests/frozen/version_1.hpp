@@ -125,7 +125,9 @@ inline std::string executions(const std::string& bucket, const replica& origin, 
     return frame(10, text(bucket) + sequence({origin.bytes() + sequence(entries)}));
 }
 inline std::string behind(const std::string& bucket, std::uint64_t epoch) { return frame(11, text(bucket) + number(epoch)); }
-inline std::string walk(const std::string& bucket, std::uint64_t epoch) { return frame(12, text(bucket) + number(epoch)); }
+inline std::string walk(const std::string& bucket, std::uint64_t epoch, const std::string& request) {
+    return frame(12, text(bucket) + number(epoch) + text(request));
+}
 inline std::string state_piece(const std::string& bucket, std::uint64_t epoch, std::uint64_t raw_size, const std::string& body) {
     return frame(13, text(bucket) + number(epoch) + number(raw_size) + text(body));
 }

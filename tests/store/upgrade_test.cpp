@@ -326,6 +326,7 @@ TEST_CASE("what turns out to be wrong once its kind is known is left out") {
 TEST_CASE("who holds what he does not know sends no state, and takes none with it") {
     const auto w = std::make_shared<test::world>();
     machine ma(w), mb(w), mc(w);
+    const auto everything = codec::encode(detail::walk_request{});
     auto a = ma.open(0);
     std::optional<store> b = mb.open(removals), c = mc.open(removals);
     test::share(a, {&*b});
@@ -334,7 +335,7 @@ TEST_CASE("who holds what he does not know sends no state, and takes none with i
         tx.map("m").counter("c").add(3);
     });
     test::exchange(a, *b);
-    CHECK(open(*b).state()->begin_walk().error().code == errc::unsupported_protocol);
+    CHECK(open(*b).state()->begin_walk(everything).error().code == errc::unsupported_protocol);
     test::meet({&a, &*b});
     REQUIRE(test::log_keys(a) == 0);
     // A newcomer of an earlier build waits for its upgrade.
@@ -350,5 +351,5 @@ TEST_CASE("who holds what he does not know sends no state, and takes none with i
     CHECK(contains(*c, "x"));
     b.reset();
     b = mb.open(0);
-    CHECK(open(*b).state()->begin_walk());
+    CHECK(open(*b).state()->begin_walk(everything));
 }

@@ -80,6 +80,9 @@ struct store_options {
     /// Which rows have changed since when is remembered in steps of that many rows: a replica that has been away for longer than
     /// the log reaches gets up to so many more than have changed. Smaller: more is remembered.
     std::size_t journal_step = 256;
+    /// Changed rows that are remembered at most, per bucket, some 12 bytes each: what changed first is forgotten first, and whoever has not
+    /// been here since gets all rows.
+    std::uint64_t journal_limit = 16'000'000;
     /// Bytes of log that stay, per bucket, though every member has what is in them: for readers, and for replicas that
     /// join later: who does not find what it lacks in the log gets all rows. 0: none.
     std::uint64_t log_retain_bytes = 16 * 1024 * 1024;

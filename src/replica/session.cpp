@@ -34,7 +34,9 @@ class state_sink final : public sync::state_sink {
 /// The store behind the port that sessions see.
 class store_port final : public sync::local_replica {
   public:
-    explicit store_port(store local) : local_(std::move(local)) {}
+    explicit store_port(store local) : local_(std::move(local)) {
+        for (const auto& name : local_.buckets()) bucket(name)->go_on_entering();
+    }
 
     replica_id id() const override { return local_.id(); }
     std::vector<std::string> buckets() const override { return local_.buckets(); }

@@ -258,6 +258,10 @@ void bucket_state::perform_duties() {
     std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock || !has_duties()) return;
     has_duties_ = false;
+    if (!check_usable()) {
+        next_fence_ = INT64_MAX;  // until it can be used again
+        return;
+    }
     const auto changed = write_own([&](const dot& me) -> result<crdt::changes> {
         {
             const std::lock_guard guard(durable_mutex_);

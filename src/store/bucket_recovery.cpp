@@ -24,15 +24,17 @@ result<void> bucket_state::recover() {
     for (const auto& entry : floor_) store_.clock().observe(entry.second.at);
     if (auto found = find_tails(); !found) return found;
     if (auto found = find_folds(); !found) return found;
-    if (auto unfinished = store_.engine().get(storage::space::meta, entering_key_); !unfinished) {
-        return fail(unfinished.error());
-    } else if (*unfinished) {
-        const auto next = codec::decode<entering>(**unfinished);
-        if (!next) return fail(errc::corrupt, "the state that was to enter bucket \"" + name_ + "\" cannot be decoded");
+    const auto unfinished = find_entering();
+    if (!unfinished) return fail(unfinished.error());
+    if (*unfinished) {
         members_ = mark.members;
         forgotten_ = mark.forgotten;
         unread_ = mark.unread;
-        return finish_entering(*next);
+        auto entered = finish_entering(**unfinished);
+        // Other buckets can be used, and this one once there is room.
+        if (entered || entered.error().code != errc::storage_full) return entered;
+        broken_ = entered.error();
+        return {};
     }
     return restore(mark);
 }

@@ -29,7 +29,7 @@ result<receipt> bucket_state::commit(const request& r, const std::function<resul
     if (r.key.empty()) return fail(errc::invalid_argument, "a request without a key");
     const auto identity = r.identity();
     std::unique_lock lock(mutex_);
-    if (auto usable = check_usable(); !usable) return fail(usable.error());
+    if (auto ready = check_ready(); !ready) return fail(ready.error());
     const auto before = tail_of(store_.self().number).sequence;
     auto done = [&]() -> result<receipt> {
         const auto known = requests_.find(identity);
@@ -504,6 +504,8 @@ result<bool> bucket_state::forget(const hash128& identity, std::uint64_t before)
         open_.entangled.erase(x.id);
     }
     for (const auto& [path, row] : changed) rows_.put(path, row);
+    // Done once more, as after a crash, it would settle twice what has been written, and is not known to be.
+    has_settled_ = has_settled_ || !changed.empty();
     // Who reads the log afterwards has to be told that nobody ever confirmed it.
     const auto is_in_log = [&](const auto& x) {
         const auto floor = floor_.find(x.id.writer);

@@ -32,7 +32,7 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       name_(std::move(name)),
       watermark_key_(store_keys::watermark_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       entering_key_(store_keys::entering_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
-      journal_(store.engine(), number, store.options().journal_step),
+      journal_(store.engine(), number, store.options().journal_step, store.options().journal_limit),
       rows_(store.engine(), number, store.options().write_behind_bytes, journal_),
       rebalancing_(store.options().rights_window),
       requests_(store.engine(), number),
@@ -69,7 +69,7 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
 
 /// Whether it has changed anything.
 result<bool> bucket_state::run(const std::function<result<void>(transaction&)>& fn) {
-    if (auto usable = check_usable(); !usable) return fail(usable.error());
+    if (auto ready = check_ready(); !ready) return fail(ready.error());
     if (auto member = check_member(); !member) return fail(member.error());
     if (auto room = make_room(); !room) return fail(room.error());
     const auto& self = store_.self();
@@ -155,7 +155,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
     oplog::applied outcome;
     {
         const std::unique_lock lock(mutex_);
-        if (auto usable = check_usable(); !usable) return fail(usable.error());
+        if (auto ready = check_ready(); !ready) return fail(ready.error());
         if (auto room = make_room(); !room) return fail(room.error());
 
         // Everything is looked at before anything is written.
@@ -477,8 +477,9 @@ result<void> bucket_state::flush_locked() const {
     storage::batch known;
     requests_.add_changed(known);
     rivals_.add_changed(known);
-    auto flushed = rows_.flush(watermark_key_, codec::encode(mark), {have_, forgotten_}, std::move(known));
+    auto flushed = rows_.flush(watermark_key_, codec::encode(mark), {have_, forgotten_}, std::move(known), has_settled_);
     if (!flushed) return flushed;
+    has_settled_ = false;
     requests_.changes_written();
     rivals_.changes_written();
     lag_bytes_ = 0;

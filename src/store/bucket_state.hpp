@@ -117,6 +117,8 @@ class bucket_state {
     /// `peer` is what the source is known to have. nullptr while another one is being taken.
     result<std::unique_ptr<walk_sink>> receive_walk(const positions& peer);
     bool is_receiving_walk() const { return is_staging_; }
+    /// Where one has entered in part because the disk was full: there may be room now.
+    void go_on_entering();
 
     // The change feed: bucket_feed.cpp. Places are sequences by origin, with the heads of their chains.
     using tails = boost::container::flat_map<origin, tail>;
@@ -309,6 +311,7 @@ class bucket_state {
         }
     };
     result<void> add_touched(const known_request& known, std::vector<std::string>& items) const;
+    result<void> add_open_items(walk_request& request) const;
     bool is_durable(const walk_begin& state) const;
     result<void> erase_staged();
     result<void> find_staged();
@@ -323,8 +326,9 @@ class bucket_state {
     tl::unexpected<error> unknown_state() const;
     result<void> check_begin(const walk_begin& state, timestamp horizon, const replica_id& source) const;
     result<void> check_staged(const std::map<origin, tail>& reflects) const;
-    result<void> check_settled(const std::map<origin, tail>& reflects, const std::set<hash128>& touching) const;
-    result<void> enter(const walk_begin& state, const std::set<hash128>& touching, timestamp horizon, const replica_id& source);
+    result<void> check_settled(const std::map<origin, tail>& reflects, const positions& asked, const std::set<hash128>& touching) const;
+    result<void> enter(const walk_sink& sink, timestamp horizon, const replica_id& source);
+    result<std::optional<entering>> find_entering() const;
     result<void> finish_entering(entering next);
     result<void> move_staged(entering& next);
     result<void> move_rows(storage::batch& batch, const leftover_mark& mark);
@@ -345,6 +349,7 @@ class bucket_state {
     result<void> flush_locked() const;
     result<void> check_outside() const;
     result<void> check_usable() const;
+    result<void> check_ready();
     result<void> restore(const watermark& mark);
     result<void> find_spent();
     result<void> find_tails();
@@ -412,6 +417,7 @@ class bucket_state {
     std::atomic<bool> has_unread_ = false;  // the same, for who reads the log
     crdt::known_kinds kinds_;
     log_extent extent_;
+    mutable std::atomic<bool> has_settled_ = false;  // requests have been forgotten: what that did to rows is written as one
     mutable std::atomic<std::size_t> lag_bytes_ = 0;  // of records logged since the watermark was written
     // Rows are not what log and vector say, because the engine failed in the middle. The log has it all: opening again heals.
     std::optional<error> broken_;

@@ -17,8 +17,6 @@ using storage::space;
 using store_keys::staged_kind;
 
 constexpr std::size_t write_piece = 1024 * 1024;
-/// Of what is asked for by name: it has to fit into a message.
-constexpr std::size_t most_touched = 8 * 1024 * 1024;
 
 /// Of a key that stands behind a prefix.
 hash128 identity_in(std::string_view key) {
@@ -43,8 +41,8 @@ std::optional<T> decode_foreign(std::string_view bytes, const crdt::foreign_inpu
 
 result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& peer) {
     const std::unique_lock lock(mutex_);
-    // One that has entered half way is finished when the store is opened again: nothing of it may go before.
-    if (auto usable = check_usable(); !usable) return fail(usable.error());
+    // One that has entered half way is finished before: nothing of it may go.
+    if (auto ready = check_ready(); !ready) return fail(ready.error());
     if (is_staging_) return std::unique_ptr<walk_sink>{};
     walk_request request;
     request.forgotten = forgotten_;
@@ -55,23 +53,26 @@ result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& p
     if (!has_unread_ && (!request.goes_on || !staged_->is_whole)) {
         for (const auto& [writer, sequence] : have_) request.has[store_.origins().id(writer)] = sequence;
     }
+    // The item that it broke off in goes on, whatever has become of it since.
+    if (auto open = request.goes_on && !staged_->is_whole ? add_open_items(request) : result<void>{}; !open) return fail(open.error());
     // What the peer has of a request may be fixed there; then its rows are settled there, and in doubt here.
     const auto may_have = [&](const crdt::contestant& x) {
         const auto it = peer.find(store_.origins().id(x.id.writer));
         return it != peer.end() && x.id.sequence <= it->second;
     };
     std::set<hash128> touching;
+    std::size_t bytes = 0;
     result<void> added;
     auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
         if (std::ranges::none_of(known.executions, may_have)) return true;
         touching.insert(identity);
+        const auto before = request.touched.size();
         added = add_touched(known, request.touched);
-        return added.has_value();
+        for (auto i = before; i < request.touched.size(); ++i) bytes += request.touched[i].size();
+        return added.has_value() && bytes <= most_touched;
     });
     if (!visited) return fail(visited.error());
     if (!added) return fail(added.error());
-    std::size_t bytes = 0;
-    for (const auto& item : request.touched) bytes += item.size();
     // Where that is more than all may be, all is to come.
     if (bytes > most_touched && !request.has.empty()) {
         request.has.clear();
@@ -80,6 +81,20 @@ result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& p
     if (request.has.empty()) request.touched.clear();
     is_staging_ = true;
     return std::make_unique<walk_sink>(std::shared_ptr<bucket_state>(store_.shared_from_this(), this), std::move(request), std::move(touching));
+}
+
+/// Those that are staged and above where rows have come up to.
+result<void> bucket_state::add_open_items(walk_request& request) const {
+    const std::string_view upto = request.goes_on->upto;
+    for (std::size_t size = 0;;) {
+        const auto item = upto.substr(0, size);
+        const auto staged = store_.engine().get(space::rows, store_keys::staged_key(number_, staged_kind::item, item));
+        if (!staged) return fail(staged.error());
+        if (*staged) request.touched.emplace_back(item);
+        const auto next = store_keys::first_segment(upto.substr(size));
+        if (!next) return {};
+        size += next->length;
+    }
 }
 
 walk_sink::~walk_sink() { to_->stop_staging(is_void_); }
@@ -129,7 +144,11 @@ result<std::optional<positions>> walk_sink::take(std::string_view bytes, timesta
         is_void_ = false;
         return std::optional<positions>{};
     }
-    if (auto entered = to_->enter(*begin_, touching_, horizon, source); !entered) return fail(entered.error());
+    if (auto entered = to_->enter(*this, horizon, source); !entered) {
+        // What has come is good, and goes on where the rest can come.
+        is_void_ = entered.error().code != errc::behind_cut && entered.error().code != errc::storage_full;
+        return fail(entered.error());
+    }
     is_void_ = false;
     positions reflects;
     for (const auto& l : begin_->reflects) reflects[l.origin] = l.at.sequence;
@@ -353,12 +372,14 @@ result<void> bucket_state::check_staged(const std::map<origin, tail>& reflects) 
 
 /// Requests that are open here, and fixed in the state, are settled in all rows that they do something to: the source was asked for
 /// those. But what it had was asked before.
-result<void> bucket_state::check_settled(const std::map<origin, tail>& reflects, const std::set<hash128>& touching) const {
+result<void> bucket_state::check_settled(const std::map<origin, tail>& reflects, const positions& asked, const std::set<hash128>& touching) const {
     result<void> settled;
     auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
+        // The rows of what was not here when it was asked for have changed since.
         const bool may_be_fixed = std::ranges::any_of(known.executions, [&](const crdt::contestant& x) {
             const auto it = reflects.find(x.id.writer);
-            return it != reflects.end() && x.id.sequence <= it->second.sequence;
+            const auto had = asked.find(store_.origins().id(x.id.writer));
+            return it != reflects.end() && x.id.sequence <= it->second.sequence && had != asked.end() && x.id.sequence <= had->second;
         });
         if (!may_be_fixed || touching.contains(identity)) return true;
         const auto open = store_.engine().get(space::rows, store_keys::staged_key(number_, staged_kind::request, bytes_of(identity)));
@@ -369,10 +390,13 @@ result<void> bucket_state::check_settled(const std::map<origin, tail>& reflects,
     return visited ? settled : visited;
 }
 
-result<void> bucket_state::enter(const walk_begin& state, const std::set<hash128>& touching, timestamp horizon, const replica_id& source) {
+result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const replica_id& source) {
+    const auto& state = *sink.begin_;
     {
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return usable;
+        // Others have brought all of it: here there may be more than it knows, forgotten requests above all.
+        if (have_.covers(staged_->reflects)) return erase_staged();
         // All that has been true when it began is to be so now.
         if (auto sound = check_begin(state, horizon, source); !sound) return sound;
         frontier theirs;
@@ -403,7 +427,7 @@ result<void> bucket_state::enter(const walk_begin& state, const std::set<hash128
         next.members = state.members;
         next.is_whole = staged_->is_whole;
         if (auto sound = check_staged(next.reflects); !sound) return sound;
-        if (auto settled = next.is_whole ? result<void>{} : check_settled(next.reflects, touching); !settled) return settled;
+        if (auto settled = next.is_whole ? result<void>{} : check_settled(next.reflects, sink.request_.has, sink.touching_); !settled) return settled;
         if (has_unread_ && !next.is_whole) return unknown_state();
         const auto mine = next.reflects.find(store_.self().number);
         const bool is_own_past = mine != next.reflects.end() && mine->second.sequence > tail_of(store_.self().number).sequence;
@@ -416,14 +440,44 @@ result<void> bucket_state::enter(const walk_begin& state, const std::set<hash128
         if (auto written = store_.engine().write(batch); !written) return written;
         store_.origins_persisted(known_origins);
         if (is_own_past) store_.take_incarnation(next_self);
-        auto entered = finish_entering(next);
-        if (!entered) broken_ = entered.error();
-        if (!entered) return entered;
+        if (auto entered = finish_entering(next); !entered) {
+            broken_ = entered.error();
+            return entered;
+        }
         logged(1);
         has_duties_ = true;
     }
     store_.notify();
     return {};
+}
+
+/// Where a state has entered in part, and the disk was full, it goes on.
+result<void> bucket_state::check_ready() {
+    if (!broken_ || broken_->code != errc::storage_full) return check_usable();
+    auto unfinished = find_entering();
+    if (!unfinished) return fail(unfinished.error());
+    if (!*unfinished) return check_usable();
+    broken_.reset();
+    if (auto entered = finish_entering(**unfinished); !entered) {
+        broken_ = entered.error();
+        return entered;
+    }
+    logged(1);
+    return {};
+}
+
+void bucket_state::go_on_entering() {
+    const std::unique_lock lock(mutex_);
+    (void)check_ready();
+}
+
+result<std::optional<bucket_state::entering>> bucket_state::find_entering() const {
+    const auto stored = store_.engine().get(space::meta, entering_key_);
+    if (!stored) return fail(stored.error());
+    if (!*stored) return std::optional<entering>{};
+    auto next = codec::decode<entering>(**stored);
+    if (!next) return fail(errc::corrupt, "the state that was to enter bucket \"" + name_ + "\" cannot be decoded");
+    return next;
 }
 
 /// May have been begun before, and done in part.

@@ -36,6 +36,27 @@ result<void> change_journal::load() {
         next_pieces_ = std::max(next_pieces_, e->pieces_at + 1);
         entries_.push_back(std::move(*e));
     }
+    if (auto status = cursor->status(); !status) return status;
+    return erase_strays();
+}
+
+/// Pieces that were written, and their entry not.
+result<void> change_journal::erase_strays() {
+    std::vector<std::uint64_t> named;
+    for (const auto& e : entries_) named.push_back(e.pieces_at);
+    std::ranges::sort(named);
+    const auto prefix = store_keys::journal_key(bucket_, store_keys::journal_kind::piece);
+    const auto cursor = engine_.scan(space::rows, prefix);
+    storage::batch batch;
+    while (cursor->valid() && cursor->key().starts_with(prefix)) {
+        const auto at = store_keys::read_big_endian(cursor->key().substr(prefix.size(), 8));
+        const auto next = store_keys::journal_piece(bucket_, at + 1, 0);
+        if (!std::ranges::binary_search(named, at)) batch.erase_range(space::rows, std::string(cursor->key()), next);
+        next_pieces_ = std::max(next_pieces_, at + 1);
+        cursor->seek(next);
+    }
+    // On a full disk they stay until the next time.
+    if (!batch.empty()) (void)engine_.write(batch);
     return cursor->status();
 }
 
@@ -102,10 +123,15 @@ std::pair<change_journal::entries, std::unique_ptr<storage::snapshot>> change_jo
 
 // --- merging ---------------------------------------------------------------------------------------------
 
-/// From where to where it pays; nothing where it does not.
-std::pair<std::size_t, std::size_t> change_journal::find_run(const entries& all) const {
+/// From where to where it pays, or has to be; nothing where not.
+change_journal::run change_journal::find_run(const entries& all) const {
     std::vector<std::uint64_t> newer(all.size());
     for (auto i = all.size(); i-- > 1;) newer[i - 1] = newer[i] + all[i].items;
+    if (!all.empty() && all.front().items + newer.front() > limit_) {
+        std::size_t to = 1;
+        while (to + 1 < all.size() && all[to].items + newer[to] > limit_ / 4 * 3) ++to;
+        if (to > 1 || all.front().items > 0) return {0, to, true};
+    }
     for (std::size_t from = 0; from < all.size(); ++from) {
         std::uint64_t items = 0;
         auto to = from;
@@ -114,9 +140,9 @@ std::pair<std::size_t, std::size_t> change_journal::find_run(const entries& all)
             if (items + all[to].items > most) break;
             items += all[to].items;
         }
-        if (to - from >= fan_in) return {from, to};
+        if (to - from >= fan_in) return {from, to, false};
     }
-    return {0, 0};
+    return {};
 }
 
 result<void> change_journal::merge() {
@@ -128,9 +154,9 @@ result<void> change_journal::merge() {
             if (std::exchange(is_merged_, true)) return {};
         }
         const auto [all, at] = snapshot();
-        const auto [from, to] = find_run(all);
-        if (from == to) return {};
-        const entries run(all.begin() + static_cast<std::ptrdiff_t>(from), all.begin() + static_cast<std::ptrdiff_t>(to));
+        const auto found = find_run(all);
+        if (found.from == found.to) return {};
+        const entries merging(all.begin() + static_cast<std::ptrdiff_t>(found.from), all.begin() + static_cast<std::ptrdiff_t>(found.to));
         storage::batch batch;
         auto merged = write([&](std::string key, std::string value) -> result<void> {
             batch.put(space::rows, std::move(key), std::move(value));
@@ -139,20 +165,20 @@ result<void> change_journal::merge() {
             batch.clear();
             return written;
         });
-        reader items(engine_, bucket_, at.get(), run, {});
+        reader items(engine_, bucket_, at.get(), found.is_forgotten ? entries{} : merging, {});
         for (; items.valid(); items.next()) {
             if (auto added = merged.add(items.item()); !added) return added;
         }
         if (!items.status()) return items.status();
-        auto made = merged.finish(run.back().after);
+        auto made = merged.finish(merging.back().after);
         if (!made) return fail(made.error());
-        made->number = run.back().number;
+        made->number = merging.back().number;
         const std::lock_guard lock(mutex_);
-        const auto first = std::ranges::find(entries_, run.front().number, &entry::number);
-        const auto last = std::ranges::find(entries_, run.back().number, &entry::number);
+        const auto first = std::ranges::find(entries_, merging.front().number, &entry::number);
+        const auto last = std::ranges::find(entries_, merging.back().number, &entry::number);
         // All of them may have been replaced meanwhile.
-        const bool are_there = first != entries_.end() && last != entries_.end() && first->pieces_at == run.front().pieces_at;
-        for (const auto& e : are_there ? run : entries{*made}) erase(batch, e);
+        const bool are_there = first != entries_.end() && last != entries_.end() && first->pieces_at == merging.front().pieces_at;
+        for (const auto& e : are_there ? merging : entries{*made}) erase(batch, e);
         if (are_there) batch.put(space::rows, entry_key(made->number), codec::encode(*made));
         if (auto written = engine_.write(batch); !written) return written;
         if (!are_there) return {};

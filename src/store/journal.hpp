@@ -42,8 +42,9 @@ class change_journal {
     };
     using entries = std::vector<entry>;
 
-    change_journal(storage::engine& engine, store_keys::bucket_number bucket, std::size_t step)
-        : engine_(engine), bucket_(bucket), step_(step) {}
+    /// Of more than `limit` items the oldest are forgotten: the first entry stands for all that was before it.
+    change_journal(storage::engine& engine, store_keys::bucket_number bucket, std::size_t step, std::uint64_t limit)
+        : engine_(engine), bucket_(bucket), step_(step), limit_(limit) {}
 
     /// Called once, before anything else.
     result<void> load();
@@ -119,12 +120,19 @@ class change_journal {
   private:
     std::string entry_key(std::uint64_t number) const;
     std::string piece_key(std::uint64_t pieces_at, std::uint64_t piece) const;
-    std::pair<std::size_t, std::size_t> find_run(const entries& all) const;
+    struct run {
+        std::size_t from = 0;
+        std::size_t to = 0;
+        bool is_forgotten = false;
+    };
+    run find_run(const entries& all) const;
+    result<void> erase_strays();
     void erase(storage::batch& batch, const entry& e) const;
 
     storage::engine& engine_;
     store_keys::bucket_number bucket_;
     std::size_t step_;
+    std::uint64_t limit_;
     mutable std::mutex mutex_;  // of what follows
     entries entries_;
     std::uint64_t next_pieces_ = 1;

@@ -296,7 +296,7 @@ std::vector<const kept_row*> row_table::sorted_changed() const {
 
 /// Adds what has changed to the batch, and writes it in between where it is much.
 result<change_journal::entries> row_table::journal(const std::vector<const kept_row*>& changed, const version_vector& now,
-                                                   storage::batch& batch) const {
+                                                   storage::batch& batch, std::size_t most_bytes) const {
     auto ends = stretches_;
     ends.push_back({SIZE_MAX, now});
     const auto stretch_at = [&](std::size_t place) {
@@ -329,7 +329,7 @@ result<change_journal::entries> row_table::journal(const std::vector<const kept_
         if (!is_last || all.empty()) continue;
         auto writer = journal_.write([&](std::string key, std::string value) -> result<void> {
             batch.put(space::rows, std::move(key), std::move(value));
-            if (batch.bytes() < write_piece) return {};
+            if (batch.bytes() < most_bytes) return {};
             auto written = engine_.write(batch);
             batch.clear();
             return written;
@@ -346,17 +346,18 @@ result<change_journal::entries> row_table::journal(const std::vector<const kept_
 }
 
 result<void> row_table::flush(std::string_view watermark_key, const std::string& watermark, const leftover_mark& now,
-                              storage::batch with) const {
+                              storage::batch with, bool as_one) const {
+    const auto most_bytes = as_one ? SIZE_MAX : write_piece;
     const std::lock_guard lock(flush_mutex_);
     storage::batch changes;
     const auto sorted = sorted_changed();
     for (const auto* row : sorted) {
         add_to(changes, bucket_, row->path(), std::string(row->encoded()), now);
-        if (changes.bytes() < write_piece) continue;
+        if (changes.bytes() < most_bytes) continue;
         if (auto written = engine_.write(changes); !written) return written;
         changes.clear();
     }
-    auto entries = journal(sorted, now.reflects, changes);
+    auto entries = journal(sorted, now.reflects, changes, most_bytes);
     if (!entries) return fail(entries.error());
     // What stands in the engine before this is written is in the log beyond the watermark: it will be changed, and told, again.
     journal_.add(changes, *entries);

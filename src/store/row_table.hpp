@@ -108,9 +108,9 @@ class row_table {
     bool is_overdue() const { return bytes_ / 2 >= budget_; }
     /// flush() has something to write.
     bool has_changes() const;
-    /// Writes the changed rows, and `watermark` and `with` with the last of them; `now` is what they are marked with. Several threads may
+    /// Writes the changed rows, and `watermark` and `with` with the last of them, or with all of them `as_one`; `now` is what they are marked with. Several threads may
     /// call it.
-    result<void> flush(std::string_view watermark_key, const std::string& watermark, const leftover_mark& now, storage::batch with = {}) const;
+    result<void> flush(std::string_view watermark_key, const std::string& watermark, const leftover_mark& now, storage::batch with, bool as_one) const;
     /// Lets go of leftovers of rows in which everything is stable and fixed, as far as they have been flushed; every member has
     /// forgotten what was issued before `forgotten`. Flush again, then forget_leftovers().
     result<std::vector<std::string>> prune(const version_vector& stable, std::uint64_t forgotten);
@@ -150,7 +150,8 @@ class row_table {
     std::vector<const kept_row*> sorted_changed() const;
     std::size_t stretch_begin() const { return stretches_.empty() ? 0 : stretches_.back().end; }
     void pack_changed();
-    result<change_journal::entries> journal(const std::vector<const kept_row*>& changed, const version_vector& now, storage::batch& batch) const;
+    result<change_journal::entries> journal(const std::vector<const kept_row*>& changed, const version_vector& now, storage::batch& batch,
+                                            std::size_t most_bytes) const;
 
     storage::engine& engine_;
     store_keys::bucket_number bucket_;

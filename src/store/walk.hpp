@@ -20,6 +20,9 @@ class bucket_state;
 /// Sequences by replica: a version vector that can leave the process.
 using positions = std::map<replica_id, std::uint64_t>;
 
+/// Bytes of items that are asked for by name. Where there are more, all rows are to come.
+inline constexpr std::size_t most_touched = 1024 * 1024;
+
 /// What the receiver has. It lacks what has changed since.
 struct walk_request {
     /// Its rows reflect that. Nothing: all rows are to come.
@@ -162,7 +165,7 @@ class walk_source {
 
         open_item(std::string_view p, std::string_view a) : prefix(p), after(a) {}
     };
-    result<void> add_rows(walk_piece& piece, std::size_t& room, std::optional<open_item>& open);
+    result<void> add_rows(walk_piece& piece, std::size_t& room, std::optional<open_item>& open, const std::string* upto);
 
     std::shared_ptr<const bucket_state> from_;
     plan plan_;
@@ -171,6 +174,7 @@ class walk_source {
     std::unique_ptr<storage::cursor> rows_;
     std::optional<open_item> again_;
     std::optional<open_item> open_;
+    std::optional<std::string> across_;  // the first of `again` that goes on beyond where it broke off
     std::unique_ptr<storage::cursor> requests_;
     std::vector<dot> executions_;  // of the requests that have been sent
     std::size_t executions_sent_ = 0;

@@ -61,15 +61,21 @@ result<void> walk_source::add_again(walk_piece& piece, std::size_t& room) {
     auto& items = *plan_.again;
     while (room > 0 && (again_ || (items.valid() && items.item() <= plan_.request.goes_on->upto))) {
         if (!again_) {
+            if (!across_ && plan_.request.goes_on->upto.starts_with(items.item())) across_ = items.item();
             again_.emplace(items.item(), std::string());
             items.next();
         }
-        if (auto added = add_rows(piece, room, again_); !added) return added;
+        if (auto added = add_rows(piece, room, again_, &plan_.request.goes_on->upto); !added) return added;
     }
     if (room == 0) return {};
     if (auto sound = items.status(); !sound) return sound;
     piece.has_caught_up = true;
     plan_.again.reset();
+    if (across_ && (!open_ || open_->prefix.size() > across_->size())) {
+        // All below it is taken for what comes of it: so the rest comes, too.
+        open_.emplace(*across_, plan_.request.goes_on->upto);
+        while (plan_.changed->valid() && plan_.changed->item().starts_with(*across_)) plan_.changed->next();
+    }
     room = 0;
     return {};
 }
@@ -81,13 +87,13 @@ result<void> walk_source::add_changed(walk_piece& piece, std::size_t& room) {
             open_.emplace(items.item(), std::string());
             items.next();
         }
-        if (auto added = add_rows(piece, room, open_); !added) return added;
+        if (auto added = add_rows(piece, room, open_, nullptr); !added) return added;
     }
     return items.status();
 }
 
-/// The rows of an item, from where it stands on; nothing stands any more when there is no more of it.
-result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room, std::optional<open_item>& open) {
+/// The rows of an item, from where it stands on and up to that path; nothing stands any more when there is no more of it.
+result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room, std::optional<open_item>& open, const std::string* upto) {
     const auto from = store_keys::row_key(plan_.at.rows, {});
     auto& item = piece.items.emplace_back(walk_piece::item{open->prefix, open->after, {}});
     room -= std::min(room, item.prefix.size() + item.after.size() + 1);
@@ -96,6 +102,7 @@ result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room, std::op
     for (; rows_->valid() && rows_->key().starts_with(prefix); rows_->next()) {
         const auto path = rows_->key().substr(from.size());
         if (path == open->after) continue;
+        if (upto != nullptr && path > *upto) break;
         // However little is asked for, each piece brings something.
         if (room == 0 && !item.rows.empty()) {
             open->is_at_cursor = true;
@@ -155,7 +162,7 @@ result<void> bucket_state::add_touched(const known_request& known, std::vector<s
 
 result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view request) const {
     if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
-    auto asked = codec::decode<walk_request>(request);
+    auto asked = request.size() > 2 * most_touched ? std::nullopt : codec::decode<walk_request>(request);
     if (!asked) return fail(errc::malformed, "what a peer has of the state of bucket \"" + name_ + "\" cannot be decoded");
     const std::shared_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return fail(usable.error());
@@ -172,11 +179,14 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
     begin.source = store_.opening();
 
     auto touched = asked->touched;
+    std::size_t touched_bytes = 0;
     result<void> added;
     // What is fixed there and open here is in doubt in these rows, and in those not.
     auto visited = requests_.visit([&](const hash128&, const known_request& known) {
+        const auto before = touched.size();
         if (known.issued < asked->forgotten) added = add_touched(known, touched);
-        return added.has_value();
+        for (auto i = before; i < touched.size(); ++i) touched_bytes += touched[i].size();
+        return added.has_value() && touched_bytes <= most_touched;
     });
     if (!visited) return fail(visited.error());
     if (!added) return fail(added.error());
@@ -190,9 +200,13 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
         if (const auto writer = store_.origins().find(id)) has.join(dot{*writer, sequence});
     }
     const auto changed = changed_since(entries, has);
-    begin.goes_on = asked->goes_on && asked->goes_on->source == begin.source && asked->goes_on->at <= begin.at;
+    // The first entry stands for all that was before it.
+    const bool lacks_all = asked->has.empty() || changed.size() == entries.size() || touched_bytes > most_touched;
     // What goes on does so as it began.
-    begin.is_whole = asked->has.empty() || (!begin.goes_on && changed.size() == entries.size());
+    const auto& broken = asked->goes_on;
+    begin.goes_on = broken && broken->source == begin.source && broken->at <= begin.at && !entries.empty() &&
+                    broken->at >= entries.front().number && asked->has.empty() == lacks_all;
+    begin.is_whole = lacks_all;
     begin.rows = begin.is_whole ? items_of(entries) : items_of(changed) + touched.size();
     walk_source::plan plan;
     plan.begin = std::move(begin);

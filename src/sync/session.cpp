@@ -534,11 +534,14 @@ void session::count_remaining() {
     for (const auto& [bucket, s] : streams_) {
         if (!s.is_local || !s.is_remote) continue;
         if (s.taking) {
-            const auto to_come = s.taking->rows_to_come();
-            const auto come = std::max<std::uint64_t>(s.taking->rows(), 1);
+            // What the peer says of it need not be true.
+            constexpr std::uint64_t most = std::uint64_t{1} << 40;
+            const auto to_come = std::min(s.taking->rows_to_come(), most);
+            const auto times = static_cast<double>(to_come) / static_cast<double>(std::max<std::uint64_t>(s.taking->rows(), 1));
             progress_.rows_to_receive += to_come;
-            progress_.row_bytes_to_receive += s.taken_bytes * to_come / come;
-            progress_.rows_time_to_receive += (now_ - s.taking_since) * static_cast<std::int64_t>(to_come) / static_cast<std::int64_t>(come);
+            progress_.row_bytes_to_receive += static_cast<std::uint64_t>(static_cast<double>(s.taken_bytes) * times);
+            const auto milliseconds = std::min(static_cast<double>((now_ - s.taking_since).count()) * times, 1e12);
+            progress_.rows_time_to_receive += std::chrono::milliseconds{static_cast<std::int64_t>(milliseconds)};
         }
         progress_.transactions_to_send += missing(s.peer_durable, s.durable);
         progress_.transactions_to_receive += missing(s.durable, s.peer_durable);

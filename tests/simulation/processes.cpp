@@ -18,7 +18,8 @@ constexpr crdt::row_kind later_kinds[] = {crdt::row_kind::entries, crdt::row_kin
 
 /// In some histories the fleet is being upgraded: a part of it is of a build that does not know all kinds of rows.
 void world::set_up_builds() {
-    if (!upgrades_.chance(upgraded_percent)) return;
+    // The copy of an earlier build's disk would be opened by a later one.
+    if (copies_disks_ || !upgrades_.chance(upgraded_percent)) return;
     const auto kind = upgrades_.pick(later_kinds);
     for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
         if (row_kind_of(fields_.leaves[leaf].type) == kind) later_leaves_ |= std::uint64_t{1} << leaf;

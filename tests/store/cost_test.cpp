@@ -135,7 +135,7 @@ TEST_CASE("opening scans the log's tails, not the rows or the log") {
     }
     use->clear();
     auto s = store::on(std::make_unique<shared_engine>(engine), test::options(world)).value();
-    CHECK(use->operations() < 24);
+    CHECK(use->operations() < 40);  // a few for each entry of the journal
     CHECK(s.bucket("b").value().digest().value() == digest);
 }
 

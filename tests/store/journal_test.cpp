@@ -46,7 +46,7 @@ TEST_CASE("the journal says what has changed since a vector, and little more, ho
     test::check_property("changed since", [](std::uint64_t seed) {
         const auto engine = test::watched_engine(std::make_shared<test::engine_use>());
         constexpr std::size_t step = 8;
-        auto journal = std::make_unique<change_journal>(*engine, number, step);
+        auto journal = std::make_unique<change_journal>(*engine, number, step, UINT64_MAX);
         std::vector<std::vector<std::string>> changed;  // by sequence
         auto state = seed;
         const auto next = [&](std::uint64_t below) {
@@ -62,7 +62,7 @@ TEST_CASE("the journal says what has changed since a vector, and little more, ho
             if (next(3) == 0) REQUIRE(journal->merge());
             if (next(40) == 0) {
                 // It is the same after the store has been opened again.
-                journal = std::make_unique<change_journal>(*engine, number, step);
+                journal = std::make_unique<change_journal>(*engine, number, step, UINT64_MAX);
                 REQUIRE(journal->load());
             }
         }
@@ -84,7 +84,7 @@ TEST_CASE("the journal says what has changed since a vector, and little more, ho
 
 TEST_CASE("merging leaves nothing of what it has merged") {
     const auto engine = test::watched_engine(std::make_shared<test::engine_use>());
-    change_journal journal(*engine, number, 4);
+    change_journal journal(*engine, number, 4, UINT64_MAX);
     for (std::uint64_t i = 1; i <= 500; ++i) {
         add(*engine, journal, {path(i % 10)}, upto(i));
         REQUIRE(journal.merge());
@@ -97,7 +97,7 @@ TEST_CASE("merging leaves nothing of what it has merged") {
 
 TEST_CASE("what stands below an item of the journal is in it") {
     const auto engine = test::watched_engine(std::make_shared<test::engine_use>());
-    change_journal journal(*engine, number, 4);
+    change_journal journal(*engine, number, 4, UINT64_MAX);
     add(*engine, journal, {"a/1", "b", "b/2"}, upto(1));
     add(*engine, journal, {"a", "c/1"}, upto(2));
     const auto all = journal.snapshot().first;
@@ -109,7 +109,7 @@ TEST_CASE("what stands below an item of the journal is in it") {
 
 TEST_CASE("a gap in the journal is an error, and not taken for nothing") {
     const auto engine = test::watched_engine(std::make_shared<test::engine_use>());
-    change_journal journal(*engine, number, 4);
+    change_journal journal(*engine, number, 4, UINT64_MAX);
     add(*engine, journal, {"a", "b"}, upto(1));
     const auto all = journal.snapshot().first;
     storage::batch batch;
@@ -122,4 +122,37 @@ TEST_CASE("a gap in the journal is an error, and not taken for nothing") {
     CHECK_FALSE(items.valid());
     REQUIRE_FALSE(items.status());
     CHECK(items.status().error().code == errc::corrupt);
+}
+
+TEST_CASE("the journal forgets what is oldest, and remembers that there was something") {
+    const auto engine = test::watched_engine(std::make_shared<test::engine_use>());
+    change_journal journal(*engine, number, 4, 100);
+    for (std::uint64_t i = 1; i <= 1'000; ++i) {
+        add(*engine, journal, {path(i)}, upto(i));
+        REQUIRE(journal.merge());
+        const auto all = journal.snapshot().first;
+        CHECK(read(*engine, all).size() <= 100);
+        CHECK(changed_since(all, {}).size() == all.size());
+        if (i > 75) CHECK(read(*engine, changed_since(all, upto(i - 60))).size() >= 60);
+    }
+}
+
+TEST_CASE("pieces that a crash has left without their entry are erased") {
+    const auto engine = test::watched_engine(std::make_shared<test::engine_use>());
+    change_journal journal(*engine, number, 4, UINT64_MAX);
+    add(*engine, journal, {"a"}, upto(1));
+    auto lost = journal.write([&](std::string key, std::string value) -> result<void> {
+        storage::batch batch;
+        batch.put(storage::space::rows, std::move(key), std::move(value));
+        return engine->write(batch);
+    });
+    REQUIRE(lost.add("b"));
+    REQUIRE(lost.finish(upto(2)));
+    add(*engine, journal, {"c"}, upto(3));
+    change_journal again(*engine, number, 4, UINT64_MAX);
+    REQUIRE(again.load());
+    std::size_t keys = 0;
+    for (auto at = engine->scan(storage::space::rows, {}, nullptr); at->valid(); at->next()) ++keys;
+    CHECK(keys == 4);
+    CHECK(read(*engine, again.snapshot().first) == std::vector<std::string>{"a", "c"});
 }

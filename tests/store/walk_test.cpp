@@ -331,6 +331,90 @@ TEST_CASE("a walk goes on where it has broken off") {
     CHECK(s.e->digest().value() == s.a->digest().value());
 }
 
+TEST_CASE("what goes on brings all of the item that it broke off in, whatever has been learned since") {
+    large_shop s(50);
+    auto bob = store::in_memory(test::options(s.world)).value();
+    auto b = bob.bucket("b").value();
+    const auto tell_bob = [&] { REQUIRE_FALSE(talk(s.ada, bob).one); };
+    tell_bob();
+    REQUIRE_FALSE(talk(s.ada, s.eve).one);
+    REQUIRE(s.a->commit([](transaction& tx) { tx.remove("m", field_type::map); }));
+    tell_bob();
+    timestamp refilled;
+    for (int i = 0; i < 300; ++i) {
+        large_shop::set(*s.a, i, "new");
+        if (i % 5 == 4) tell_bob();
+    }
+    refilled = s.ada.state()->clock().last();
+    for (int i = 0; i < 20; ++i) write(*s.a, i);
+    tell_bob();
+    s.cut();
+    counted sum;
+    REQUIRE_FALSE(take(s, 5, sum));
+    // Bob's log reaches back to her: to where the map has been filled again.
+    detail::positions has;
+    for (const auto& entry : s.e->progress()) has[entry.origin] = entry.sequence;
+    const auto chunk = b.state()->read_log(has, refilled, {});
+    INFO((chunk ? "" : chunk.error().message));
+    REQUIRE(chunk);
+    REQUIRE(s.e->state()->apply(*chunk, far, bob.id()));
+    REQUIRE(s.eve.sync());
+    CHECK(take(s, 1'000, sum));
+    CHECK(s.e->digest().value() == s.a->digest().value());
+}
+
+TEST_CASE("a state that others have brought meanwhile does not enter") {
+    large_shop s(50);
+    s.cut();
+    REQUIRE_FALSE(talk(s.ada, s.eve).one);
+    const auto floor = s.e->state()->floor();
+    write(*s.a, 1);
+    REQUIRE_FALSE(talk(s.ada, s.eve).one);
+    REQUIRE(s.e->progress() == s.a->progress());
+    counted sum;
+    CHECK(take(s, 1'000, sum));
+    CHECK(s.e->state()->floor() == floor);
+    CHECK(s.e->digest().value() == s.a->digest().value());
+}
+
+TEST_CASE("a disk that fills up while a state enters keeps the store, and the state enters when there is room") {
+    bool was_full = false;
+    bool is_over = false;
+    for (std::size_t writes = 1; !is_over; ++writes) {
+        REQUIRE(writes < 60);
+        const std::shared_ptr<storage::engine> disk = test::watched_engine(std::make_shared<test::engine_use>());
+        const auto use = std::make_shared<test::engine_use>();
+        left_behind s(disk, use);
+        auto other = s.eve.create_bucket("other").value();
+        auto sink = receive(*s.e, *s.a);
+        auto source = send(*s.a, *sink);
+        std::vector<std::string> pieces;
+        while (!source->is_done()) pieces.push_back(source->next(1'000).value().value());
+        for (std::size_t i = 0; i + 1 < pieces.size(); ++i) REQUIRE(sink->take(pieces[i], far, s.ada.id()));
+        use->writes_left = writes;
+        const auto entered = sink->take(pieces.back(), far, s.ada.id());
+        is_over = entered.has_value();
+        if (!is_over) CHECK(entered.error().code == errc::storage_full);
+        sink.reset();
+        s.e.reset();
+        if (writes % 2 == 0) {
+            s.eve = store::in_memory(test::options(s.world)).value();  // the process has died
+            s.eve = store::on(test::watched_engine(use, std::make_unique<test::borrowed_engine>(disk)), test::options(s.world)).value();
+            other = s.eve.bucket("other").value();
+            CHECK(other.digest());
+        }
+        s.e = s.eve.bucket("b").value();
+        was_full = was_full || !s.e->digest();
+        use->writes_left = SIZE_MAX;
+        INFO("after " << writes << " writes");
+        const auto ended = talk(s.ada, s.eve);
+        INFO((ended.one ? ended.one->message : "") << "; " << (ended.other ? ended.other->message : ""));
+        CHECK_FALSE(ended.one);
+        s.check_all_is_there();
+    }
+    CHECK(was_full);
+}
+
 TEST_CASE("what goes on somewhere else begins anew") {
     large_shop s(500);
     for (int i = 0; i < 500; i += 3) large_shop::set(*s.a, i, "new");

@@ -597,7 +597,9 @@ result<void> bucket_state::move_rows(storage::batch& batch, const leftover_mark&
     const auto standing = engine.scan(space::rows, store_keys::row_key(rows, {}));
     auto moved = visit_staged(staged_kind::item, [&](std::string_view item, std::string_view) -> result<void> {
         const auto prefix = store_keys::row_key(rows, item);
-        for (standing->seek(prefix); standing->valid() && standing->key().starts_with(prefix); standing->next()) {
+        // Items come in order: what stands first behind the last one may be behind this one, too. Most are new here.
+        if (!standing->valid() || standing->key() < prefix) standing->seek(prefix);
+        for (; standing->valid() && standing->key().starts_with(prefix); standing->next()) {
             const auto path = standing->key().substr(store_keys::row_key_prefix);
             batch.erase(space::rows, std::string(standing->key()));
             batch.erase(space::rows, store_keys::leftover_key(rows, path));

@@ -13,6 +13,17 @@ namespace {
 
 using storage::space;
 
+/// Changed rows are often neighbours, and a few steps cost less than to find a place anew.
+void go_to(storage::cursor& at, const std::string& key) {
+    constexpr int near = 8;
+    for (int steps = 0; steps < near && at.valid() && at.key() <= key; ++steps) {
+        if (at.key() == key) return;
+        at.next();
+        if (at.valid() && at.key() > key) return;
+    }
+    at.seek(key);
+}
+
 /// Of a key that stands behind a prefix.
 hash128 identity_in(std::string_view key) {
     hash128 identity{};
@@ -97,7 +108,7 @@ result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room, std::op
     const auto from = store_keys::row_key(plan_.at.rows, {});
     auto& item = piece.items.emplace_back(walk_piece::item{open->prefix, open->after, {}});
     room -= std::min(room, item.prefix.size() + item.after.size() + 1);
-    if (!open->is_at_cursor) rows_->seek(from + std::max(item.prefix, item.after));
+    if (!open->is_at_cursor) go_to(*rows_, from + std::max(item.prefix, item.after));
     const auto prefix = from + item.prefix;
     for (; rows_->valid() && rows_->key().starts_with(prefix); rows_->next()) {
         const auto path = rows_->key().substr(from.size());

@@ -65,6 +65,61 @@ TEST_CASE("both sides converge, and the result is written") {
     CHECK(read_file(directory.path() / "convergence.svg").starts_with("<svg "));
 }
 
+TEST_CASE("an edge that was away until the log was cut gets what has changed, and loses nothing") {
+    const temporary_directory directory;
+    write_file(directory.path() / "small.csv", small_orders());
+    const auto ended =
+        run_demo(directory, "--long-absence --count 3000 --log-limit 64 --orders small.csv --json result.json");
+    INFO(ended.out << ended.err);
+    REQUIRE(ended.exit_code == 0);
+    CHECK(ended.err.empty());
+    CHECK(ended.out.find('\r') == std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(directory.path() / "convergence.svg"));
+
+    const json::object result = json::parse(read_file(directory.path() / "result.json")).as_object();
+    const auto number = [&](const char* name) { return result.at(name).to_number<double>(); };
+    CHECK(result.size() == 21);
+    CHECK(result.at("converged") == true);
+    CHECK(result.at("orders_before") == 300);
+    CHECK(result.at("orders_edge") == 300);
+    CHECK(result.at("orders_cloud") == 2700);
+    CHECK(result.at("seconds_apart").to_number<double>() > 0);
+    CHECK(result.at("log_limit_bytes") == 64 * 1024);
+    CHECK(result.at("was_left_behind") == true);
+    CHECK(number("log_uncut_bytes") > 2 * number("log_limit_bytes"));
+    CHECK(number("orders_in_log") > 0);
+    CHECK(number("orders_in_log") < number("orders_cloud") / 2);
+    CHECK(number("bytes_to_edge") > number("bytes_to_cloud"));
+    CHECK(number("bytes_to_cloud") > 0);
+    CHECK(number("round_trips") > 0);
+    CHECK(number("seconds_to_converge") > 0);
+    CHECK(number("cpu_seconds_to_converge") > 0);
+    CHECK(result.at("edge_orders_at_cloud") == 300);
+    CHECK(result.at("cloud_orders_at_edge") == 2700);
+    CHECK(result.at("products") == 9);
+    CHECK(result.at("products_exact") == 9);
+    // Of an order its head and its lines; of most, that they are a customer's; of a product its head and its stock.
+    CHECK(number("rows") > 2 * 3300 + 2 * 9);
+    CHECK(number("rows") < 3 * 3300 + 2 * 9);
+    CHECK(result.at("digest_edge") == result.at("digest_cloud"));
+    CHECK(result.at("digest_edge").as_string().size() == 32);
+}
+
+TEST_CASE("an absence that the log outlasts is no long one") {
+    const temporary_directory directory;
+    write_file(directory.path() / "small.csv", small_orders());
+    const auto ended =
+        run_demo(directory, "--long-absence --count 100 --orders small.csv --json result.json");
+    INFO(ended.out << ended.err);
+    CHECK(ended.exit_code == 1);
+    CHECK(ended.err.find("has not been cut without edge") != std::string::npos);
+    const json::value result = json::parse(read_file(directory.path() / "result.json"));
+    CHECK(result.at("converged") == false);
+    CHECK(result.at("was_left_behind") == false);
+    CHECK(result.at("log_uncut_bytes").is_null());
+    CHECK(result.at("cloud_orders_at_edge") == 90);
+}
+
 TEST_CASE("bad lines are named, counted and left out") {
     const temporary_directory directory;
     write_file(directory.path() / "bad.csv",
@@ -98,10 +153,20 @@ TEST_CASE("wrong arguments and unusable files are refused before anything starts
     fails("--connections 0", 2);
     fails("--json /nonexistent/result.json", 2);
     fails("--svg /nonexistent/chart.svg", 2);
+    fails("--long-absence --count 0", 2);
+    fails("--long-absence --count many", 2);
+    fails("--long-absence --log-limit 0", 2);
+    fails("--long-absence --json /nonexistent/result.json", 2);
+    fails("--long-absence --svg chart.svg", 2);
+    fails("--long-absence --cut 1", 2);
+    fails("--count 1000", 2);
+    fails("--log-limit 64", 2);
     fails("--orders missing.csv", 1);
     fails("--orders other.csv", 1);
     fails("--orders empty.csv", 1);
     fails("--dir used", 1);
+    fails("--long-absence --orders missing.csv", 1);
+    fails("--long-absence --dir used", 1);
 }
 
 TEST_CASE("Ctrl-C ends both services and removes their stores") {
@@ -110,6 +175,16 @@ TEST_CASE("Ctrl-C ends both services and removes their stores") {
     const auto ended =
         run(directory.path(), "TMPDIR=\"$PWD/tmp\" timeout -s INT 2 " + demo + " --cut 60; echo $?");
     CHECK(ended.out.ends_with("124\n"));  // timeout's word for: it had to be ended
+    CHECK(ended.err.find("interrupted") != std::string::npos);
+    CHECK(left_nothing(directory.path() / "tmp"));
+}
+
+TEST_CASE("Ctrl-C ends a long absence and removes its stores") {
+    const temporary_directory directory;
+    std::filesystem::create_directories(directory.path() / "tmp");
+    const auto ended = run(directory.path(), "TMPDIR=\"$PWD/tmp\" timeout -s INT 2 " + demo +
+                                                 " --long-absence --count 10000000; echo $?");
+    CHECK(ended.out.ends_with("124\n"));
     CHECK(ended.err.find("interrupted") != std::string::npos);
     CHECK(left_nothing(directory.path() / "tmp"));
 }

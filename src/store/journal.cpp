@@ -12,9 +12,10 @@ using storage::space;
 constexpr std::size_t piece_bytes = 16 * 1024;
 constexpr std::size_t write_bytes = 1024 * 1024;
 /// Of what has changed since, the part that one entry may add to it.
-constexpr std::uint64_t waste = 4;
-/// As many are merged at once: an item is written again each time.
-constexpr std::size_t fan_in = 8;
+constexpr std::uint64_t waste = 2;
+/// As many are merged at once at least: an item is written again each time. More would leave rows that change again and again in
+/// more entries.
+constexpr std::size_t fan_in = 2;
 
 }  // namespace
 

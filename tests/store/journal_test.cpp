@@ -76,7 +76,7 @@ TEST_CASE("the journal says what has changed since a vector, and little more, ho
             for (auto later = seen; later < changed.size(); ++later) items += changed[later].size();
             const auto found = read(*engine, changed_since(entries, upto(seen)));
             CHECK(std::ranges::includes(found, truth));
-            CHECK(found.size() <= truth.size() + std::max<std::size_t>(step, items / 4) + 12);
+            CHECK(found.size() <= truth.size() + std::max<std::size_t>(step, items / 2) + 12);
         }
         CHECK(read(*engine, changed_since(entries, upto(changed.size()))).empty());
     });

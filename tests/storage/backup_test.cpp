@@ -39,24 +39,25 @@ TEST_CASE("a backup holds a prefix of what is written meanwhile, with all that w
     const scratch_directory scratch;
     const auto engine = ok(storage::open_rocksdb(scratch.store()));
     std::atomic<int> written = 0;
-    std::atomic<bool> is_done = false;
-    // Small and large, so that records end everywhere in the log.
-    std::thread writer([&] {
-        for (int i = 0; !is_done; ++i) {
-            ok(engine->write(numbered(i, i % 100 == 0 ? 40'000 : 100)));
-            written = i + 1;
+    std::atomic<bool> has_failed = false;
+    // Small and large, so that records end everywhere in the log. Only one thread may check anything.
+    std::jthread writer([&](const std::stop_token& stop) {
+        for (int i = 0; !stop.stop_requested() && !has_failed; ++i) {
+            has_failed = !engine->write(numbered(i, i % 100 == 0 ? 40'000 : 100));
+            if (!has_failed) written = i + 1;
         }
     });
     std::vector<std::pair<int, int>> counts;  // before and after each
     for (int i = 0; i < 20; ++i) {
         const int before = written;
-        while (written < before + 50) std::this_thread::yield();
+        while (written < before + 50 && !has_failed) std::this_thread::yield();
         counts.emplace_back(written, 0);
         ok(engine->backup(scratch.path() / "deep" / name(i)));
         counts.back().second = written + 1;
     }
-    is_done = true;
+    writer.request_stop();
     writer.join();
+    CHECK_FALSE(has_failed);
     for (int i = 0; i < 20; ++i) {
         const auto at = static_cast<std::size_t>(i);
         const auto copy = restored(scratch.path() / "deep" / name(i), scratch.path() / ("r" + name(i)));

@@ -116,4 +116,12 @@ class engine {
     }
 };
 
+/// Writes the batch, and empties it, where it holds that many bytes: for what need not be written as one.
+inline result<void> write_if_large(engine& to, batch& changes, std::size_t least_bytes = 1024 * 1024) {
+    if (changes.bytes() < least_bytes) return {};
+    auto written = to.write(changes);
+    changes.clear();
+    return written;
+}
+
 }  // namespace anabranch::storage

@@ -110,7 +110,7 @@ class bucket_state {
     result<void> abbreviate(oplog::chunk& chunk, const std::vector<oplog::listed_execution>& listed, const positions& peer) const;
     result<bool> expand(oplog::chunk& chunk) const;
 
-    // The state, where the log does not reach: walk_source.cpp, bucket_walk.cpp.
+    // The state, where the log does not reach: walk_source.cpp, bucket_walk.cpp, bucket_entering.cpp.
     positions floor() const;
     /// What lacks who has asked for that: walk_sink::request().
     result<std::unique_ptr<walk_source>> begin_walk(std::string_view request) const;
@@ -279,7 +279,7 @@ class bucket_state {
     result<bool> forget(const hash128& identity, std::uint64_t before);
     version_vector before_open(version_vector target) const;
 
-    // The state: walk_source.cpp, bucket_walk.cpp.
+    // The state: walk_source.cpp, bucket_walk.cpp, bucket_entering.cpp.
     /// What is on its way into the rows.
     struct entering {
         std::map<origin, tail> reflects;
@@ -310,7 +310,7 @@ class bucket_state {
             archive(source, at, upto, is_whole, reflects);
         }
     };
-    result<void> add_touched(const known_request& known, std::vector<std::string>& items) const;
+    result<void> add_touched(const known_request& known, std::vector<std::string>& items, std::size_t& bytes) const;
     result<void> add_open_items(walk_request& request) const;
     bool is_durable(const walk_begin& state) const;
     result<void> erase_staged();

@@ -85,8 +85,7 @@ result<std::optional<transaction_id>> bucket_state::find_twin(const transaction_
     if (!*known) return std::optional<transaction_id>{};
     for (const auto& x : (*known)->executions) {
         const transaction_id other{store_.origins().id(x.id.writer), x.id.sequence};
-        const auto has = peer.find(other.origin);
-        if (other == id || has == peer.end() || has->second < other.sequence) continue;
+        if (other == id || !holds(peer, other.origin, other.sequence)) continue;
         const auto its = logged_common(x.id);
         if (!its) return fail(its.error());
         if (*its && **its == common) return std::optional(other);

@@ -10,7 +10,6 @@ namespace {
 using storage::space;
 
 constexpr std::size_t piece_bytes = 16 * 1024;
-constexpr std::size_t write_bytes = 1024 * 1024;
 /// Of what has changed since, the part that one entry may add to it.
 constexpr std::uint64_t waste = 2;
 /// As many are merged at once at least: an item is written again each time. More would leave rows that change again and again in
@@ -161,10 +160,7 @@ result<void> change_journal::merge() {
         storage::batch batch;
         auto merged = write([&](std::string key, std::string value) -> result<void> {
             batch.put(space::rows, std::move(key), std::move(value));
-            if (batch.bytes() < write_bytes) return {};
-            auto written = engine_.write(batch);
-            batch.clear();
-            return written;
+            return storage::write_if_large(engine_, batch);
         });
         reader items(engine_, bucket_, at.get(), found.is_forgotten ? entries{} : merging, {});
         for (; items.valid(); items.next()) {

@@ -15,6 +15,8 @@ constexpr std::uint32_t journal = 0x0400'0000;
 
 bucket_number beside(bucket_number bucket, std::uint32_t bit) { return bucket_number{static_cast<std::uint32_t>(bucket) | bit}; }
 
+std::string_view bytes_of(const hash128& identity) { return {reinterpret_cast<const char*>(identity.data()), identity.size()}; }
+
 // A zero byte in a name is followed by 0xff; a name ends with zero, one. So shorter names sort first.
 constexpr char escape = '\xff';
 constexpr char end_of_name = '\x01';
@@ -138,7 +140,7 @@ std::string leftover_key(bucket_number bucket, std::string_view path) {
 }
 
 std::string request_key(bucket_number bucket, const hash128& identity) {
-    return request_prefix(bucket).append(reinterpret_cast<const char*>(identity.data()), identity.size());
+    return request_prefix(bucket).append(bytes_of(identity));
 }
 
 std::string request_prefix(bucket_number bucket) {
@@ -156,11 +158,21 @@ std::string journal_piece(bucket_number bucket, std::uint64_t pieces_at, std::ui
     return key;
 }
 
+hash128 identity_in(std::string_view key) {
+    hash128 identity{};
+    key.substr(key.size() - identity.size()).copy(reinterpret_cast<char*>(identity.data()), identity.size());
+    return identity;
+}
+
 std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view key) {
     auto whole = staged_prefix(bucket);
     whole += static_cast<char>(kind);
     whole += key;
     return whole;
+}
+
+std::string staged_request_key(bucket_number bucket, const hash128& identity) {
+    return staged_key(bucket, staged_kind::request, bytes_of(identity));
 }
 
 std::string staged_prefix(bucket_number bucket) {

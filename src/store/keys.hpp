@@ -48,6 +48,8 @@ std::string leftover_key(bucket_number bucket, std::string_view path);
 /// Where it is kept what is known of a request. Beside the rows, too.
 std::string request_key(bucket_number bucket, const hash128& identity);
 std::string request_prefix(bucket_number bucket);
+/// With which a key ends that is made of one.
+hash128 identity_in(std::string_view key);
 
 /// Where it is kept which executions a request has; beside the rows. Parsed as log keys are, of a bucket that there is not.
 std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequence);
@@ -63,6 +65,7 @@ std::string journal_piece(bucket_number bucket, std::uint64_t pieces_at, std::ui
 /// Where it is kept what a walk has brought so far, of each kind; beside the rows, too.
 enum class staged_kind : char { progress = 'p', item = 'i', row = 'r', request = 'q', execution = 'x' };
 std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view key);
+std::string staged_request_key(bucket_number bucket, const hash128& identity);
 std::string staged_prefix(bucket_number bucket);
 
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence);

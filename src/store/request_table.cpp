@@ -10,12 +10,6 @@ namespace {
 
 using storage::space;
 
-hash128 identity_of(std::string_view key) {
-    hash128 identity{};
-    std::memcpy(identity.data(), key.data() + store_keys::row_key_prefix, identity.size());
-    return identity;
-}
-
 tl::unexpected<error> unusable() { return fail(errc::corrupt, "what is known of a request cannot be decoded"); }
 
 }  // namespace
@@ -88,7 +82,7 @@ result<void> request_table::visit(const std::function<bool(const hash128&, const
     const auto cursor = engine_.scan(space::rows, prefix);
     for (; cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
         if (cursor->key().size() != store_keys::row_key_prefix + sizeof(hash128)) return unusable();
-        const auto identity = identity_of(cursor->key());
+        const auto identity = store_keys::identity_in(cursor->key());
         if (!visit_waiting(&identity)) return {};
         if (waiting.contains(identity)) continue;
         const auto known = codec::decode<known_request>(cursor->value());

@@ -329,10 +329,7 @@ result<change_journal::entries> row_table::journal(const std::vector<const kept_
         if (!is_last || all.empty()) continue;
         auto writer = journal_.write([&](std::string key, std::string value) -> result<void> {
             batch.put(space::rows, std::move(key), std::move(value));
-            if (batch.bytes() < most_bytes) return {};
-            auto written = engine_.write(batch);
-            batch.clear();
-            return written;
+            return storage::write_if_large(engine_, batch, most_bytes);
         });
         for (std::size_t k = 0; k < all.size(); ++k) {
             if (k > 0 && all[k] == all[k - 1]) continue;
@@ -353,9 +350,7 @@ result<void> row_table::flush(std::string_view watermark_key, const std::string&
     const auto sorted = sorted_changed();
     for (const auto* row : sorted) {
         add_to(changes, bucket_, row->path(), std::string(row->encoded()), now);
-        if (changes.bytes() < most_bytes) continue;
-        if (auto written = engine_.write(changes); !written) return written;
-        changes.clear();
+        if (auto written = storage::write_if_large(engine_, changes, most_bytes); !written) return written;
     }
     auto entries = journal(sorted, now.reflects, changes, most_bytes);
     if (!entries) return fail(entries.error());

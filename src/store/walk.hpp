@@ -20,6 +20,12 @@ class bucket_state;
 /// Sequences by replica: a version vector that can leave the process.
 using positions = std::map<replica_id, std::uint64_t>;
 
+/// Of that replica's transactions the one of that sequence is among them.
+inline bool holds(const positions& all, const replica_id& origin, std::uint64_t sequence) {
+    const auto it = all.find(origin);
+    return it != all.end() && sequence <= it->second;
+}
+
 /// Bytes of items that are asked for by name. Where there are more, all rows are to come.
 inline constexpr std::size_t most_touched = 1024 * 1024;
 

@@ -1,6 +1,5 @@
 // The state of a bucket, read at one moment: as much of it as the receiver lacks. docs/reconciliation.md
 #include <algorithm>
-#include <cstring>
 
 #include "codec/archive.hpp"
 #include "store/bucket_state.hpp"
@@ -22,13 +21,6 @@ void go_to(storage::cursor& at, const std::string& key) {
         if (at.valid() && at.key() > key) return;
     }
     at.seek(key);
-}
-
-/// Of a key that stands behind a prefix.
-hash128 identity_in(std::string_view key) {
-    hash128 identity{};
-    std::memcpy(identity.data(), key.data(), identity.size());
-    return identity;
 }
 
 }  // namespace
@@ -134,12 +126,11 @@ result<void> walk_source::add_requests(walk_piece& piece, std::size_t& room) {
         const auto known = codec::decode<known_request>(requests_->value());
         if (!known) return fail(errc::corrupt, "what is known of a request cannot be decoded");
         for (const auto& x : known->executions) {
-            const auto has = request.has.find(from_->store().origins().id(x.id.writer));
             // It has that one in its log, unless it has forgotten the request.
-            const bool is_there = has != request.has.end() && x.id.sequence <= has->second && known->issued >= request.forgotten;
+            const bool is_there = holds(request.has, from_->store().origins().id(x.id.writer), x.id.sequence) && known->issued >= request.forgotten;
             if (!is_there) executions_.push_back(x.id);
         }
-        piece.requests.push_back({identity_in(requests_->key().substr(prefix.size())), std::string(requests_->value())});
+        piece.requests.push_back({store_keys::identity_in(requests_->key()), std::string(requests_->value())});
         room -= std::min(room, requests_->key().size() + requests_->value().size());
     }
     return requests_->status();
@@ -161,12 +152,16 @@ result<void> walk_source::add_executions(walk_piece& piece, std::size_t& room) {
 // --- what is to be read ----------------------------------------------------------------------------------
 
 /// All that the request does something to: rows, and what stands below prefixes.
-result<void> bucket_state::add_touched(const known_request& known, std::vector<std::string>& items) const {
+result<void> bucket_state::add_touched(const known_request& known, std::vector<std::string>& items, std::size_t& bytes) const {
     const auto all = load_executions(known);
     if (!all) return fail(all.error());
+    const auto add = [&](const std::string& item) {
+        items.push_back(item);
+        bytes += item.size();
+    };
     for (const auto& x : *all) {
-        for (const auto& r : x->what.changed.rows) items.push_back(r.key);
-        for (const auto& removal : x->what.changed.removals) items.push_back(removal.prefix);
+        for (const auto& r : x->what.changed.rows) add(r.key);
+        for (const auto& removal : x->what.changed.removals) add(removal.prefix);
     }
     return {};
 }
@@ -194,9 +189,7 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
     result<void> added;
     // What is fixed there and open here is in doubt in these rows, and in those not.
     auto visited = requests_.visit([&](const hash128&, const known_request& known) {
-        const auto before = touched.size();
-        if (known.issued < asked->forgotten) added = add_touched(known, touched);
-        for (auto i = before; i < touched.size(); ++i) touched_bytes += touched[i].size();
+        if (known.issued < asked->forgotten) added = add_touched(known, touched, touched_bytes);
         return added.has_value() && touched_bytes <= most_touched;
     });
     if (!visited) return fail(visited.error());

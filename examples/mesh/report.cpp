@@ -12,11 +12,7 @@ namespace retail {
 
 namespace {
 
-std::string decimals(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.1f", value);
-    return text;
-}
+std::string tenths(double value) { return decimals(value, 1); }
 
 std::string padded(const std::string& text, int width) {
     char cell[64];
@@ -93,7 +89,7 @@ std::string problems_text(const std::vector<purchase>& purchases) {
 std::string recovery_text(const episode& told) {
     if (told.recovery_ms < 0) return "never";
     if (told.missed == 0) return "-";
-    return decimals(told.recovery_ms / static_cast<double>(told.missed));
+    return tenths(told.recovery_ms / static_cast<double>(told.missed));
 }
 
 }  // namespace
@@ -137,7 +133,7 @@ std::string to_table(const report& told) {
         {"stock wrong", count(told.found.stock_wrong) + " products"},
         {"superseded", count_or_dash(told.superseded)},
         {"unconfirmed", count_or_dash(told.unconfirmed)},
-        {"recovery", (recovery ? decimals(*recovery) + " ms" : "not known") +
+        {"recovery", (recovery ? tenths(*recovery) + " ms" : "not known") +
                          " for each missed request (the paper: 95 ms and 235 ms)"},
     };
     for (const auto& [name, digest] : told.digests) rows.emplace_back("digest " + name, digest);

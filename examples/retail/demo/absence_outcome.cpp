@@ -1,8 +1,6 @@
 #include "demo/absence_outcome.hpp"
 
 #include <boost/json.hpp>
-#include <cstdio>
-#include <utility>
 
 #include "demo/terminal.hpp"
 
@@ -10,11 +8,7 @@ namespace retail {
 
 namespace {
 
-std::string seconds(double value) {
-    char text[64];
-    std::snprintf(text, sizeof text, "%.2f", value);
-    return text;
-}
+std::string seconds(double value) { return decimals(value, 2); }
 
 template <class Number>
 std::string count(Number number) {
@@ -49,13 +43,7 @@ std::string to_table(const absence_outcome& found) {
         {"digest cloud", found.digest_cloud},
         {"verdict", found.converged ? "both sides hold the same, and exactly what was ordered" : "IT FAILED"},
     };
-    std::string table;
-    for (const auto& [name, value] : rows) {
-        char label[40];
-        std::snprintf(label, sizeof label, "  %-22s", name);
-        table += label + value + "\n";
-    }
-    return table;
+    return to_lines(rows);
 }
 
 std::string to_json_text(const absence_outcome& found) {

@@ -1,19 +1,12 @@
 #include "demo/outcome.hpp"
 
 #include <boost/json.hpp>
-#include <cstdio>
 
 #include "demo/terminal.hpp"
 
 namespace retail {
 
 namespace {
-
-std::string decimals(double value, int digits) {
-    char text[64];
-    std::snprintf(text, sizeof text, "%.*f", digits, value);
-    return text;
-}
 
 template <class Number>
 std::string count(Number number) {
@@ -44,13 +37,7 @@ std::string to_table(const outcome& found) {
         {"verdict",
          found.converged ? "both sides hold the same, and exactly what was ordered" : "THEY DIFFER"},
     };
-    std::string table;
-    for (const auto& [name, value] : rows) {
-        char label[40];
-        std::snprintf(label, sizeof label, "  %-22s", name);
-        table += label + value + "\n";
-    }
-    return table;
+    return to_lines(rows);
 }
 
 std::string to_json_text(const outcome& found) {

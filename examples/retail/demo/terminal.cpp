@@ -14,6 +14,22 @@ std::string grouped(std::int64_t number) {
     return text;
 }
 
+std::string decimals(double value, int digits) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.*f", digits, value);
+    return text;
+}
+
+std::string to_lines(const std::vector<std::pair<const char*, std::string>>& rows) {
+    std::string lines;
+    for (const auto& [name, value] : rows) {
+        char label[40];
+        std::snprintf(label, sizeof label, "  %-22s", name);
+        lines += label + value + "\n";
+    }
+    return lines;
+}
+
 progress_bar::progress_bar(std::string label)
     : label_(std::move(label)), drawn_(::isatty(STDOUT_FILENO) == 1) {}
 

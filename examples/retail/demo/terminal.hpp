@@ -4,11 +4,16 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace retail {
 
 /// "12,345"
 std::string grouped(std::int64_t number);
+std::string decimals(double value, int digits);
+/// A line for each: its name, then what there is to say.
+std::string to_lines(const std::vector<std::pair<const char*, std::string>>& rows);
 
 class progress_bar {
   public:

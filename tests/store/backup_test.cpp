@@ -12,19 +12,12 @@
 #include "support/simulated_host.hpp"
 
 using namespace anabranch;
+using test::add;
+using test::count;
 using test::talk;
 namespace fs = std::filesystem;
 
 namespace {
-
-errc add(bucket at, std::int64_t amount = 1) {
-    const auto done = at.commit([&](transaction& tx) { tx.counter("c").add(amount); });
-    return done ? errc{} : done.error().code;
-}
-
-std::int64_t count(const bucket& at) {
-    return at.read([](const map_view& m) { return m.counter("c").value(); }).value();
-}
 
 std::optional<member_stage> stage_of(const bucket& at, const replica_id& id) {
     for (const auto& m : at.members()) {
@@ -46,6 +39,12 @@ struct pair_of_stores {
         auto s = store::open(at, options).value();
         REQUIRE(s.bucket("b"));
         return s;
+    }
+    /// It, and a copy of its directory. Nothing tells them apart: there is no host file.
+    std::pair<store, store> clone() const {
+        const auto copy = directory.path() / "clone";
+        fs::copy(live(), copy, fs::copy_options::recursive);
+        return {open(live()), open(copy)};
     }
     void meet(store other) const {
         REQUIRE(ada.sync());
@@ -385,12 +384,9 @@ TEST_CASE("a crash while a copy becomes a new incarnation leaves a copy, or that
 
 TEST_CASE("two clones that both write: who meets both is told, and takes nothing of the second") {
     pair_of_stores s;
-    const auto clone = s.directory.path() / "clone";
     s.meet(s.open(s.live()));
-    fs::copy(s.live(), clone, fs::copy_options::recursive);
-    auto one = s.open(s.live());
-    auto other = s.open(clone);
-    REQUIRE(one.id() == other.id());  // nothing tells them apart: there is no host file
+    auto [one, other] = s.clone();
+    REQUIRE(one.id() == other.id());
     const bool is_longer = GENERATE(true, false);
     auto o = other.bucket("b").value();
     REQUIRE(add(one.bucket("b").value(), 10) == errc{});
@@ -420,14 +416,11 @@ TEST_CASE("two clones that both write: who meets both is told, and takes nothing
 
 TEST_CASE("who has met one of two clones is told by who has met the other, and both stay as they are") {
     pair_of_stores s;
-    const auto clone = s.directory.path() / "clone";
     auto cara = test::memory_store(s.world);
     auto c = cara.bucket("b").value();
     s.meet(s.open(s.live()));
     s.meet(cara);
-    fs::copy(s.live(), clone, fs::copy_options::recursive);
-    auto one = s.open(s.live());
-    auto other = s.open(clone);
+    auto [one, other] = s.clone();
     REQUIRE(add(one.bucket("b").value(), 10) == errc{});
     REQUIRE(add(other.bucket("b").value(), 100) == errc{});
     s.meet(one);
@@ -448,11 +441,8 @@ TEST_CASE("who has met one of two clones is told by who has met the other, and b
 
 TEST_CASE("two clones of which one has written less hear of each other's work before they write the same dot") {
     pair_of_stores s;
-    const auto clone = s.directory.path() / "clone";
     s.meet(s.open(s.live()));
-    fs::copy(s.live(), clone, fs::copy_options::recursive);
-    auto one = s.open(s.live());
-    auto other = s.open(clone);
+    auto [one, other] = s.clone();
     REQUIRE(add(one.bucket("b").value(), 10) == errc{});
     s.meet(one);
     const auto id = one.id();

@@ -9,6 +9,7 @@
 #include "support/catch.hpp"
 
 using namespace anabranch;
+using test::count;
 using namespace std::chrono_literals;
 using test::advertise;
 using test::leftover_keys;
@@ -29,9 +30,6 @@ void write(bucket at, int n) {
     REQUIRE(at.commit([&](transaction& tx) {
         tx.last_writer<std::string>("l" + std::to_string(n % 10)).set(std::string(100, 'x'));
     }));
-}
-std::int64_t count(const bucket& at) {
-    return at.read([](const map_view& m) { return m.counter("c").value(); }).value();
 }
 member_status status(const bucket& at, const store& who) {
     for (const auto& m : at.members()) {

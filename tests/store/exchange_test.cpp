@@ -12,6 +12,7 @@
 #include "support/catch.hpp"
 
 using namespace anabranch;
+using test::count;
 
 namespace {
 
@@ -44,10 +45,6 @@ std::string add_record(std::uint64_t at, std::uint64_t sequence, std::int64_t su
     row.totals.push_back({origin{0}, 0, 0, sequence, sum});
     std::vector<origin> mentioned;
     return oplog::encode_record({{at}, {}, crdt::encode_changes({{}, {{std::move(key), {{}, row}}}, {}}, {{origin{0}, sequence}, {at}}, mentioned)});
-}
-
-std::int64_t count(const bucket& at) {
-    return at.read([&](const map_view& m) { return m.counter("c").value(); }).value();
 }
 
 errc apply(const bucket& b, const oplog::chunk& c, timestamp horizon = forever) {

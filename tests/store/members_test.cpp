@@ -7,19 +7,14 @@
 #include "support/catch.hpp"
 
 using namespace anabranch;
+using test::add;
+using test::count;
 using test::share;
 using test::talk;
 using test::transfer;
 
 namespace {
 
-errc add(bucket at, std::int64_t amount = 1) {
-    const auto done = at.commit([&](transaction& tx) { tx.counter("c").add(amount); });
-    return done ? errc{} : done.error().code;
-}
-std::int64_t count(const bucket& at) {
-    return at.read([](const map_view& m) { return m.counter("c").value(); }).value();
-}
 member_status status(const bucket& at, const replica_id& who) {
     for (const auto& m : at.members()) {
         if (m.id == who) return m;

@@ -39,9 +39,6 @@ auto sets(const std::string& v) {
         return v;
     };
 }
-std::int64_t count(bucket b) {
-    return b.read([](const map_view& v) { return v.counter("c").value(); }).value();
-}
 std::optional<std::string> shown(bucket b) {
     return b.read([](const map_view& v) { return v.last_writer<std::string>("r").get(); }).value();
 }

@@ -76,6 +76,15 @@ class watched final : public storage::engine {
 
 }  // namespace
 
+errc add(bucket at, std::int64_t amount) {
+    const auto done = at.commit([&](transaction& tx) { tx.counter("c").add(amount); });
+    return done ? errc{} : done.error().code;
+}
+
+std::int64_t count(const bucket& at) {
+    return at.read([](const map_view& m) { return m.counter("c").value(); }).value();
+}
+
 result<oplog::applied> transfer(const bucket& from, const bucket& to) {
     detail::positions after;
     for (const auto& entry : to.progress()) after[entry.origin] = entry.sequence;

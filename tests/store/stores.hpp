@@ -33,6 +33,11 @@ inline store memory_store(const std::shared_ptr<world>& w = std::make_shared<wor
     return store::in_memory(options(w)).value();
 }
 
+/// To the counter "c"; nothing where it could be committed.
+errc add(bucket at, std::int64_t amount = 1);
+/// What it says.
+std::int64_t count(const bucket& at);
+
 /// Everything that `to` lacks of `from`'s durable transactions.
 result<oplog::applied> transfer(const bucket& from, const bucket& to);
 /// The founder creates the bucket and lets the others in: one transaction of it each. All may write then.

@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 
 using namespace anabranch;
+using test::count;
 using test::meet;
 using test::share;
 using test::talk;
@@ -38,9 +39,6 @@ std::unique_ptr<detail::walk_sink> receive(const bucket& to, const bucket& from)
 }
 std::unique_ptr<detail::walk_source> send(const bucket& from, const detail::walk_sink& to) {
     return from.state()->begin_walk(to.request()).value();
-}
-std::int64_t count(const bucket& at) {
-    return at.read([](const map_view& m) { return m.counter("c").value(); }).value();
 }
 bool has(const bucket& at, std::string_view element) {
     return at.read([&](const map_view& m) { return m.add_wins_set("s").contains(element); }).value();
@@ -514,4 +512,72 @@ TEST_CASE("a state that knows more of a replica than it does itself makes it a n
     write(r, 0);
     CHECK_FALSE(talk(s.ada, restored).one);
     CHECK(r.digest().value() == s.a->digest().value());
+}
+
+TEST_CASE("a row that changes again before it is written is told of where it changed last") {
+    auto o = test::options(std::make_shared<test::world>());
+    o.journal_step = 2;
+    auto ada = store::in_memory(o).value();
+    auto a = ada.create_bucket("b").value();
+    const auto change = [&](const char* name) { REQUIRE(a.commit([&](transaction& tx) { tx.counter(name).add(1); })); };
+    for (const char* name : {"0", "1", "2", "3"}) change(name);
+    detail::walk_request request;
+    for (const auto& entry : a.progress()) request.has[entry.origin] = entry.sequence;
+    change("0");
+    const auto source = a.state()->begin_walk(codec::encode(request)).value();
+    const auto piece = codec::decode<detail::walk_piece>(source->next(SIZE_MAX).value().value()).value();
+    REQUIRE(piece.items.size() == 1);
+    CHECK(piece.items.front().prefix == store_keys::segment("0", 'c'));
+    CHECK(piece.items.front().rows.size() == 1);
+}
+
+TEST_CASE("rows of requests that one side may have fixed come in any case") {
+    const auto w = std::make_shared<test::world>();
+    auto ada = store::in_memory(test::options(w)).value();
+    auto eve = store::in_memory(test::options(w)).value();
+    share(ada, {&eve});
+    auto a = ada.bucket("b").value();
+    auto e = eve.bucket("b").value();
+    const auto asked = left_behind::request("open");
+    REQUIRE(a.commit(asked, [](transaction& tx) -> result<std::string> {
+        tx.counter("c").add(1);
+        return "done";
+    }));
+    meet({&ada, &eve});
+    const auto path = store_keys::segment("c", 'c');
+    auto request = codec::decode<detail::walk_request>(receive(e, a)->request()).value();
+    CHECK(request.touched == std::vector<std::string>{path});
+    // What the receiver has fixed, and the source not, too; and nothing else.
+    request.touched.clear();
+    const auto items = [&](std::uint64_t forgotten) {
+        request.forgotten = forgotten;
+        const auto source = a.state()->begin_walk(codec::encode(request)).value();
+        return codec::decode<detail::walk_piece>(source->next(SIZE_MAX).value().value()).value().items;
+    };
+    const auto issued = static_cast<std::uint64_t>(asked.issued.count());
+    CHECK(items(issued).empty());
+    REQUIRE(items(issued + 1).size() == 1);
+    CHECK(items(issued + 1).front().prefix == path);
+}
+
+TEST_CASE("nothing is forgotten while a state is on its way") {
+    const auto w = std::make_shared<test::world>();
+    auto ada = store::in_memory(test::options(w)).value();
+    auto a = ada.create_bucket("b").value();
+    REQUIRE(a.commit(left_behind::request("open"), [](transaction& tx) -> result<std::string> {
+        tx.counter("c").add(1);
+        return "done";
+    }));
+    const auto grow_old = [&] {
+        for (int i = 0; i < 10; ++i) {
+            w->now_ms += 3'600'000;
+            REQUIRE(ada.sync());
+        }
+    };
+    auto sink = a.state()->receive_walk({}).value();
+    grow_old();
+    CHECK(a.state()->requests() == 1);
+    sink.reset();
+    grow_old();
+    CHECK(a.state()->requests() == 0);
 }

@@ -56,6 +56,11 @@ struct transaction_id {
     std::uint64_t sequence = 0;
 
     auto operator<=>(const transaction_id&) const = default;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(origin, sequence);
+    }
 };
 
 /// 128 bits of SHA-256.

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -61,6 +62,20 @@ struct member_status {
     std::uint64_t lag = 0;
     /// Since when the first of them has been waiting; zero where there is none.
     std::chrono::milliseconds age{0};
+};
+
+/// A transaction that was here and does not count: its replica was retired before any member heard of it, and has come back. What is
+/// to become of it is the service's to decide.
+struct orphaned_transaction {
+    transaction_id transaction;
+    timestamp at;
+    /// Where it was the execution of a request: bucket::resubmit() can do it once more, and only once.
+    std::optional<executed_request> request;
+    /// What it did, as of a request_version. A counter that others have reset, and that its writer went on with, may show more than
+    /// was added.
+    std::vector<version_change> changes;
+
+    bool operator==(const orphaned_transaction&) const = default;
 };
 
 /// Kinds that a store does not know, as the build of an earlier release does not: to try what the upgrade of a fleet does. As
@@ -142,12 +157,25 @@ class bucket {
     /// Gives up writing here, for good. errc::not_a_member.
     result<void> leave();
     /// Begins to retire a member that is not coming back: once every other member has said what it has of it, it no longer
-    /// counts. What it wrote and nobody has then is not accepted any more. errc::not_the_authority, not_a_member.
+    /// counts. What it wrote and nobody has then is not accepted any more; should it come back it keeps that aside, see orphans().
+    /// errc::not_the_authority, not_a_member.
     result<void> retire(const replica_id& who);
     /// Makes this member the authority: for when the last one is dead. The operator sees to it that two members do
     /// not take it at the same time. A new incarnation of a member takes that one's place with it, without being let in: for
     /// when all members were lost and this one was restored (docs/backup.md). errc::not_a_member.
     result<void> take_authority();
+
+    // What does not count (docs/membership.md, "Coming back").
+    /// Transactions of replicas that were retired, which were here and have been set aside as a member's state replaced them: by
+    /// replica, in their order; at most so many. Those that only concerned members or rights are not kept.
+    result<std::vector<orphaned_transaction>> orphans(std::size_t most = 1000) const;
+    /// Executes an orphaned request again, with what it did then, and answers as commit() does; then the orphan goes. Where the request
+    /// counts already, from wherever, that is the answer, and nothing is done twice. The orphan stays where it fails:
+    /// errc::request_too_old: others may have forgotten it. errc::insufficient_rights: it spent what may not be spent here.
+    /// errc::invalid_argument: no orphan, or no request. errc::not_a_member, and others as with commit().
+    result<receipt> resubmit(const transaction_id& orphan, durability wait_for = durability::os);
+    /// It has been looked after. errc::invalid_argument: no orphan.
+    result<void> dismiss(const transaction_id& orphan);
 
     /// Runs `fn(transaction&)` and commits what it did as one atomic transaction. `fn` returns nothing, a
     /// value, or a result; an error from it, or from any of its writes, commits nothing. Transactions of

@@ -20,6 +20,10 @@ struct deed {
     std::int64_t bound = 0;   ///< by how much a bounded counter's was moved
 
     bool operator==(const deed&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(path, what, value, amount, bound);
+    }
 };
 
 /// Emptied prefixes first, then by path; of one path the removal before the write. What only moved rights is none: it counts

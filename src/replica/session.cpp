@@ -66,6 +66,7 @@ class store_port final : public sync::local_replica {
     result<bool> expand(std::string_view name, oplog::chunk& chunk) const override { return bucket(name)->expand(chunk); }
 
     sync::positions floor(std::string_view name) const override { return bucket(name)->floor(); }
+    bool needs_state(std::string_view name) const override { return bucket(name)->has_orphans(); }
     result<std::unique_ptr<sync::state_source>> read_state(std::string_view name, std::string_view request) const override {
         auto source = bucket(name)->begin_walk(request);
         if (!source) return fail(source.error());

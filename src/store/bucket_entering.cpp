@@ -74,7 +74,8 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return usable;
         // Others have brought all of it: here there may be more than it knows, forgotten requests above all.
-        if (have_.covers(staged_->reflects)) return erase_staged();
+        const bool has_orphans = !orphans_in(state.members).empty();
+        if (have_.covers(staged_->reflects) && !has_orphans) return erase_staged();
         // All that has been true when it began is to be so now.
         if (auto sound = check_begin(state, horizon, source); !sound) return sound;
         frontier theirs;
@@ -85,12 +86,14 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         if (auto flushed = flush_locked(); !flushed) return flushed;
 
         entering next;
-        next.had_forgotten = forgotten_;
-        auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
-            if (known.issued < forgotten_) next.had_open.push_back(identity);
-            return true;
-        });
-        if (!visited) return visited;
+        if (!has_orphans) {
+            next.had_forgotten = forgotten_;
+            auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
+                if (known.issued < forgotten_) next.had_open.push_back(identity);
+                return true;
+            });
+            if (!visited) return visited;
+        }
         for (const auto& l : state.reflects) {
             const auto writer = meet(l.origin);
             if (!writer) return fail(writer.error());
@@ -107,8 +110,18 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         if (auto sound = check_staged(next.reflects); !sound) return sound;
         if (auto settled = next.is_whole ? result<void>{} : check_settled(next.reflects, sink.request_.has, sink.touching_); !settled) return settled;
         if (has_unread_ && !next.is_whole) return unknown_state();
+        if (has_orphans) {
+            auto ends = find_orphans(next);
+            if (!ends) return fail(ends.error());
+            next.ends = std::move(*ends);
+        }
         const auto mine = next.reflects.find(store_.self().number);
-        const bool is_own_past = mine != next.reflects.end() && mine->second.sequence > tail_of(store_.self().number).sequence;
+        // What it did under its name exists already, or does not count: what it does next is another's. (A retired one does nothing, and
+        // comes back by itself.)
+        const auto* member = state.members.find(store_.self().id);
+        const bool is_retired = member != nullptr && member->at == crdt::roster::stage::retired;
+        const bool is_own_past = (mine != next.reflects.end() && mine->second.sequence > tail_of(store_.self().number).sequence) ||
+                                 (next.ends.contains(store_.self().number) && !is_retired);
         storage::batch batch;
         const auto known_origins = store_.origins().size();
         const auto next_self = is_own_past ? store_.next_incarnation(batch) : store_.self().number;
@@ -195,11 +208,14 @@ result<void> bucket_state::move_staged(entering& next) {
     auto listed = !next.is_whole ? visit_staged(staged_kind::item, [&](std::string_view item, std::string_view) { return all_items.add(item); })
                                  : all_items.add({});
     if (!listed) return listed;
-    auto after = to_vector(capture());
+    auto here = capture();
+    end_at(here, next.ends);
+    auto after = to_vector(here);
     after.join(reflects);
     auto entry = all_items.finish(std::move(after));
     if (!entry) return fail(entry.error());
     changed.push_back(std::move(*entry));
+    if (auto done = set_aside(batch, next.ends); !done) return done;
     // From here on in one batch.
     if (auto written = write(); !written) return written;
     if (next.is_whole) {
@@ -230,12 +246,19 @@ result<void> bucket_state::move_staged(entering& next) {
     // Folds of which something is not in the rows stay.
     auto folds = folds_;
     std::erase_if(folds, [&](const logged_fold& f) {
-        if (!reflects.covers(f.covers())) return false;
+        const bool is_orphaned = std::ranges::any_of(f.ranges, [&](const auto& range) {
+            const auto end = next.ends.find(range.writer);
+            return end != next.ends.end() && end->second.sequence < range.last;
+        });
+        if (!is_orphaned && !reflects.covers(f.covers())) return false;
         batch.erase(space::log, store_keys::log_key(number_, store_keys::fold_origin, f.number));
         return true;
     });
     for (const auto& [writer, last] : next.reflects) {
         batch.erase_range(space::log, store_keys::log_key(number_, writer, 0), store_keys::log_key(number_, writer, last.sequence + 1));
+    }
+    for (const auto& [writer, end] : next.ends) {
+        batch.erase_range(space::log, store_keys::log_key(number_, writer, end.sequence + 1), store_keys::log_key(number_, writer, UINT64_MAX));
     }
     for (auto& [key, value] : executions) batch.put(space::log, std::move(key), std::move(value));
     moved = visit_staged(staged_kind::execution, [&](std::string_view key, std::string_view value) -> result<void> {
@@ -244,8 +267,10 @@ result<void> bucket_state::move_staged(entering& next) {
     });
     if (!moved) return moved;
     auto members = members_;
-    members.adopt(next.members, next.stable);
-    const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), mark.forgotten, rows != number_, {{}, 0, unread_.unjudged}};
+    if (next.ends.empty()) members.adopt(next.members, next.stable);
+    else members.replace(next.members, next.stable);
+    const auto forgotten = next.ends.empty() ? mark.forgotten : next.forgotten;
+    const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), forgotten, rows != number_, {{}, 0, unread_.unjudged}};
     batch.put(space::meta, watermark_key_, codec::encode(mark_of_rows));
     const auto staged = store_keys::staged_prefix(number_);
     batch.erase_range(space::rows, staged, store_keys::prefix_end(staged));
@@ -255,9 +280,31 @@ result<void> bucket_state::move_staged(entering& next) {
     journal_.added(std::move(changed), next.is_whole);
     staged_.reset();
     rows_.move_to(rows);
+    end_logs(next.ends);
     floor_ = {next.reflects.begin(), next.reflects.end()};
     folds_ = std::move(folds);
     return {};
+}
+
+void bucket_state::end_at(tails& all, const std::map<origin, tail>& ends) {
+    for (const auto& [writer, end] : ends) {
+        const auto it = all.find(writer);
+        if (it == all.end() || it->second.sequence <= end.sequence) continue;
+        if (end.sequence == 0) all.erase(it);
+        else it->second = end;
+    }
+}
+
+/// What stood there has been taken out of the log.
+void bucket_state::end_logs(const std::map<origin, tail>& ends) {
+    if (ends.empty()) return;
+    {
+        const std::lock_guard lock(tails_mutex_);
+        end_at(tails_, ends);
+    }
+    const std::lock_guard lock(durable_mutex_);
+    end_at(durable_, ends);
+    durable_revision_.fetch_add(1);
 }
 
 /// Into the place of those that stood there: whatever of it is done twice is the same.

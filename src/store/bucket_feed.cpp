@@ -67,6 +67,11 @@ class bucket_state::feed_reader {
                                               std::to_string(last.sequence) + " of replica " + to_string(id(writer)) +
                                               ", which the feed has not seen");
         }
+        for (const auto& [writer, last] : place_) {
+            if (upto_.at(writer) >= last.sequence) continue;
+            return fail(errc::behind_cut, "the feed has seen transaction " + std::to_string(last.sequence) + " of replica " + to_string(id(writer)) +
+                                              " in bucket \"" + from_.name_ + "\", which does not count and is not here any more");
+        }
         return {};
     }
 

@@ -31,6 +31,7 @@ void bucket_state::join_members(const crdt::roster& change) {
 }
 
 result<void> bucket_state::check_member() const {
+    if (has_orphans_) return orphaned();
     const auto& self = store_.self().id;
     const auto* m = members_.roster().find(self);
     if (m != nullptr && m->at == stage::joined) return {};
@@ -171,9 +172,13 @@ bool bucket_state::is_member() const {
 }
 
 bool bucket_state::is_joining() const {
-    if (participation_ != participation::member) return false;
+    if (participation_ != participation::member || has_orphans_) return false;
     const std::shared_lock lock(mutex_);
-    return members_.roster().find(store_.self().id) == nullptr;
+    // Who has left does not come again by itself, under whatever incarnation.
+    const auto& self = store_.self().id;
+    return std::ranges::none_of(members_.roster().members, [&](const auto& m) {
+        return m.first == self || (m.first.value == self.value && m.second.at == stage::left);
+    });
 }
 
 std::vector<member_status> bucket_state::members() const {
@@ -262,6 +267,12 @@ void bucket_state::perform_duties() {
         next_fence_ = INT64_MAX;  // until it can be used again
         return;
     }
+    if (has_orphans_) {
+        // Nothing is decided, and nothing let go of, by what does not count.
+        next_fence_ = INT64_MAX;
+        return;
+    }
+    const bool comes_back = come_back();
     const auto changed = write_own([&](const dot& me) -> result<crdt::changes> {
         {
             const std::lock_guard guard(durable_mutex_);
@@ -286,7 +297,7 @@ void bucket_state::perform_duties() {
     if (staged_ && !is_staging_ && have_.covers(staged_->reflects)) (void)erase_staged();
     lock.unlock();
     (void)journal_.merge();
-    if (changed && *changed) store_.notify();
+    if (comes_back || (changed && *changed)) store_.notify();
 }
 
 crdt::roster bucket_state::duties_of_a_member() {

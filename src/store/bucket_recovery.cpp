@@ -72,6 +72,7 @@ result<void> bucket_state::restore(const watermark& mark) {
     is_recovering_ = false;
     if (auto found = find_spent(); !found) return found;
     if (!open_.executions.empty()) next_fence_ = store_.options().env.now().count();
+    look_for_orphans();
     return recount_now();
 }
 

@@ -27,15 +27,12 @@ std::uint64_t milliseconds(std::chrono::milliseconds t) { return static_cast<std
 result<receipt> bucket_state::commit(const request& r, const std::function<result<std::string>(transaction&)>& fn, durability wait_for) {
     if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
     if (r.key.empty()) return fail(errc::invalid_argument, "a request without a key");
-    const auto identity = r.identity();
     std::unique_lock lock(mutex_);
-    if (auto ready = check_ready(); !ready) return fail(ready.error());
     const auto before = tail_of(store_.self().number).sequence;
-    auto done = [&]() -> result<receipt> {
-        const auto known = requests_.find(identity);
-        if (!known) return fail(known.error());
-        return *known ? repeat(r, identity, **known) : execute(r, identity, fn);
-    }();
+    auto done = answer(r, r.identity(), [&](transaction_access& in, const transaction_id& id, timestamp at) {
+        transaction tx(in, id, at);
+        return fn(tx);
+    });
     const bool is_logged = tail_of(store_.self().number).sequence != before;
     const bool has_news = rebalancing_.has_errands() || is_logged;
     lock.unlock();
@@ -45,6 +42,13 @@ result<receipt> bucket_state::commit(const request& r, const std::function<resul
         if (auto synced = store_.sync(); !synced) return fail(synced.error());
     }
     return done;
+}
+
+result<receipt> bucket_state::answer(const request& r, const hash128& identity, const program& run) {
+    if (auto ready = check_ready(); !ready) return fail(ready.error());
+    const auto known = requests_.find(identity);
+    if (!known) return fail(known.error());
+    return *known ? repeat(r, identity, **known) : execute(r, identity, run);
 }
 
 result<void> bucket_state::check_time(const request& r) const {
@@ -65,7 +69,7 @@ result<void> bucket_state::check_time(const request& r) const {
     return {};
 }
 
-result<receipt> bucket_state::execute(const request& r, const hash128& identity, const std::function<result<std::string>(transaction&)>& fn) {
+result<receipt> bucket_state::execute(const request& r, const hash128& identity, const program& run) {
     if (auto member = check_member(); !member) return fail(member.error());
     if (auto timely = check_time(r); !timely) return fail(timely.error());
     if (auto room = make_room(); !room) return fail(room.error());
@@ -76,8 +80,7 @@ result<receipt> bucket_state::execute(const request& r, const hash128& identity,
     transaction_access access(surroundings(), me, at, true);
     auto answer = [&] {
         const inside_guard guard;
-        transaction tx(access, {self.id, me.sequence}, at);
-        return fn(tx);
+        return run(access, {self.id, me.sequence}, at);
     }();
     if (!answer || (!access.is_refused() && !access.status())) {
         note_demands(access.demands(), false);

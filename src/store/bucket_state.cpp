@@ -193,6 +193,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
             if (unfinished_folds_ > 0) --unfinished_folds_;
         }
         outcome.transactions = found->transactions;
+        look_for_orphans();
         logged(found->log.bytes());
         after_write();
     }
@@ -571,7 +572,16 @@ bucket_state::tails bucket_state::capture() const {
 }
 
 void bucket_state::publish(tails durable) {
+    {
+        // What has been taken out of the log meanwhile is not on disk any more.
+        const std::lock_guard lock(tails_mutex_);
+        for (auto it = durable.begin(); it != durable.end();) {
+            const auto here = tails_.find(it->first);
+            it = here == tails_.end() || here->second.sequence < it->second.sequence ? durable.erase(it) : it + 1;
+        }
+    }
     const std::lock_guard lock(durable_mutex_);
+    durable.insert(durable_.begin(), durable_.end());
     const bool is_same = std::ranges::equal(durable_, durable, {}, [](const auto& t) { return t.second.sequence; },
                                             [](const auto& t) { return t.second.sequence; });
     if (is_same) return;

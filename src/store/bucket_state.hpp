@@ -14,6 +14,7 @@
 #include "store/journal.hpp"
 #include "store/log_extent.hpp"
 #include "store/logged_fold.hpp"
+#include "store/orphan.hpp"
 #include "store/rebalancing.hpp"
 #include "store/request_table.hpp"
 #include "store/rival_table.hpp"
@@ -45,6 +46,12 @@ class bucket_state {
     result<std::optional<receipt>> find(const request& r) const;
     result<std::vector<unconfirmed_request>> unconfirmed(std::size_t most) const;
     result<std::vector<superseded_request>> superseded(std::size_t most) const;
+    // Of who was retired: bucket_orphans.cpp.
+    result<std::vector<orphaned_transaction>> orphans(std::size_t most) const;
+    result<void> dismiss(const transaction_id& id);
+    result<receipt> resubmit(const transaction_id& id, durability wait_for);
+    /// What does not count any more is in the rows: it can neither be written nor told until a member's state has replaced them.
+    bool has_orphans() const { return has_orphans_; }
     /// Identities that are remembered.
     std::size_t requests() const;
     result<void> read(const std::function<void(const map_view&)>& fn) const;
@@ -253,7 +260,9 @@ class bucket_state {
     result<std::pair<receipt, std::shared_ptr<const loaded_execution>>> outcome_of(const known_request& known) const;
     static bool is_confirmed(const known_request& known);
     result<receipt> repeat(const request& r, const hash128& identity, const known_request& known);
-    result<receipt> execute(const request& r, const hash128& identity, const std::function<result<std::string>(transaction&)>& fn);
+    using program = std::function<result<std::string>(transaction_access& in, const transaction_id& id, timestamp at)>;
+    result<receipt> answer(const request& r, const hash128& identity, const program& run);
+    result<receipt> execute(const request& r, const hash128& identity, const program& run);
     result<void> log_execution(const dot& me, timestamp at, const tail& last, crdt::executed what);
     // What executions are to each other, as their records say: bucket_superseded.cpp. Of nothing but the log: under cut_mutex_,
     // and no other lock.
@@ -267,6 +276,7 @@ class bucket_state {
     std::optional<superseded_request> supersession(const crdt::contestant& loser, const crdt::contestant& winner, const loaded_executions& all,
                                                    std::string_view below) const;
     request_version version_of(const crdt::contestant& c, const loaded_executions& all, std::string_view below) const;
+    static std::vector<version_change> changes_of(std::vector<crdt::deed> deeds, std::string_view below = {});
     /// It takes more to tell what they are to each other than any one of them.
     static bool are_rivals(const loaded_executions& all);
     result<void> check_time(const request& r) const;
@@ -289,12 +299,14 @@ class bucket_state {
         /// Before it: requests that were issued before this had been fixed here, but those.
         std::uint64_t had_forgotten = 0;
         std::vector<hash128> had_open;
+        /// Where what counts of an origin ends, of which there is more in the log.
+        std::map<origin, tail> ends;
         bool is_whole = false;    ///< all rows are new, and stand at the other place
         bool is_in_rows = false;  ///< only what follows from it is still to be done
 
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(reflects, stable, forgotten, members, had_forgotten, had_open, is_whole, is_in_rows);
+            archive(reflects, stable, forgotten, members, had_forgotten, had_open, ends, is_whole, is_in_rows);
         }
     };
     /// What has come of a state; on disk beside it.
@@ -332,8 +344,21 @@ class bucket_state {
     result<void> finish_entering(entering next);
     result<void> move_staged(entering& next);
     result<void> move_rows(storage::batch& batch, const leftover_mark& mark);
+    static void end_at(tails& all, const std::map<origin, tail>& ends);
+    void end_logs(const std::map<origin, tail>& ends);
     result<void> begin_from_rows();
     result<void> forget_again(const entering& state);
+
+    // What does not count any more: bucket_orphans.cpp.
+    std::vector<replica_id> orphans_in(const crdt::roster& members) const;
+    void look_for_orphans();
+    tl::unexpected<error> orphaned() const;
+    result<std::map<origin, tail>> find_orphans(const entering& next) const;
+    result<void> set_aside(storage::batch& batch, const std::map<origin, tail>& ends) const;
+    class orphanage;
+    result<orphan> find_orphan(const transaction_id& id) const;
+    result<void> forget_orphan(const transaction_id& id);
+    bool come_back();
 
     // Bounded counters: bucket_rights.cpp.
     result<origin> find_member(const replica_id& id);
@@ -415,6 +440,7 @@ class bucket_state {
     // is joined into the rows again.
     unread_part unread_;
     std::atomic<bool> has_unread_ = false;  // the same, for who reads the log
+    std::atomic<bool> has_orphans_ = false;
     crdt::known_kinds kinds_;
     log_extent extent_;
     mutable std::atomic<bool> has_settled_ = false;  // requests have been forgotten: what that did to rows is written as one

@@ -56,14 +56,18 @@ bool bucket_state::are_rivals(const loaded_executions& all) {
 
 request_version bucket_state::version_of(const crdt::contestant& c, const loaded_executions& all, std::string_view below) const {
     const auto& content = content_in(c, all);
-    request_version v{{store_.origins().id(c.id.writer), c.id.sequence}, c.at, c.role, c.outcome, content.what.request.result, {}};
-    for (auto& d : crdt::deeds_of(content.what)) {
+    return {{store_.origins().id(c.id.writer), c.id.sequence}, c.at, c.role, c.outcome, content.what.request.result, changes_of(crdt::deeds_of(content.what), below)};
+}
+
+std::vector<version_change> bucket_state::changes_of(std::vector<crdt::deed> deeds, std::string_view below) {
+    std::vector<version_change> changes;
+    for (auto& d : deeds) {
         const bool is_wider = d.what == crdt::deed::kind::emptied && below.starts_with(d.path);
         if (!d.path.starts_with(below) && !is_wider) continue;
         const bool has_value = is_register(d);
-        v.changes.push_back(change_of(std::move(d), has_value));
+        changes.push_back(change_of(std::move(d), has_value));
     }
-    return v;
+    return changes;
 }
 
 std::optional<superseded_request> bucket_state::supersession(const crdt::contestant& loser, const crdt::contestant& winner,

@@ -33,10 +33,11 @@ result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& p
     walk_request request;
     request.forgotten = forgotten_;
     if (staged_ && !staged_->upto.empty()) request.goes_on = walk_request::broken_off{staged_->source, staged_->at, staged_->upto};
-    // Rows lack what has not been read, and the log from which that could be goes.
-    if (has_unread_ && request.goes_on && !staged_->is_whole) request.goes_on.reset();
+    // Rows lack what has not been read, and the log from which that could be goes; or they have what does not count.
+    const bool needs_all = has_unread_ || has_orphans_;
+    if (needs_all && request.goes_on && !staged_->is_whole) request.goes_on.reset();
     // Where all rows were to come and some have, the others still are.
-    if (!has_unread_ && (!request.goes_on || !staged_->is_whole)) {
+    if (!needs_all && (!request.goes_on || !staged_->is_whole)) {
         for (const auto& [writer, sequence] : have_) request.has[store_.origins().id(writer)] = sequence;
     }
     // The item that it broke off in goes on, whatever has become of it since.
@@ -297,17 +298,25 @@ result<void> bucket_state::check_begin(const walk_begin& state, timestamp horizo
     }
     for (const auto& [writer, last] : floor_) {
         const auto& id = store_.origins().id(writer);
+        const auto* m = state.members.find(id);
+        const auto counted = m != nullptr && m->at == crdt::roster::stage::retired ? std::min(m->last, last.sequence) : last.sequence;
         const auto it = reflects.find(id);
-        if (it != reflects.end() && it->second.sequence >= last.sequence) continue;
+        if (counted == 0 || (it != reflects.end() && it->second.sequence >= counted)) continue;
         return fail(errc::behind_cut, "the log of bucket \"" + name_ + "\" has been cut up to transaction " + std::to_string(last.sequence) +
                                           " of replica " + to_string(id) + ", which the peer lacks, and it has cut what is lacking here");
     }
-    // The source has forgotten what they have not seen: nothing of theirs can be applied on top.
-    for (const auto& [id, m] : state.members.members) {
-        const auto writer = m.at == crdt::roster::stage::retired ? store_.origins().find(id) : std::nullopt;
-        if (!writer || tail_of(*writer).sequence <= m.last) continue;
-        return fail(errc::retired, "replica " + to_string(id) + " was retired from bucket \"" + name_ + "\" after its transaction " +
-                                       std::to_string(m.last) + "; what it did since does not count, and is here");
+    // What is here and does not count goes: all rows have to come then, from who knows that.
+    const auto orphans = orphans_in(state.members);
+    if (!orphans.empty() && !state.is_whole) return orphaned();
+    for (const auto& id : orphans_in(members_.roster())) {
+        if (std::ranges::find(orphans, id) == orphans.end()) {
+            return fail(errc::retired, "the peer has not heard that replica " + to_string(id) + " was retired from bucket \"" + name_ + '"');
+        }
+    }
+    for (const auto& id : orphans) {
+        const auto it = reflects.find(id);
+        const auto last = state.members.find(id)->last;
+        if (last > 0 && (it == reflects.end() || it->second.sequence < last)) return wrong_state("lacks what counts of a retired replica");
     }
     const auto& founder = members_.roster().founder;
     if (!state.members.founder || (founder && *founder != *state.members.founder)) {

@@ -12,6 +12,7 @@ constexpr std::uint32_t rivals = 0x2000'0000;
 constexpr std::uint32_t staged = 0x1000'0000;
 constexpr std::uint32_t other = 0x0800'0000;
 constexpr std::uint32_t journal = 0x0400'0000;
+constexpr std::uint32_t orphans = 0x0200'0000;
 
 bucket_number beside(bucket_number bucket, std::uint32_t bit) { return bucket_number{static_cast<std::uint32_t>(bucket) | bit}; }
 
@@ -181,6 +182,14 @@ std::string staged_prefix(bucket_number bucket) {
 
 std::string rivals_key(bucket_number bucket, origin writer, std::uint64_t sequence) {
     return log_key(beside(bucket, rivals), writer, sequence);
+}
+
+std::string orphan_key(bucket_number bucket, origin writer, std::uint64_t sequence) {
+    return log_key(beside(bucket, orphans), writer, sequence);
+}
+
+std::string orphan_prefix(bucket_number bucket) {
+    return row_key(beside(bucket, orphans), {});
 }
 
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence) {

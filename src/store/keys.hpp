@@ -68,6 +68,10 @@ std::string staged_key(bucket_number bucket, staged_kind kind, std::string_view 
 std::string staged_request_key(bucket_number bucket, const hash128& identity);
 std::string staged_prefix(bucket_number bucket);
 
+/// Where records stand that do not count; beside the rows, too. Parsed as log keys are, of a bucket that there is not.
+std::string orphan_key(bucket_number bucket, origin writer, std::uint64_t sequence);
+std::string orphan_prefix(bucket_number bucket);
+
 std::string log_key(bucket_number bucket, origin writer, std::uint64_t sequence);
 /// Folds stand after all origins' records.
 inline constexpr origin fold_origin{UINT32_MAX};

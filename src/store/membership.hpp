@@ -24,6 +24,13 @@ class membership {
         stable_.join(stable);
     }
 
+    /// What another member knows, in the place of what was known here, some of which does not count.
+    void replace(const crdt::roster& known, const version_vector& stable) {
+        roster_ = known;
+        stable_ = stable;
+        adverts_.clear();
+    }
+
     void note(const replica_id& member, const version_vector& has);
     /// `have` has been delivered here. True where more has become stable.
     bool advance(const version_vector& have);

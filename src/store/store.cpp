@@ -109,6 +109,9 @@ result<receipt> bucket::commit(const request& identity, const std::function<resu
 }
 result<std::optional<receipt>> bucket::find(const request& identity) const { return state_->find(identity); }
 result<std::vector<unconfirmed_request>> bucket::unconfirmed(std::size_t most) const { return state_->unconfirmed(most); }
+result<std::vector<orphaned_transaction>> bucket::orphans(std::size_t most) const { return state_->orphans(most); }
+result<receipt> bucket::resubmit(const transaction_id& orphan, durability wait_for) { return state_->resubmit(orphan, wait_for); }
+result<void> bucket::dismiss(const transaction_id& orphan) { return state_->dismiss(orphan); }
 result<std::vector<superseded_request>> bucket::superseded(std::size_t most) const { return state_->superseded(most); }
 result<void> bucket::read_erased(const std::function<void(const map_view&)>& fn) const { return state_->read(fn); }
 

@@ -175,6 +175,7 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
     if (has_unread_) {
         return fail(errc::unsupported_protocol, "bucket \"" + name_ + "\" holds here what this build does not know: its state is not whole");
     }
+    if (has_orphans_) return orphaned();
     if (auto flushed = flush_locked(); !flushed) return fail(flushed.error());
 
     walk_begin begin;
@@ -204,8 +205,12 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
         if (const auto writer = store_.origins().find(id)) has.join(dot{*writer, sequence});
     }
     const auto changed = changed_since(entries, has);
+    // What does not count is in all that it has.
+    const bool has_orphans = std::ranges::any_of(begin.members.members, [&](const auto& m) {
+        return m.second.at == crdt::roster::stage::retired && holds(asked->has, m.first, m.second.last + 1);
+    });
     // The first entry stands for all that was before it.
-    const bool lacks_all = asked->has.empty() || changed.size() == entries.size() || touched_bytes > most_touched;
+    const bool lacks_all = has_orphans || asked->has.empty() || changed.size() == entries.size() || touched_bytes > most_touched;
     // What goes on does so as it began.
     const auto& broken = asked->goes_on;
     begin.goes_on = broken && broken->source == begin.source && broken->at <= begin.at && !entries.empty() &&

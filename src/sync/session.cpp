@@ -50,8 +50,9 @@ session::session(local_replica& local, session_options options, steady_time now,
     options_.heartbeat = std::min(options_.heartbeat, year);
     options_.adverts = std::min(options_.adverts, year);
     options_.timeout = std::min(options_.timeout, year);
+    id_ = local_.id();
     greeted_state_ = fingerprint_state();
-    send(greeting{spoken.oldest, spoken.newest, local_.id(), greeted_state_});
+    send(greeting{spoken.oldest, spoken.newest, id_, greeted_state_});
 }
 
 /// Also takes what it fingerprints as this side's starting point.
@@ -359,8 +360,8 @@ void session::end_if_parted() {
     std::optional<error> why;
     for (const auto& [bucket, s] : streams_) {
         if (!s.is_local || !s.is_remote) continue;
-        if (!s.cannot_receive && !covers(s.durable, s.peer_durable)) return;
-        if (!s.cannot_send && !covers(s.peer_durable, s.durable)) return;
+        if (!s.cannot_receive && (s.taking || s.taken || !covers(s.durable, s.peer_durable))) return;
+        if (!s.cannot_send && (s.is_behind || (!local_.needs_state(bucket) && !covers(s.peer_durable, s.durable)))) return;
         if (s.cannot_receive) why = s.cannot_receive;
         if (s.cannot_send) why = s.cannot_send;
     }
@@ -386,7 +387,7 @@ void session::pump(const std::string& bucket, stream& s) {
     if (s.lists_executions && !std::exchange(s.has_listed, true)) list(bucket, s);
     if (s.cannot_send || s.awaits_executions) return;
     if (s.walk) pump_state(bucket, s);
-    if (s.is_behind) return;
+    if (s.is_behind || local_.needs_state(bucket)) return;
     while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes &&
            missing(s.sent, s.durable) > 0) {
         const auto fold_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(options_.fold_bytes, s.peer_fold_bytes));
@@ -433,6 +434,8 @@ void session::poll(steady_time now) {
 
 void session::look_for_progress() {
     if (!peer_ || failure_) return;
+    // The peer knows it, and lets it in, under the name with which it has greeted. But what they have met for is not put off.
+    if (local_.id() != id_ && have_both_all()) return end({errc::closed, "this replica goes on as a new incarnation, " + to_string(local_.id())});
     for (const auto& name : local_.buckets()) streams_[name].is_local = true;
     for (auto& [bucket, s] : streams_) {
         if (!s.is_local) continue;
@@ -445,7 +448,9 @@ void session::look_for_progress() {
         } else if (s.told_role == role::reader && local_.role_in(bucket) == role::joining) {
             begin_anew(bucket, s, s.ceiling);
         } else if (s.revision != local_.revision(bucket)) {
+            const auto told = s.durable;
             refresh(bucket, s);
+            if (!covers(s.durable, told)) return end({errc::retired, "bucket \"" + bucket + "\": what did not count of what has been told is here no more"});
         }
         if (s.taken && covers(s.durable, *s.taken)) {
             s.taken.reset();
@@ -560,14 +565,22 @@ bool session::in_sync() const {
 }
 
 bool session::caught_up() const {
-    if (!peer_ || !is_ready_ || failure_) return false;
-    return std::ranges::all_of(streams_, [&](const auto& entry) {
+    if (!have_both_all()) return false;
+    // One of the two is being let in: that is part of what they have met for.
+    return std::ranges::none_of(streams_, [&](const auto& entry) {
         const auto& [bucket, s] = entry;
-        if (!s.is_local || !s.is_remote) return true;
-        // One of the two is being let in: that is part of what they have met for.
-        if (s.told_role == role::joining && s.peer_role == role::member && local_.role_in(bucket) == role::joining) return false;
-        if (s.peer_role == role::joining && local_.role_in(bucket) == role::member && !s.has_sponsored) return false;
-        return covers(s.peer_durable, s.goal) && covers(s.durable, s.goal);
+        if (!s.is_local || !s.is_remote) return false;
+        if (s.told_role == role::joining && s.peer_role == role::member && local_.role_in(bucket) == role::joining) return true;
+        return s.peer_role == role::joining && local_.role_in(bucket) == role::member && !s.has_sponsored;
+    });
+}
+
+/// What either had when they met.
+bool session::have_both_all() const {
+    if (!peer_ || !is_ready_ || failure_) return false;
+    return std::ranges::all_of(streams_, [](const auto& entry) {
+        const auto& s = entry.second;
+        return !s.is_local || !s.is_remote || (covers(s.peer_durable, s.goal) && covers(s.durable, s.goal));
     });
 }
 

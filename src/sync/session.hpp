@@ -129,6 +129,7 @@ class session {
     void hear_advert(const std::string& bucket, stream& s, const replica_id& member, const positions& has);
     bool catch_up_with_adverts(const std::string& bucket, stream& s);
     void end_if_parted();
+    bool have_both_all() const;
     void count_remaining();
     hash128 fingerprint_state();
 
@@ -139,6 +140,7 @@ class session {
     streams streams_;
     sync_progress progress_;
     std::optional<error> failure_;
+    replica_id id_;  // with which it has greeted
     std::optional<replica_id> peer_;
     hash128 greeted_state_{};
     bool is_ready_ = false;       // the peer has told all its buckets

@@ -34,22 +34,20 @@ void session::handle(const behind& m) {
 }
 
 void session::ask_for_state(const std::string& bucket, stream& s) {
-    if (s.behind != s.epoch || s.taking || s.taken || s.cannot_receive) return;
+    if (s.taking || s.taken || s.cannot_receive) return;
+    const bool needs_state = s.is_told && s.is_remote && s.peer_role == role::member && local_.needs_state(bucket);
+    if (s.behind != s.epoch && !needs_state) return;
     // Others have brought what the peer has not been told of: perhaps it is not behind.
     const auto is_news = [&](const auto& entry) { return entry.first != local_.id() && entry.second > at(s.told, entry.first); };
-    if (std::ranges::any_of(s.durable, is_news)) return begin_anew(bucket, s, s.ceiling);
+    if (!needs_state && std::ranges::any_of(s.durable, is_news)) return begin_anew(bucket, s, s.ceiling);
     // What only this log has and the peer lacks is applied on top of the peer's state: so the log has to have it.
     auto has = s.peer_durable;
     if (const auto told = s.advertised_members.find(*peer_); told != s.advertised_members.end()) {
         for (const auto& [id, sequence] : told->second) raise(has, id, sequence);
     }
-    if (!covers(has, local_.floor(bucket))) {
-        // Each has cut what the other lacks. Others may help.
-        if (now_ - *s.behind_since >= options_.timeout) {
-            part(bucket, s, false, {errc::behind_cut, "bucket \"" + bucket + "\": each of the two has cut from its log what the other lacks"});
-        }
-        return;
-    }
+    // Each has cut what the other lacks, as far as is known. Others may help; when they do not the peer's state is looked at: it may
+    // be that what has been cut here does not count.
+    if (!needs_state && !covers(has, local_.floor(bucket)) && now_ - *s.behind_since < options_.timeout) return;
     auto sink = local_.take_state(bucket, *peer_, has);
     if (!sink) return part(bucket, s, false, sink.error());
     if (!*sink) return;  // not now
@@ -61,10 +59,12 @@ void session::ask_for_state(const std::string& bucket, stream& s) {
 
 void session::handle(const walk& m) {
     const auto it = streams_.find(m.bucket);
-    if (it == streams_.end() || !it->second.is_remote) return end({errc::malformed, "a walk in a bucket that is not shared"});
+    if (it == streams_.end() || !it->second.is_remote || !it->second.is_local) return end({errc::malformed, "a walk in a bucket that is not shared"});
     auto& s = it->second;
     if (m.epoch != s.peer_epoch) return;
-    if (!s.is_behind || s.walk || !s.pieces_in_flight.empty()) return end({errc::malformed, "a walk that was not offered"});
+    if (s.walk || !s.pieces_in_flight.empty()) return end({errc::malformed, "a walk in the middle of another"});
+    // Also where it was not offered: what it has it may not be able to keep. Until it begins anew it gets nothing else.
+    s.is_behind = true;
     auto source = local_.read_state(m.bucket, m.request);
     if (!source && source.error().code == errc::malformed) return end(source.error());
     if (!source) return part(m.bucket, s, true, source.error());

@@ -10,7 +10,7 @@ namespace anabranch::simulation {
 /// Beside the events of all histories.
 void world::happen_to_disks() {
     auto& r = *chance_.pick(replicas_);
-    if (r.index % 2 == 1 || r.is_absent || r.storage->is_dead() != !r.open || !replicas_[r.index + 1]->is_absent ||
+    if (r.index >= set_up_ || r.index % 2 == 1 || r.is_absent || r.storage->is_dead() != !r.open || !replicas_[r.index + 1]->is_absent ||
         replicas_[r.index + 1]->openings > 0)
         return;
     if (r.open && chance_.one_in(8)) copy_disk(r);
@@ -100,7 +100,7 @@ void world::move_links(const replica& from, const replica& to, bool stays) {
 void world::check_identity(const replica& r) const {
     const auto id = r.open->id();
     if (r.openings > 0) {
-        if (id != *r.id) violate("a replica has another identity than before");
+        if (id != *r.id && !is_anybody_retired()) violate("a replica has another identity than before");  // go_on_as_another() looks at it
     } else if (r.index % 2 == 1 && copies_disks_) {
         const auto& original = *replicas_[r.index - 1]->id;
         if (id.value != original.value || id <= original) violate("a copy goes on as " + to_string(id) + ", and was made of " + to_string(original));

@@ -62,7 +62,7 @@ void world::note_floor(replica& r, std::size_t b) {
     const auto states = r.storage->states_entered(s.handle->state()->number());
     const auto before = std::exchange(s.floor, read_floor(r, b));
     if (std::exchange(s.seen_states, states) == states || s.floor == before) return check_cut(r, b, before, s.floor);
-    if (!covers(s.floor, before)) violate("a state has entered that lacks what the log does not hold any more");
+    if (!covers_what_counts(b, s.floor, before)) violate("a state has entered that lacks what the log does not hold any more");
     if (!covers(s.has, s.floor)) violate("a log begins after what is there");
     counts_.count(covered::states_entered);
 }

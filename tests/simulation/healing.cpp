@@ -68,6 +68,7 @@ void world::heal() {
         6 * (hops + 2) + (limits_logs_ || copies_disks_ ? 20 * (hops + 1) : 0) + (is_generous ? 0 : 4 * static_cast<std::size_t>(transactions) * (hops + 1));
     if (limits_logs_) break_walks(chance_.below(4), is_generous, most_rounds);
     run_to_rest(most_rounds);
+    meet_again(is_generous, most_rounds);
     catch_up_feeds(30);
     check_forgetting(is_generous, most_rounds);
     check_convergence();
@@ -224,7 +225,7 @@ void world::check_convergence() {
             }
         }
     }
-    for (std::size_t i = 1; i < replicas_.size() && copies_disks_; i += 2) {
+    for (std::size_t i = 1; i < set_up_ && copies_disks_; i += 2) {
         for (const auto& s : replicas_[i]->shares) counts_.count(covered::copies_let_in, s.handle && s.handle->is_member());
     }
     // The same again from the disk alone.

@@ -137,12 +137,13 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
         allowed[r.index] = std::max(allowed[r.index], own->sequence);
     }
     const auto now = read_progress(r, b);
-    if (!covers(now, s.has)) violate("progress of replica " + std::to_string(r.index) + " went back");
+    const bool has_gone_back = !covers(now, s.has);
+    if (has_gone_back) note_orphans(r, b, now);
     if (!covers(allowed, now)) {
         violate("replica " + std::to_string(r.index) + " has " + to_string(now) + ", which goes beyond " +
                 to_string(allowed));
     }
-    std::uint64_t touched = 0;
+    auto touched = has_gone_back ? all_leaves() : std::uint64_t{0};
     std::set<std::size_t> executed;
     const auto roster = limits_logs_ && now != s.has ? s.handle->state()->roster() : crdt::roster{};
     for (std::size_t o = 0; o < now.size(); ++o) {

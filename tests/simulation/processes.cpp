@@ -53,7 +53,7 @@ void world::start(replica& r) {
     }
     r.open = std::move(*opened);
     check_identity(r);
-    r.id = r.open->id();
+    if (r.openings == 0) r.id = r.open->id();
     ++r.openings;
     for (std::size_t b = 0; b < buckets_; ++b) {
         auto& s = r.shares[b];
@@ -149,7 +149,7 @@ void world::recovered(replica& r) {
             record.head = logged(r, b, record.sequence).head;
             if (record.at == timestamp{}) record.at = logged(r, b, record.sequence).at;
             h.append(std::move(record));
-        } else if (own < h.everything()[r.index]) {
+        } else if (own < h.everything()[r.index] && !has_lost_orphans(r, b, own)) {
             counts_.count(covered::own_transactions_lost);
             for (const auto& other : replicas_) {
                 if (other->index != r.index && other->shares[b].has[r.index] > own) {
@@ -164,9 +164,9 @@ void world::recovered(replica& r) {
         const auto now = read_progress(r, b);
         const auto& least = s.marks.empty() ? s.durable : s.marks.back().has;
         trace("recovered", {{"replica", r.index}, {"bucket", b}, {"own", own}});
-        if (!covers(now, least))
+        if (!covers_what_counts(b, now, least))
             violate("after a crash there is " + to_string(now) + " and had to be " + to_string(least));
-        if (!covers(s.may_have, now))
+        if (!covers_what_counts(b, s.may_have, now))
             violate("after a crash there is " + to_string(now) + ", more than " + to_string(s.may_have));
         if (!covers(now, s.has))
             counts_.count(covered::foreign_transactions_lost, now[r.index] >= s.has[r.index]);

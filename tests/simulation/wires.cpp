@@ -110,6 +110,8 @@ void world::inspect(connection& c, std::size_t side, std::string_view bytes) {
                 const auto& member = *replicas_[origin_of(told->replicas[advert.member])];
                 if (member.index != r.index) counts_.count(covered::adverts_relayed);
                 for (const auto& entry : advert.known) {
+                    // What it has said it had may not have counted.
+                    if (may_be_orphaned(b, member.index)) continue;
                     if (entry.sequence > member.shares[b].durable[origin_of(told->replicas[entry.place])])
                         violate("an advert by replica " + std::to_string(r.index) + " says that replica " + std::to_string(member.index) +
                                 " has transaction " + std::to_string(entry.sequence) + " of replica " +
@@ -270,6 +272,8 @@ bool world::judge_failure(connection& c, std::size_t side) {
         counts_.count(covered::sessions_timed_out);
     } else if ((code == errc::retired || code == errc::behind_cut) && is_outsider(c)) {
         counts_.count(covered::sessions_of_outsiders);
+    } else if (code == errc::closed && is_anybody_retired()) {
+        counts_.count(covered::sessions_of_outsiders);  // who comes back does so under another name
     } else if (code == errc::unsupported_protocol && std::ranges::any_of(c.ends, [&](const endpoint& e) { return replicas_[e.replica]->is_old; })) {
         counts_.count(covered::states_not_whole);
     } else if (code == errc::refused && !is_healing_) {

@@ -65,6 +65,7 @@ world::world(std::uint64_t seed, world_options options)
 void world::set_up() {
     // A quiet history is one of what is stable, of folds and of what comes late.
     is_calm_ = is_crowded_ || chance_.chance(fields_.is_narrow ? 70 : 10);
+    replicas_.reserve(most_replicas);
     const auto fewer = chance_.chance(is_calm_ && !is_crowded_ ? 20 : 60) ? 2 : 0;
     auto replicas = static_cast<std::size_t>(chance_.between(2, is_crowded_ ? 3 : most_at_first - fewer));
     if (copies_disks_) replicas = std::min(replicas, most_replicas / 2);
@@ -86,15 +87,10 @@ void world::set_up() {
     const auto drift = chance_.pick(drifts);
     const auto capacity = chance_.chance(10) ? 3 : store_options{}.request_capacity;
     for (std::size_t i = 0; i < replicas; ++i) {
-        auto& r = *replicas_.emplace_back(std::make_unique<replica>(chance_.split()));
-        r.index = i;
+        auto& r = add_replica();
         r.is_absent = copies_disks_ && i % 2 == 1;
         if (r.is_absent) r.id = replica_id{{}, i};  // which nobody has
         if (copies_disks_) r.host = std::make_shared<test::simulated_host>();
-        const auto fates = [this, &r] { return fate_of(r); };
-        r.storage = options_.directory.empty()
-                        ? std::make_unique<disk>(fates)
-                        : std::make_unique<disk>(fates, options_.directory / std::to_string(i));
         r.options.max_clock_drift = std::chrono::milliseconds{drift};
         r.options.write_behind_bytes = chance_.pick(budgets);
         r.options.journal_step = chance_.pick(journal_steps);
@@ -106,15 +102,6 @@ void world::set_up() {
         r.options.log_retain_bytes = cuts_logs_ ? (chance_.chance(70) ? 0 : 500) : std::uint64_t{1} << 40;
         if (request_window_.count() > 0) r.options.request_window = request_window_;
         r.options.request_capacity = capacity;
-        r.options.env.now = [this, &r] {
-            r.latest = std::max(r.latest, wall(r));
-            return std::chrono::milliseconds{wall(r)};
-        };
-        r.options.env.random = [&r] {
-            // Identities sort as the replicas are numbered here, and so do equal timestamps.
-            const auto bits = r.entropy.next();
-            return r.draws++ == 0 ? (bits & ~std::uint64_t{0xff}) | r.index : bits;
-        };
         for (std::size_t b = 0; b < buckets_; ++b)
             r.shares[b].is_wanted = (buckets_ == 1 || chance_.chance(75)) && !r.is_absent;
     }
@@ -123,6 +110,7 @@ void world::set_up() {
             if (r->shares[b].is_wanted && !founders_[b]) founders_[b] = r->index;
         }
     }
+    set_up_ = replicas_.size();
     set_up_builds();
     for (auto& r : replicas_) {
         if (is_down(*r)) start(*r);
@@ -137,6 +125,26 @@ void world::set_up() {
         const bool is_possible = replicas_[links_[i].ends[0]]->open && replicas_[links_[i].ends[1]]->open;
         if (chance_.chance(80) && is_possible && !is_astray(links_[i])) connect(i, uses_generous_sessions_);
     }
+}
+
+/// `like`: it goes on with what that one has.
+world::replica& world::add_replica(std::optional<std::size_t> like) {
+    auto& r = *replicas_.emplace_back(std::make_unique<replica>(chance_.split()));
+    r.index = replicas_.size() - 1;
+    if (like) r.options = replicas_[*like]->options;
+    const auto fates = [this, &r] { return fate_of(r); };
+    r.storage = options_.directory.empty() ? std::make_unique<disk>(fates)
+                                           : std::make_unique<disk>(fates, options_.directory / std::to_string(r.index));
+    r.options.env.now = [this, &r] {
+        r.latest = std::max(r.latest, wall(r));
+        return std::chrono::milliseconds{wall(r)};
+    };
+    r.options.env.random = [&r] {
+        // Identities sort as the replicas are numbered here, and so do equal timestamps.
+        const auto bits = r.entropy.next();
+        return r.draws++ == 0 ? (bits & ~std::uint64_t{0xff}) | r.index : bits;
+    };
+    return r;
 }
 
 /// Whoever holds a bucket at first is a member; whoever opens it later is let in by a session. Where logs are cut
@@ -259,6 +267,7 @@ void world::settle() {
                                                 options_.survivors / std::to_string(r->index));
         }
     }
+    let_come_back();
     for (bool again = true; again;) {
         again = false;
         for (auto& r : replicas_) {

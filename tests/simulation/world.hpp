@@ -159,6 +159,7 @@ class world {
 
     // world.cpp: setting up and running
     void set_up();
+    replica& add_replica(std::optional<std::size_t> like = {});
     void step();
     void settle();
     void found_buckets();
@@ -274,6 +275,17 @@ class world {
     void move_links(const replica& from, const replica& to, bool stays);
     void check_identity(const replica& r) const;
 
+    // returns.cpp: who was retired, and comes back
+    bool may_be_orphaned(std::size_t b, std::size_t origin) const;
+    bool covers_what_counts(std::size_t b, const cut& a, const cut& of) const;
+    void note_orphans(replica& r, std::size_t b, const cut& now);
+    bool has_room_for_returns() const;
+    bool has_lost_orphans(const replica& r, std::size_t b, std::uint64_t own) const;
+    void check_orphan(const orphaned_transaction& told, const transaction_record& t) const;
+    void go_on_as_another(replica& r);
+    void let_come_back();
+    void meet_again(bool is_generous, std::size_t most_rounds);
+
     // processes.cpp: replicas that end and begin
     void start(replica& r);
     result<store> open_store(replica& r, std::unique_ptr<storage::engine> engine);
@@ -373,6 +385,7 @@ class world {
     std::array<std::int64_t, 3> requesters_{};  // by how much their clocks are ahead
     std::chrono::milliseconds request_window_{0};  // 0: nobody makes any
     std::size_t buckets_ = 1;
+    std::size_t set_up_ = 0;  ///< replicas with which it began, and places for their copies
     std::size_t largest_transaction_ = 3;
     bool uses_generous_sessions_ = false;
     bool has_wild_clocks_ = false;

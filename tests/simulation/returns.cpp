@@ -1,0 +1,144 @@
+// Replicas that come back after they were retired: what does not count of what they did, and who they are from then on.
+#include <algorithm>
+
+#include "simulation/world.hpp"
+#include "store/bucket_state.hpp"
+
+namespace anabranch::simulation {
+
+/// What a replica that is being retired did, or somebody whom such a one let in, may turn out not to count.
+bool world::may_be_orphaned(std::size_t b, std::size_t origin) const {
+    return replicas_[origin]->shares[b].is_retired || (replicas_[origin]->shares[b].comes_late && is_anybody_retired());
+}
+
+/// But for what does not count.
+bool world::covers_what_counts(std::size_t b, const cut& a, const cut& of) const {
+    for (std::size_t o = 0; o < a.size(); ++o) {
+        if (a[o] < of[o] && (o >= replicas_.size() || !may_be_orphaned(b, o))) return false;
+    }
+    return true;
+}
+
+/// It has less than before: a state that lacks what does not count has replaced what it had.
+void world::note_orphans(replica& r, std::size_t b, const cut& now) {
+    auto& s = r.shares[b];
+    if (!covers_what_counts(b, now, s.has)) violate("progress of replica " + std::to_string(r.index) + " went back");
+    const auto roster = s.handle->state()->roster();
+    const auto listed = s.handle->orphans(SIZE_MAX);
+    if (!listed) violate("orphans cannot be listed: " + listed.error().message);
+    for (std::size_t o = 0; o < now.size(); ++o) {
+        if (now[o] >= s.has[o]) continue;
+        const auto* m = roster.find(*replicas_[o]->id);
+        if (m != nullptr && (m->at != crdt::roster::stage::retired || now[o] != m->last)) violate("what counts of a replica has gone, or not all that does not");
+        for (auto sequence = now[o] + 1; sequence <= s.has[o]; ++sequence) {
+            const auto& t = *histories_[b].find(o, sequence);
+            const auto it = std::ranges::find(*listed, transaction_id{*replicas_[o]->id, sequence}, &orphaned_transaction::transaction);
+            const bool did_nothing = !t.execution && std::ranges::all_of(t.operations, [](const operation& op) { return op.what >= action::transfer; });
+            // What came folded cannot be told apart, and what was cut is not here any more.
+            if (it == listed->end() && (o != r.index || sequence <= s.floor[o] || did_nothing)) continue;
+            ++checks_;
+            counts_.count(covered::orphans_set_aside);
+            if (it == listed->end()) violate("transaction " + std::to_string(sequence) + " of replica " + std::to_string(o) + " has gone, and is no orphan");
+            if (it->at != t.at || it->request.has_value() != t.execution.has_value()) violate("an orphan is told of wrongly");
+            check_orphan(*it, t);
+        }
+    }
+    counts_.count(covered::replicas_relieved);
+    for (std::size_t o = 0; o < now.size(); ++o) s.has[o] = std::min(s.has[o], now[o]);
+    s.may_have = now;
+    s.once_had = {};
+    s.fixed.clear();
+    s.counted.clear();
+    s.who = read_heirs(r, b);
+    s.marks.push_back({r.storage->last_log_write(), now});
+}
+
+/// What it wrote to registers is in it; and nothing else.
+void world::check_orphan(const orphaned_transaction& told, const transaction_record& t) const {
+    for (const auto& change : told.changes) {
+        if (!change.value) continue;
+        const bool is_its = std::ranges::any_of(t.operations, [&](const operation& op) { return op.what == action::assign && value_codec<std::string>::encode(op.value) == *change.value; });
+        if (!is_its) violate("an orphan is said to have written what it has not");
+    }
+}
+
+/// What it lacks of its own does not count: no other one will stand in its place.
+bool world::has_lost_orphans(const replica& r, std::size_t b, std::uint64_t own) const {
+    const auto roster = r.shares[b].handle->state()->roster();
+    const auto* m = roster.find(*r.id);
+    return r.open->id() != *r.id || (m != nullptr && m->at == crdt::roster::stage::retired && own <= m->last);
+}
+
+/// Each that may come back will be one more.
+bool world::has_room_for_returns() const {
+    const auto may_return = std::ranges::count_if(replicas_, [](const auto& r) {
+        return !r->is_absent && std::ranges::any_of(r->shares, [](const share& s) { return s.is_wanted && (s.is_retired || s.comes_late); });
+    });
+    return options_.directory.empty() && replicas_.size() + static_cast<std::size_t>(may_return) < most_replicas;
+}
+
+/// Its process has gone on under another name: from here on it is another replica, on the same disk.
+void world::go_on_as_another(replica& r) {
+    if (replicas_.size() == most_replicas) violate("one replica too many has come back");
+    const auto id = r.open->id();
+    if (id.value != r.id->value || id <= *r.id || !std::ranges::any_of(r.shares, [](const share& s) { return s.is_retired || s.comes_late; }))
+        violate("a replica has another identity than before");
+    counts_.count(covered::replicas_come_back);
+    auto& n = add_replica(r.index);
+    trace("come back", {{"replica", r.index}, {"as", n.index}});
+    end(r, ending::kill);
+    n.id = id;
+    n.openings = r.openings;
+    n.storage = std::make_unique<disk>([this, &n] { return fate_of(n); }, r.storage->copy());
+    n.storage->kill();
+    n.host = r.host;
+    n.accepted = r.accepted;
+    n.skew = r.skew;
+    n.latest = r.latest;
+    n.is_old = r.is_old;
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        auto& s = n.shares[b];
+        auto& former = r.shares[b];
+        s.is_wanted = former.is_wanted;
+        s.has_left = former.has_left;
+        s.comes_late = true;
+        s.has = s.durable = s.may_have = former.has;
+        s.floor = former.floor;
+        former.is_wanted = false;
+        former.is_retired = true;
+    }
+    r.is_absent = true;
+    move_links(r, n, false);
+}
+
+/// Also right after it has begun again, or died.
+void world::let_come_back() {
+    for (std::size_t i = 0; i < replicas_.size(); ++i) {
+        auto& r = *replicas_[i];
+        if (r.open && !r.storage->is_dead() && r.open->id() != *r.id) go_on_as_another(r);
+    }
+}
+
+/// Whoever was refused tries again, until nothing comes of it.
+void world::meet_again(bool is_generous, std::size_t most_rounds) {
+    for (std::size_t round = 0; round < 2 * replicas_.size() && is_anybody_retired(); ++round) {
+        const auto before = replicas_.size();
+        std::vector<cut> had;
+        for (const auto& r : replicas_) had.insert(had.end(), {r->shares[0].has, r->shares[1].has});
+        settle();
+        for (auto& r : replicas_) {
+            if (is_down(*r)) start(*r);
+        }
+        settle();
+        for (std::size_t i = 0; i < links_.size(); ++i) {
+            const bool is_connected = std::ranges::any_of(connections_, [&](const connection& c) { return c.over == i && !c.is_broken; });
+            if (!is_connected && replicas_[links_[i].ends[0]]->open && replicas_[links_[i].ends[1]]->open) connect(i, is_generous);
+        }
+        run_to_rest(most_rounds);
+        std::vector<cut> has;
+        for (const auto& r : replicas_) has.insert(has.end(), {r->shares[0].has, r->shares[1].has});
+        if (replicas_.size() == before && has == had) return;
+    }
+}
+
+}  // namespace anabranch::simulation

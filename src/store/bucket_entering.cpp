@@ -74,8 +74,8 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return usable;
         // Others have brought all of it: here there may be more than it knows, forgotten requests above all.
-        const bool has_orphans = !orphans_in(state.members).empty();
-        if (have_.covers(staged_->reflects) && !has_orphans) return erase_staged();
+        const bool relieves = !orphans_in(state.members).empty();
+        if (have_.covers(staged_->reflects) && !relieves) return erase_staged();
         // All that has been true when it began is to be so now.
         if (auto sound = check_begin(state, horizon, source); !sound) return sound;
         frontier theirs;
@@ -86,7 +86,8 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         if (auto flushed = flush_locked(); !flushed) return flushed;
 
         entering next;
-        if (!has_orphans) {
+        next.relieves = relieves;
+        if (!relieves) {
             next.had_forgotten = forgotten_;
             auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
                 if (known.issued < forgotten_) next.had_open.push_back(identity);
@@ -110,18 +111,13 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         if (auto sound = check_staged(next.reflects); !sound) return sound;
         if (auto settled = next.is_whole ? result<void>{} : check_settled(next.reflects, sink.request_.has, sink.touching_); !settled) return settled;
         if (has_unread_ && !next.is_whole) return unknown_state();
-        if (has_orphans) {
-            auto ends = find_orphans(next);
-            if (!ends) return fail(ends.error());
-            next.ends = std::move(*ends);
-        }
         const auto mine = next.reflects.find(store_.self().number);
         // What it did under its name exists already, or does not count: what it does next is another's. (A retired one does nothing, and
         // comes back by itself.)
         const auto* member = state.members.find(store_.self().id);
         const bool is_retired = member != nullptr && member->at == crdt::roster::stage::retired;
         const bool is_own_past = (mine != next.reflects.end() && mine->second.sequence > tail_of(store_.self().number).sequence) ||
-                                 (next.ends.contains(store_.self().number) && !is_retired);
+                                 (ends_of(next).contains(store_.self().number) && !is_retired);
         storage::batch batch;
         const auto known_origins = store_.origins().size();
         const auto next_self = is_own_past ? store_.next_incarnation(batch) : store_.self().number;
@@ -196,6 +192,7 @@ result<void> bucket_state::move_staged(entering& next) {
         return written;
     };
     const auto reflects = to_vector({next.reflects.begin(), next.reflects.end()});
+    const auto ends = ends_of(next);
     const leftover_mark mark{reflects, std::max(forgotten_, next.forgotten)};
     const auto erase_all = [&](const std::string& prefix) { batch.erase_range(space::rows, prefix, store_keys::prefix_end(prefix)); };
     auto rows = rows_.place();
@@ -209,13 +206,13 @@ result<void> bucket_state::move_staged(entering& next) {
                                  : all_items.add({});
     if (!listed) return listed;
     auto here = capture();
-    end_at(here, next.ends);
+    end_at(here, ends);
     auto after = to_vector(here);
     after.join(reflects);
     auto entry = all_items.finish(std::move(after));
     if (!entry) return fail(entry.error());
     changed.push_back(std::move(*entry));
-    if (auto done = set_aside(batch, next.ends); !done) return done;
+    if (auto done = set_aside(batch, ends); !done) return done;
     // From here on in one batch.
     if (auto written = write(); !written) return written;
     if (next.is_whole) {
@@ -246,18 +243,14 @@ result<void> bucket_state::move_staged(entering& next) {
     // Folds of which something is not in the rows stay.
     auto folds = folds_;
     std::erase_if(folds, [&](const logged_fold& f) {
-        const bool is_orphaned = std::ranges::any_of(f.ranges, [&](const auto& range) {
-            const auto end = next.ends.find(range.writer);
-            return end != next.ends.end() && end->second.sequence < range.last;
-        });
-        if (!is_orphaned && !reflects.covers(f.covers())) return false;
+        if (!next.relieves && !reflects.covers(f.covers())) return false;
         batch.erase(space::log, store_keys::log_key(number_, store_keys::fold_origin, f.number));
         return true;
     });
     for (const auto& [writer, last] : next.reflects) {
         batch.erase_range(space::log, store_keys::log_key(number_, writer, 0), store_keys::log_key(number_, writer, last.sequence + 1));
     }
-    for (const auto& [writer, end] : next.ends) {
+    for (const auto& [writer, end] : ends) {
         batch.erase_range(space::log, store_keys::log_key(number_, writer, end.sequence + 1), store_keys::log_key(number_, writer, UINT64_MAX));
     }
     for (auto& [key, value] : executions) batch.put(space::log, std::move(key), std::move(value));
@@ -267,9 +260,9 @@ result<void> bucket_state::move_staged(entering& next) {
     });
     if (!moved) return moved;
     auto members = members_;
-    if (next.ends.empty()) members.adopt(next.members, next.stable);
-    else members.replace(next.members, next.stable);
-    const auto forgotten = next.ends.empty() ? mark.forgotten : next.forgotten;
+    if (next.relieves) members.replace(next.members, next.stable);
+    else members.adopt(next.members, next.stable);
+    const auto forgotten = next.relieves ? next.forgotten : mark.forgotten;
     const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), forgotten, rows != number_, {{}, 0, unread_.unjudged}};
     batch.put(space::meta, watermark_key_, codec::encode(mark_of_rows));
     const auto staged = store_keys::staged_prefix(number_);
@@ -280,7 +273,7 @@ result<void> bucket_state::move_staged(entering& next) {
     journal_.added(std::move(changed), next.is_whole);
     staged_.reset();
     rows_.move_to(rows);
-    end_logs(next.ends);
+    end_logs(ends);
     floor_ = {next.reflects.begin(), next.reflects.end()};
     folds_ = std::move(folds);
     return {};

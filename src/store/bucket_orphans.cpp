@@ -15,11 +15,6 @@ namespace {
 using stage = crdt::roster::stage;
 using storage::space;
 
-bool is_counted(const crdt::roster& members, const replica_id& writer, std::uint64_t sequence) {
-    const auto* m = members.find(writer);
-    return m != nullptr && (m->at != stage::retired || sequence <= m->last);
-}
-
 }  // namespace
 
 /// Retired replicas of which there is more here than counts.
@@ -39,82 +34,16 @@ tl::unexpected<error> bucket_state::orphaned() const {
     return fail(errc::retired, "bucket \"" + name_ + "\" holds here what retired replicas did and does not count: a member's state is to replace it");
 }
 
-/// Of each origin of which this log holds what does not count in that state: where what counts ends. In the order of causality, as
-/// records that come from a peer would be judged.
-result<std::map<origin, tail>> bucket_state::find_orphans(const entering& next) const {
+/// Where the log is to end, of each origin of which it holds more than that state: whatever is beyond it may have seen what does not
+/// count, and records do not say what they have seen.
+std::map<origin, tail> bucket_state::ends_of(const entering& next) const {
     std::map<origin, tail> ends;
-    auto members = next.members;
-    auto at = to_vector({next.reflects.begin(), next.reflects.end()});
-    const auto reflected = [&](origin writer) {
+    if (!next.relieves) return ends;
+    for (const auto& [writer, last] : capture()) {
         const auto it = next.reflects.find(writer);
-        return it == next.reflects.end() ? tail{} : it->second;
-    };
-    const auto all = capture();
-    for (const auto& [writer, last] : all) {
-        const auto* m = members.find(store_.origins().id(writer));
-        // Who knows of a retirement has all that counts.
-        if (m != nullptr && m->at == stage::retired && last.sequence > m->last) ends.emplace(writer, reflected(writer));
+        const auto end = it == next.reflects.end() ? tail{} : it->second;
+        if (last.sequence > end.sequence) ends.emplace(writer, end);
     }
-    const auto go_through = [&](const version_vector& upto) -> result<void> {
-        std::vector<std::unique_ptr<oplog::record_stream>> streams;
-        for (const auto& [writer, sequence] : upto.beyond(at)) {
-            if (ends.contains(writer)) continue;
-            streams.push_back(std::make_unique<log_stream>(store_.engine(), number_, writer, store_.origins().id(writer), at.at(writer) + 1, sequence));
-        }
-        oplog::merged_stream merged(std::move(streams));
-        for (auto* top = merged.top(); top != nullptr; merged.next(), top = merged.top()) {
-            const dot id{*store_.origins().find(top->origin()), top->sequence()};
-            if (ends.contains(id.writer)) continue;
-            const auto record = open_logged(*top);
-            if (!record) return fail(record.error());
-            std::optional<crdt::roster> change{std::in_place};
-            if (!record->is_execution()) {
-                crdt::changes_input in(record->content.payload, {id, record->content.at}, record->mentioned, kinds_);
-                change = in.members();
-            }
-            if (!change) return undecodable(*top);
-            const bool succeeds = change->authority.holder == top->origin() && members.find_former(top->origin()) != nullptr;
-            if (succeeds) members.join(*change);
-            if (!is_counted(members, top->origin(), id.sequence)) {
-                // The first one: what comes before it counts.
-                const auto counted = at.at(id.writer);
-                auto end = counted == reflected(id.writer).sequence ? result<tail>(reflected(id.writer)) : tail_at(id.writer, counted);
-                if (!end) return fail(end.error());
-                ends.emplace(id.writer, *end);
-                continue;
-            }
-            members.join(*change);
-            at.join(id);
-        }
-        return merged.status();
-    };
-    for (const auto& f : folds_) {
-        if (at.covers(f.covers())) continue;
-        if (auto done = go_through(f.before); !done) return fail(done.error());
-        const auto is_orphaned = [&](const auto& range) {
-            if (at.covers(dot{range.writer, range.last})) return false;
-            return ends.contains(range.writer) || !is_counted(members, store_.origins().id(range.writer), range.last);
-        };
-        if (std::ranges::none_of(f.ranges, is_orphaned)) {
-            const auto chunk = load_fold(f);
-            if (!chunk) return fail(chunk.error());
-            const auto changes = decode_logged(*chunk);
-            if (!changes) return fail(changes.error());
-            members.join(changes->members);
-            at.join(f.covers());
-            continue;
-        }
-        // What counts of it cannot be told from the rest.
-        for (const auto& range : f.ranges) {
-            if (is_orphaned(range)) {
-                ends.emplace(range.writer, reflected(range.writer));
-            } else if (!at.covers(dot{range.writer, range.last})) {
-                return fail(errc::behind_cut, "transactions of replica " + to_string(store_.origins().id(range.writer)) + " in bucket \"" + name_ +
-                                                  "\" are here in one with some that do not count, and the peer lacks them");
-            }
-        }
-    }
-    if (auto done = go_through(to_vector(all)); !done) return fail(done.error());
     return ends;
 }
 
@@ -157,8 +86,13 @@ class bucket_state::orphanage {
     /// Running totals do not say what was added: that is the difference to what the new rows, and the records before, have.
     result<void> add_up(const dot& id, crdt::executed& what, bool is_to_be_told) {
         for (std::uint32_t i = 0; i < what.changed.rows.size(); ++i) {
-            const auto& [path, change] = what.changed.rows[i];
-            if (is_to_be_told) what.places.push_back(i);
+            auto& [path, change] = what.changed.rows[i];
+            if (is_to_be_told) {
+                what.places.push_back(i);
+                // Only requests say it: what they were asked to remove they may not have seen.
+                const auto* c = std::get_if<crdt::counter_row>(&change.change);
+                change.removes = c != nullptr && !c->resets.empty();
+            }
             const auto kind = crdt::kind_of(change.change);
             if (kind != crdt::row_kind::counter && kind != crdt::row_kind::escrow) continue;
             auto it = rows_.find(path);
@@ -169,8 +103,9 @@ class bucket_state::orphanage {
                 if (!row || crdt::kind_of(*row) != kind) row = crdt::bottom(kind);
                 it = rows_.emplace(path, std::move(*row)).first;
             }
-            for (const auto& t : is_to_be_told ? crdt::tallies_of(it->second, change, id, i) : std::vector<crdt::tally>{}) {
-                if (t.value != 0 || t.bound != 0) what.request.tallies.push_back(t);
+            if (is_to_be_told) {
+                const auto added = crdt::tallies_of(it->second, change, id, i);
+                what.request.tallies.insert(what.request.tallies.end(), added.begin(), added.end());
             }
             crdt::join(it->second, change, {});
         }
@@ -206,6 +141,8 @@ result<std::vector<orphaned_transaction>> bucket_state::orphans(std::size_t most
     const auto cursor = store_.engine().scan(space::rows, prefix);
     for (; all.size() < most && cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
         const auto position = store_keys::parse_log_key(cursor->key());
+        // It may have counted after all, and come again from who wrote it.
+        if (position && tail_of(position->writer).sequence >= position->sequence) continue;
         const auto kept = position ? codec::decode<orphan>(cursor->value()) : std::nullopt;
         if (!kept) return fail(errc::corrupt, "an orphan of bucket \"" + name_ + "\" cannot be decoded");
         orphaned_transaction o{{store_.origins().id(position->writer), position->sequence}, kept->at, {}, changes_of(kept->deeds)};
@@ -245,6 +182,19 @@ result<void> bucket_state::forget_orphan(const transaction_id& id) {
     auto written = store_.engine().write(batch);
     if (written) store_.wrote();
     return written;
+}
+
+/// That have turned out to count.
+result<void> bucket_state::forget_known_orphans() const {
+    storage::batch batch;
+    const auto prefix = store_keys::orphan_prefix(number_);
+    const auto cursor = store_.engine().scan(space::rows, prefix);
+    for (; cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
+        const auto position = store_keys::parse_log_key(cursor->key());
+        if (position && tail_of(position->writer).sequence >= position->sequence) batch.erase(space::rows, std::string(cursor->key()));
+    }
+    if (auto status = cursor->status(); !status || batch.empty()) return status;
+    return store_.engine().write(batch);
 }
 
 // --- coming back -----------------------------------------------------------------------------------------

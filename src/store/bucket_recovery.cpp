@@ -73,6 +73,7 @@ result<void> bucket_state::restore(const watermark& mark) {
     if (auto found = find_spent(); !found) return found;
     if (!open_.executions.empty()) next_fence_ = store_.options().env.now().count();
     look_for_orphans();
+    if (auto forgotten = forget_known_orphans(); !forgotten) return forgotten;
     return recount_now();
 }
 

@@ -299,14 +299,13 @@ class bucket_state {
         /// Before it: requests that were issued before this had been fixed here, but those.
         std::uint64_t had_forgotten = 0;
         std::vector<hash128> had_open;
-        /// Where what counts of an origin ends, of which there is more in the log.
-        std::map<origin, tail> ends;
+        bool relieves = false;    ///< what is here and does not count goes, with all that the state does not have
         bool is_whole = false;    ///< all rows are new, and stand at the other place
         bool is_in_rows = false;  ///< only what follows from it is still to be done
 
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(reflects, stable, forgotten, members, had_forgotten, had_open, ends, is_whole, is_in_rows);
+            archive(reflects, stable, forgotten, members, had_forgotten, had_open, relieves, is_whole, is_in_rows);
         }
     };
     /// What has come of a state; on disk beside it.
@@ -353,11 +352,12 @@ class bucket_state {
     std::vector<replica_id> orphans_in(const crdt::roster& members) const;
     void look_for_orphans();
     tl::unexpected<error> orphaned() const;
-    result<std::map<origin, tail>> find_orphans(const entering& next) const;
+    std::map<origin, tail> ends_of(const entering& next) const;
     result<void> set_aside(storage::batch& batch, const std::map<origin, tail>& ends) const;
     class orphanage;
     result<orphan> find_orphan(const transaction_id& id) const;
     result<void> forget_orphan(const transaction_id& id);
+    result<void> forget_known_orphans() const;
     bool come_back();
 
     // Bounded counters: bucket_rights.cpp.

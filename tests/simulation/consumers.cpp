@@ -86,7 +86,14 @@ bool world::pull_feed(replica& r, consumer& c) {
     if (!c.open) {
         auto resumed = s.handle->resume(c.token, watched_path(c));
         trace("resume feed", {{"replica", r.index}, {"bucket", c.bucket}, {"ok", resumed.has_value()}});
-        if (!resumed) violate("a feed cannot go on: " + resumed.error().message);
+        if (!resumed) {
+            // It has seen what did not count.
+            const bool is_lost = resumed.error().code == errc::invalid_token && !covers(s.has, c.token_place);
+            if (!is_lost) violate("a feed cannot go on: " + resumed.error().message);
+            counts_.count(covered::feeds_behind_cut);
+            r.consumers.erase(std::ranges::find(r.consumers, &c, [](const consumer& each) { return &each; }));
+            return false;
+        }
         c.open = std::move(*resumed);
         c.place = c.token_place;
         counts_.count(covered::feeds_resumed);
@@ -99,7 +106,7 @@ bool world::pull_feed(replica& r, consumer& c) {
     note_fixed(r, c.bucket);
     if (!batch) {
         const bool is_behind = batch.error().code == errc::behind_cut;
-        if (is_behind && covers(c.place, s.floor)) violate("a feed is behind a cut that it is not behind");
+        if (is_behind && covers(c.place, s.floor) && covers(s.has, c.place)) violate("a feed is behind a cut that it is not behind");
         if (!is_behind && !r.storage->is_full()) violate("a feed cannot be read: " + batch.error().message);
         if (is_behind) {
             counts_.count(covered::feeds_behind_cut);

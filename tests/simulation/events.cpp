@@ -83,7 +83,7 @@ bool world::is_astray(const link& l) const {
 bool world::connect_somewhere() {
     const auto over = chance_.below(links_.size());
     const auto& l = links_[over];
-    if (l.is_cut || !replicas_[l.ends[0]]->open || !replicas_[l.ends[1]]->open) return false;
+    if (l.is_cut || !are_open(l)) return false;
     if (std::ranges::any_of(connections_, [&](const connection& c) { return c.over == over; })) return false;
     if (is_astray(l) && !chance_.one_in(30)) return false;
     connect(over, uses_generous_sessions_);

@@ -45,17 +45,10 @@ void world::heal() {
         if (r->open) end(*r, upgrades_.chance(50) ? ending::clean : ending::kill);
         upgrade(*r);
     }
-    settle();
-    // Again where the process dies as it opens them, which it does once at most.
-    while (std::ranges::any_of(replicas_, [&](const auto& r) { return is_down(*r); })) {
-        for (auto& r : replicas_) {
-            if (is_down(*r)) start(*r);
-        }
-        settle();
-    }
+    start_all();
     settle_clocks();
     const bool is_generous = chance_.chance(70);
-    for (std::size_t i = 0; i < links_.size(); ++i) connect(i, is_generous);
+    connect_all(is_generous);
 
     std::uint64_t transactions = 0;
     for (const auto& h : histories_) {
@@ -71,8 +64,27 @@ void world::heal() {
     meet_again(is_generous, most_rounds);
     catch_up_feeds(30);
     check_forgetting(is_generous, most_rounds);
+    meet_again(is_generous, most_rounds);
     check_convergence();
     catch_up_feeds(100);
+}
+
+/// Again where the process dies as it opens them, which it does once at most.
+void world::start_all() {
+    settle();
+    while (std::ranges::any_of(replicas_, [&](const auto& r) { return is_down(*r); })) {
+        for (std::size_t i = 0; i < replicas_.size(); ++i) {
+            if (is_down(*replicas_[i])) start(*replicas_[i]);
+        }
+        settle();
+    }
+}
+
+void world::connect_all(bool is_generous) {
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+        const bool is_connected = std::ranges::any_of(connections_, [&](const connection& c) { return c.over == i && !c.is_broken; });
+        if (!is_connected && are_open(links_[i])) connect(i, is_generous);
+    }
 }
 
 /// All clocks agree, so that what members write for each other from now on is nowhere in the future.
@@ -149,7 +161,7 @@ void world::break_walks(std::size_t times, bool is_generous, std::size_t most_ro
         const auto over = it->over;
         break_up(*it, false);
         settle();
-        connect(over, is_generous);
+        if (are_open(links_[over])) connect(over, is_generous);
         --times;
     }
 }

@@ -36,6 +36,7 @@ struct connection {
     std::size_t over = 0;  ///< a link
     std::array<endpoint, 2> ends;
     bool is_broken = false;
+    bool is_outdated = false;  ///< one side has lost what does not count, since it told of it
 };
 
 }  // namespace anabranch::simulation

@@ -86,7 +86,10 @@ std::vector<operation> world::moved_rights(const replica& r, std::size_t b, std:
 /// What the replica has written on its own account since the last look: it has seen what was here then.
 void world::note_duties(replica& r, std::size_t b, std::uint64_t upto) {
     for (auto next = histories_[b].everything()[r.index] + 1; next <= upto; ++next) {
-        auto context = r.shares[b].has;
+        // Of what did not count it may have been relieved before.
+        cut context{};
+        for (const auto& entry : r.shares[b].handle->progress()) context[index_of(entry.origin)] = entry.sequence;
+        for (std::size_t o = 0; o < context.size(); ++o) context[o] = std::min(context[o], r.shares[b].has[o]);
         context[r.index] = next - 1;
         const auto record = logged(r, b, next);
         histories_[b].append_duty(r.index, context, record.at, record.head, moved_rights(r, b, next));
@@ -151,7 +154,10 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
         if (o != r.index && lags) counts_.count(covered::laggards_writes_delivered, now[o] - s.has[o]);
         for (auto sequence = s.has[o] + 1; sequence <= now[o]; ++sequence) {
             const auto& t = *histories_[b].find(o, sequence);
-            if (!covers(now, t.context)) violate("a transaction arrived before one that it has seen");
+            if (!covers(now, t.context)) {
+                violate("transaction " + std::to_string(sequence) + " of replica " + std::to_string(o) + ", which has seen " + to_string(t.context) +
+                        ", arrived at replica " + std::to_string(r.index) + ", which has " + to_string(now));
+            }
             if (o != r.index && t.at > horizon(r)) violate("a transaction from beyond the horizon was taken");
             touched |= touched_by_request(b, t);
             if (t.execution) executed.insert(t.execution->request);

@@ -164,9 +164,9 @@ void world::recovered(replica& r) {
         const auto now = read_progress(r, b);
         const auto& least = s.marks.empty() ? s.durable : s.marks.back().has;
         trace("recovered", {{"replica", r.index}, {"bucket", b}, {"own", own}});
-        if (!covers_what_counts(b, now, least))
+        if (!covers(now, least) && !is_relieved(r, b, least, now))
             violate("after a crash there is " + to_string(now) + " and had to be " + to_string(least));
-        if (!covers_what_counts(b, s.may_have, now))
+        if (!covers(joined(s.may_have, s.before_relief), now))
             violate("after a crash there is " + to_string(now) + ", more than " + to_string(s.may_have));
         if (!covers(now, s.has))
             counts_.count(covered::foreign_transactions_lost, now[r.index] >= s.has[r.index]);

@@ -221,8 +221,8 @@ void world::check_forgetting(bool is_generous, std::size_t most_rounds) {
     for (std::int64_t n = 0; n < most_steps && !is_over(); ++n) {
         now_ += step;
         for (auto& c : connections_) break_up(c, false);
-        settle();
-        for (std::size_t i = 0; i < links_.size(); ++i) connect(i, is_generous);
+        start_all();
+        connect_all(is_generous);
         run_to_rest(most_rounds);
         // What each has on disk goes from one to the next.
         for (std::size_t hop = 0; hop < replicas_.size(); ++hop) {

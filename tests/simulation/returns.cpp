@@ -6,34 +6,34 @@
 
 namespace anabranch::simulation {
 
-/// What a replica that is being retired did, or somebody whom such a one let in, may turn out not to count.
-bool world::may_be_orphaned(std::size_t b, std::size_t origin) const {
-    return replicas_[origin]->shares[b].is_retired || (replicas_[origin]->shares[b].comes_late && is_anybody_retired());
-}
-
-/// But for what does not count.
-bool world::covers_what_counts(std::size_t b, const cut& a, const cut& of) const {
-    for (std::size_t o = 0; o < a.size(); ++o) {
-        if (a[o] < of[o] && (o >= replicas_.size() || !may_be_orphaned(b, o))) return false;
-    }
-    return true;
+/// It has had what does not count, has it no more, and knows why.
+bool world::is_relieved(const replica& r, std::size_t b, const cut& before, const cut& now) const {
+    const auto roster = r.shares[b].handle->state()->roster();
+    return std::ranges::any_of(roster.members, [&](const auto& entry) {
+        const auto o = index_of(entry.first);
+        return entry.second.at == crdt::roster::stage::retired && before[o] > entry.second.last && now[o] <= entry.second.last;
+    });
 }
 
 /// It has less than before: a state that lacks what does not count has replaced what it had.
 void world::note_orphans(replica& r, std::size_t b, const cut& now) {
     auto& s = r.shares[b];
-    if (!covers_what_counts(b, now, s.has)) violate("progress of replica " + std::to_string(r.index) + " went back");
+    if (!is_relieved(r, b, s.has, now)) violate("progress of replica " + std::to_string(r.index) + " went back");
+    s.before_relief = joined(s.before_relief, s.has);
     const auto roster = s.handle->state()->roster();
     const auto listed = s.handle->orphans(SIZE_MAX);
     if (!listed) violate("orphans cannot be listed: " + listed.error().message);
     for (std::size_t o = 0; o < now.size(); ++o) {
         if (now[o] >= s.has[o]) continue;
         const auto* m = roster.find(*replicas_[o]->id);
-        if (m != nullptr && (m->at != crdt::roster::stage::retired || now[o] != m->last)) violate("what counts of a replica has gone, or not all that does not");
+        if (m != nullptr && m->at == crdt::roster::stage::retired && now[o] != m->last) violate("what counts of a retired replica has gone, or not all that does not");
         for (auto sequence = now[o] + 1; sequence <= s.has[o]; ++sequence) {
             const auto& t = *histories_[b].find(o, sequence);
             const auto it = std::ranges::find(*listed, transaction_id{*replicas_[o]->id, sequence}, &orphaned_transaction::transaction);
-            const bool did_nothing = !t.execution && std::ranges::all_of(t.operations, [](const operation& op) { return op.what >= action::transfer; });
+            // Moving rights is nothing to look at, nor what was refused.
+            const bool did_nothing = !t.execution && std::ranges::all_of(t.operations, [](const operation& op) {
+                return op.what >= action::transfer || (op.what >= action::deposit && op.parts.empty());
+            });
             // What came folded cannot be told apart, and what was cut is not here any more.
             if (it == listed->end() && (o != r.index || sequence <= s.floor[o] || did_nothing)) continue;
             ++checks_;
@@ -44,6 +44,7 @@ void world::note_orphans(replica& r, std::size_t b, const cut& now) {
         }
     }
     counts_.count(covered::replicas_relieved);
+    for (auto& c : connections_) c.is_outdated = c.is_outdated || c.ends[0].replica == r.index || c.ends[1].replica == r.index;
     for (std::size_t o = 0; o < now.size(); ++o) s.has[o] = std::min(s.has[o], now[o]);
     s.may_have = now;
     s.once_had = {};
@@ -72,18 +73,27 @@ bool world::has_lost_orphans(const replica& r, std::size_t b, std::uint64_t own)
 /// Each that may come back will be one more.
 bool world::has_room_for_returns() const {
     const auto may_return = std::ranges::count_if(replicas_, [](const auto& r) {
-        return !r->is_absent && std::ranges::any_of(r->shares, [](const share& s) { return s.is_wanted && (s.is_retired || s.comes_late); });
+        return !r->is_absent && std::ranges::any_of(r->shares, [](const share& s) { return s.is_wanted && s.is_retired; });
     });
     return options_.directory.empty() && replicas_.size() + static_cast<std::size_t>(may_return) < most_replicas;
 }
 
 /// Its process has gone on under another name: from here on it is another replica, on the same disk.
 void world::go_on_as_another(replica& r) {
-    if (replicas_.size() == most_replicas) violate("one replica too many has come back");
     const auto id = r.open->id();
     if (id.value != r.id->value || id <= *r.id || !std::ranges::any_of(r.shares, [](const share& s) { return s.is_retired || s.comes_late; }))
         violate("a replica has another identity than before");
     counts_.count(covered::replicas_come_back);
+    if (replicas_.size() == most_replicas) {
+        // There is no place for one more: its disk dies.
+        end(r, ending::kill);
+        r.is_absent = true;
+        for (auto& s : r.shares) {
+            s.is_wanted = false;
+            s.is_retired = true;
+        }
+        return;
+    }
     auto& n = add_replica(r.index);
     trace("come back", {{"replica", r.index}, {"as", n.index}});
     end(r, ending::kill);
@@ -125,19 +135,13 @@ void world::meet_again(bool is_generous, std::size_t most_rounds) {
         const auto before = replicas_.size();
         std::vector<cut> had;
         for (const auto& r : replicas_) had.insert(had.end(), {r->shares[0].has, r->shares[1].has});
-        settle();
-        for (auto& r : replicas_) {
-            if (is_down(*r)) start(*r);
-        }
-        settle();
-        for (std::size_t i = 0; i < links_.size(); ++i) {
-            const bool is_connected = std::ranges::any_of(connections_, [&](const connection& c) { return c.over == i && !c.is_broken; });
-            if (!is_connected && replicas_[links_[i].ends[0]]->open && replicas_[links_[i].ends[1]]->open) connect(i, is_generous);
-        }
+        start_all();
+        connect_all(is_generous);
         run_to_rest(most_rounds);
         std::vector<cut> has;
         for (const auto& r : replicas_) has.insert(has.end(), {r->shares[0].has, r->shares[1].has});
-        if (replicas_.size() == before && has == had) return;
+        const bool is_any_changing = std::ranges::any_of(replicas_, [](const auto& r) { return r->open && r->open->id() != *r->id; });
+        if (replicas_.size() == before && has == had && !is_any_changing) return;
     }
 }
 

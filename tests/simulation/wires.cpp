@@ -111,7 +111,7 @@ void world::inspect(connection& c, std::size_t side, std::string_view bytes) {
                 if (member.index != r.index) counts_.count(covered::adverts_relayed);
                 for (const auto& entry : advert.known) {
                     // What it has said it had may not have counted.
-                    if (may_be_orphaned(b, member.index)) continue;
+                    if (member.shares[b].before_relief != cut{}) continue;
                     if (entry.sequence > member.shares[b].durable[origin_of(told->replicas[entry.place])])
                         violate("an advert by replica " + std::to_string(r.index) + " says that replica " + std::to_string(member.index) +
                                 " has transaction " + std::to_string(entry.sequence) + " of replica " +
@@ -217,7 +217,8 @@ void world::poll(connection& c, std::size_t side) {
         for (const auto& entry : r.shares[0].handle->durable_progress()) {
             const auto origin =
                 std::ranges::find_if(replicas_, [&](const auto& x) { return x->id == entry.origin; });
-            if (entry.sequence > peer.shares[0].durable[(*origin)->index])
+            // Of what does not count it may have been relieved by another.
+            if (entry.sequence > peer.shares[0].durable[(*origin)->index] && peer.shares[0].before_relief == cut{})
                 violate("a session is in sync, and its peer lacks something");
         }
     }
@@ -270,7 +271,7 @@ bool world::judge_failure(connection& c, std::size_t side) {
     const auto code = failure->code;
     if (code == errc::timed_out) {
         counts_.count(covered::sessions_timed_out);
-    } else if ((code == errc::retired || code == errc::behind_cut) && is_outsider(c)) {
+    } else if ((code == errc::retired || code == errc::behind_cut) && (c.is_outdated || is_outsider(c))) {
         counts_.count(covered::sessions_of_outsiders);
     } else if (code == errc::closed && is_anybody_retired()) {
         counts_.count(covered::sessions_of_outsiders);  // who comes back does so under another name

@@ -213,7 +213,7 @@ std::vector<std::size_t> world::joined_members(const share& s) const {
 bool world::is_hindered(const replica& r, std::size_t b, errc code, bool was_member) {
     if (code == errc::not_a_member && !was_member) {
         counts_.count(covered::commits_before_joining);
-    } else if (code == errc::retired && may_be_orphaned(b, r.index)) {
+    } else if (code == errc::retired && (r.shares[b].is_retired || r.shares[b].handle->state()->has_orphans())) {
         counts_.count(covered::commits_after_retirement);
     } else if ((code == errc::storage_full || code == errc::storage_failure) && r.storage->is_full()) {
         counts_.count(covered::failed_writes);

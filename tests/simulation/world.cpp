@@ -122,7 +122,7 @@ void world::set_up() {
     }
     for (auto& r : replicas_) r->skew = chance_.chance(50) ? 0 : chance_.between(-500, 500);
     for (std::size_t i = 0; i < links_.size(); ++i) {
-        const bool is_possible = replicas_[links_[i].ends[0]]->open && replicas_[links_[i].ends[1]]->open;
+        const bool is_possible = are_open(links_[i]);
         if (chance_.chance(80) && is_possible && !is_astray(links_[i])) connect(i, uses_generous_sessions_);
     }
 }

@@ -90,6 +90,7 @@ class world {
         std::deque<mark> marks;  ///< of what may not be durable yet
         cut once_had{};          ///< some time ago; since then it has not died
         cut floor{};             ///< up to where its log has been cut
+        cut before_relief{};     ///< what it had with what did not count; nothing where all did
         std::size_t seen_watermarks = 0;
         std::size_t seen_states = 0;
         std::size_t states_looked_at = 0;
@@ -163,6 +164,7 @@ class world {
     void step();
     void settle();
     void found_buckets();
+    bool are_open(const link& l) const { return replicas_[l.ends[0]]->open && replicas_[l.ends[1]]->open; }
     bool is_down(const replica& r) const { return !r.open && !r.is_absent; }
     std::int64_t wall(const replica& r) const { return start_of_time + now_ + r.skew; }
     timestamp horizon(const replica& r) const;
@@ -276,8 +278,7 @@ class world {
     void check_identity(const replica& r) const;
 
     // returns.cpp: who was retired, and comes back
-    bool may_be_orphaned(std::size_t b, std::size_t origin) const;
-    bool covers_what_counts(std::size_t b, const cut& a, const cut& of) const;
+    bool is_relieved(const replica& r, std::size_t b, const cut& before, const cut& now) const;
     void note_orphans(replica& r, std::size_t b, const cut& now);
     bool has_room_for_returns() const;
     bool has_lost_orphans(const replica& r, std::size_t b, std::uint64_t own) const;
@@ -355,6 +356,8 @@ class world {
 
     // healing.cpp: the end of every history
     void heal();
+    void start_all();
+    void connect_all(bool is_generous);
     void settle_clocks();
     bool run_round(std::optional<std::size_t> mute = {});
     void break_walks(std::size_t times, bool is_generous, std::size_t most_rounds);

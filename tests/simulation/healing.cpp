@@ -66,6 +66,7 @@ void world::heal() {
     check_forgetting(is_generous, most_rounds);
     meet_again(is_generous, most_rounds);
     check_convergence();
+    check_returns();
     catch_up_feeds(100);
 }
 

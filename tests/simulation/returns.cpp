@@ -145,4 +145,26 @@ void world::meet_again(bool is_generous, std::size_t most_rounds) {
     }
 }
 
+/// Whoever has met a member that knows that it was retired has been relieved, and has begun anew.
+void world::check_returns() {
+    for (std::size_t b = 0; b < buckets_; ++b) {
+        for (const auto& l : links_) {
+            for (std::size_t side = 0; side < 2; ++side) {
+                const auto& r = *replicas_[l.ends[side]];
+                const auto& peer = *replicas_[l.ends[1 - side]];
+                if (!r.shares[b].handle || !peer.shares[b].handle || !peer.shares[b].handle->is_member()) continue;
+                ++checks_;
+                const auto roster = peer.shares[b].handle->state()->roster();
+                const auto what = "replica " + std::to_string(r.index) + ", which has met replica " + std::to_string(peer.index) + ", ";
+                for (const auto& [id, m] : roster.members) {
+                    if (m.at != crdt::roster::stage::retired) continue;
+                    if (r.shares[b].has[index_of(id)] > m.last) violate(what + "has what does not count");
+                    const bool is_replaced = std::ranges::any_of(roster.members, [&](const auto& other) { return other.first.value == id.value && other.first > id; });
+                    if (id == *r.id && !is_replaced) violate(what + "was retired, and has not come back");
+                }
+            }
+        }
+    }
+}
+
 }  // namespace anabranch::simulation

@@ -286,6 +286,7 @@ class world {
     void go_on_as_another(replica& r);
     void let_come_back();
     void meet_again(bool is_generous, std::size_t most_rounds);
+    void check_returns();
 
     // processes.cpp: replicas that end and begin
     void start(replica& r);

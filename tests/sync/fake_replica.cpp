@@ -47,6 +47,18 @@ class fake_replica::sink final : public sync::state_sink {
     result<std::optional<sync::positions>> take(std::string_view piece) override {
         const auto all = codec::decode<fake_state>(piece);
         if (!all) return fail(errc::malformed, "no state");
+        auto& b = to_.buckets_[bucket_];
+        const auto size_of = [&](const replica_id& id) { return all->contains(id) ? all->at(id).size() : 0; };
+        for (const auto& [id, upto] : b.floor) {
+            if (!b.needs_state && size_of(id) < upto) return fail(errc::behind_cut, "the peer lacks what is cut here");
+        }
+        if (std::exchange(b.needs_state, false)) {
+            for (auto& [id, l] : b.logs) {
+                l.entries.resize(std::min(l.entries.size(), size_of(id)));
+                l.durable = std::min(l.durable, l.entries.size());
+            }
+            ++b.revision;
+        }
         for (const auto& [id, bodies] : *all) {
             for (auto i = to_.buckets_[bucket_].logs[id].entries.size(); i < bodies.size(); ++i) to_.append(bucket_, id, bodies[i]);
         }

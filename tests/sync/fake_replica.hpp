@@ -26,6 +26,8 @@ class fake_replica final : public sync::local_replica {
     void take_role(const std::string& bucket, sync::role as) { buckets_[bucket].role = as; }
     void set_founder(const std::string& bucket, const replica_id& id) { buckets_[bucket].founder = id; }
     /// Its log no longer has that origin's records up to there.
+    /// What it has is to be replaced.
+    void need_state(const std::string& bucket) { buckets_[bucket].needs_state = true; }
     void cut(const std::string& bucket, const replica_id& origin, std::uint64_t upto) {
         buckets_[bucket].floor[origin] = upto;
     }
@@ -62,6 +64,7 @@ class fake_replica final : public sync::local_replica {
     }
     result<bool> expand(std::string_view, oplog::chunk& chunk) const override { return chunk.twins.empty(); }
     sync::positions floor(std::string_view bucket) const override { return buckets_.find(bucket)->second.floor; }
+    bool needs_state(std::string_view bucket) const override { return buckets_.find(bucket)->second.needs_state; }
     // Its state is all that it has on disk, in one piece.
     result<std::unique_ptr<sync::state_source>> read_state(std::string_view bucket, std::string_view request) const override;
     result<std::unique_ptr<sync::state_sink>> take_state(std::string_view bucket, const replica_id& peer, const sync::positions& has) override;
@@ -97,6 +100,7 @@ class fake_replica final : public sync::local_replica {
         std::optional<replica_id> founder;
         sync::positions floor;
         std::set<replica_id> refused;
+        bool needs_state = false;
         std::vector<replica_id> sponsored;
         std::map<replica_id, sync::positions> adverts;
         std::uint64_t advert_revision = 1;

@@ -127,6 +127,7 @@ class conversation {
         if (w[1] == "hears") return actor.replica->learn(w[2], replica_of(w[3]), positions_of(w, 4));
         if (w[1] == "cuts") return actor.replica->cut(w[2], replica_of(w[3]), std::stoul(w[4]));
         if (w[1] == "refuses") return actor.replica->refuse(w[2], replica_of(w[3]));
+        if (w[1] == "needs") return actor.replica->need_state(w[2]);
         if (w[2] == "state") return actor.replica->take_no_state(w[1] == "cannot");
         if (w[2] == "sponsor") return actor.replica->fail_to_sponsor(w[1] == "cannot");
         if (w[1] == "horizon") return actor.replica->set_horizon({w[2] == "forever" ? UINT64_MAX : std::stoul(w[2])});

@@ -14,7 +14,7 @@ constexpr unsigned copying_percent = 15;
 constexpr std::size_t most_at_first = 5;
 
 constexpr std::int64_t drifts[] = {0, 50, 1000, 60'000};
-constexpr std::chrono::milliseconds advert_times[] = {std::chrono::milliseconds{100}, session_options{}.adverts};
+const std::chrono::milliseconds advert_times[] = {std::chrono::milliseconds{100}, session_options{}.adverts};
 // More than what it takes to let all members in.
 constexpr std::size_t journal_steps[] = {1, 2, 8, 256};
 constexpr std::uint64_t log_limits[] = {1000, 1000, 2000, std::uint64_t{1} << 40};

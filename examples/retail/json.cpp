@@ -349,10 +349,26 @@ json::object to_json(const anabranch::peer_status& peer) {
                         {"transactions_to_receive", peer.totals.transactions_to_receive},
                         {"bytes_sent", peer.totals.bytes_sent},
                         {"bytes_received", peer.totals.bytes_received},
+                        {"send_budget_left", nullptr},
+                        {"receive_budget_left", nullptr},
+                        {"budget_wait_ms", peer.totals.budget_wait.count()},
                         {"sessions", peer.sessions},
                         {"error", nullptr}};
     if (peer.id) object["replica"] = to_string(*peer.id);
     if (peer.last_error) object["error"] = peer.last_error->message;
+    const auto& totals = peer.totals;
+    if (totals.send_budget_left != INT64_MAX) object["send_budget_left"] = totals.send_budget_left;
+    if (totals.receive_budget_left != INT64_MAX) object["receive_budget_left"] = totals.receive_budget_left;
+    json::array waiting;
+    for (const auto& bucket : peer.waiting) {
+        waiting.push_back({{"bucket", bucket.bucket},
+                           {"priority", bucket.priority},
+                           {"transactions_to_send", bucket.transactions_to_send},
+                           {"transactions_to_receive", bucket.transactions_to_receive},
+                           {"rows_to_receive", bucket.rows_to_receive},
+                           {"row_bytes_to_receive", bucket.row_bytes_to_receive}});
+    }
+    object["waiting"] = std::move(waiting);
     json::array held;
     for (const auto& transaction : peer.held) {
         held.push_back({{"bucket", transaction.bucket},

@@ -53,6 +53,12 @@ std::optional<int> parse_command_line(int argc, char** argv, service_options& op
                    "HOST:PORT of a peer to stay connected to (repeatable); not together with --create")
         ->check(check_endpoint)
         ->excludes(create);
+    app.add_option("--send-rate", options.replica.session.send_budget.bytes,
+                   "bytes a second that each peer is sent at most, for a metered link; 0: as many as it takes")
+        ->capture_default_str();
+    app.add_option("--receive-rate", options.replica.session.receive_budget.bytes,
+                   "bytes a second that each peer is asked to send at most; 0: as many as it likes")
+        ->capture_default_str();
     auto* cert =
         app.add_option("--cert", options.tls.certificate, "PEM certificate; peers then need one, too");
     auto* key = app.add_option("--key", options.tls.private_key, "its private key");

@@ -38,6 +38,8 @@ struct replica_options {
     std::vector<std::string> peers{};
     /// Without: plain TCP, for trusted networks only.
     std::optional<tls_credentials> tls{};
+    /// Budgets are for each peer. Those of peers to connect to go on from session to session, whatever `left` says; who is
+    /// connected to begins with that at every session, and hears from the other side what it asks for.
     session_options session{};
     /// A lost or refused connection is tried again after a random time up to a bound that doubles, failure by
     /// failure, from the first to the second. Lower the second where links are cut often and briefly.
@@ -71,6 +73,7 @@ struct peer_status {
     std::optional<replica_id> id;  ///< known once it has been connected
     session_phase phase = session_phase::greeting;
     sync_progress totals;  ///< of the current or last session
+    std::vector<bucket_progress> waiting;  ///< its buckets of which something is left, by priority and name
     std::vector<held_transaction> held;
     std::uint64_t sessions = 0;  ///< connections that got as far as a greeting
     std::optional<error>
@@ -109,7 +112,8 @@ class replica {
     void disconnect(std::string_view endpoint);
 
     /// Connects to the peer, exchanges everything either side lacks, and disconnects. Blocks up to
-    /// `timeout` without progress (errc::timed_out). `watch` is called on the replica's thread, at most every
+    /// `timeout` without progress (errc::timed_out); what waits for a budget is not taken for that, unless `timeout` is shorter
+    /// than the peer's session_options::heartbeat. `watch` is called on the replica's thread, at most every
     /// 20 ms and once at the end; it must neither throw nor block. Needs start() to have been called, not the
     /// peer to be configured; one that is connected in the background stays so. errc::network, cancelled (by
     /// stop()), closed (not running), invalid_argument (also: called from `watch`), or why the session ended.

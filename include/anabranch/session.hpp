@@ -33,7 +33,8 @@ class session {
     /// Looks for local progress, new buckets, time-outs, held transactions whose time has come.
     void poll(steady_time now);
     /// The bytes to send next, in order; empties the buffer. While bytes are waiting to be sent do not
-    /// call this: the session stops reading from the store when its buffer holds a chunk (back-pressure).
+    /// call this: the session stops reading from the store when its buffer holds a chunk (back-pressure). May bring next_poll()
+    /// nearer.
     std::string take_output();
     /// Something is applied or committed here that only waits for store::sync() to be acknowledged or sent.
     bool wants_sync() const;
@@ -50,6 +51,8 @@ class session {
     /// Known once the greeting has arrived.
     const std::optional<replica_id>& peer() const;
     const sync_progress& progress() const;
+    /// The buckets of which something is left to send or to receive, by priority and name.
+    std::vector<bucket_progress> waiting() const;
     std::vector<held_transaction> held() const;
 
   private:

@@ -109,14 +109,14 @@ class store_port final : public sync::local_replica {
 
 class session::impl {
   public:
-    impl(store local, session_options options, steady_time now) : port(std::move(local)), machine(port, options, now) {}
+    impl(store local, session_options options, steady_time now) : port(std::move(local)), machine(port, std::move(options), now) {}
 
     store_port port;
     sync::session machine;
 };
 
 session::session(store local, session_options options, steady_time now)
-    : impl_(std::make_unique<impl>(std::move(local), options, now)) {}
+    : impl_(std::make_unique<impl>(std::move(local), std::move(options), now)) {}
 session::session(session&&) noexcept = default;
 session& session::operator=(session&&) noexcept = default;
 session::~session() = default;
@@ -132,6 +132,7 @@ bool session::in_sync() const { return impl_->machine.in_sync(); }
 const std::optional<error>& session::failure() const { return impl_->machine.failure(); }
 const std::optional<replica_id>& session::peer() const { return impl_->machine.peer(); }
 const sync_progress& session::progress() const { return impl_->machine.progress(); }
+std::vector<bucket_progress> session::waiting() const { return impl_->machine.waiting_buckets(); }
 std::vector<held_transaction> session::held() const { return impl_->machine.held(); }
 
 }  // namespace anabranch

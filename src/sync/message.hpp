@@ -240,9 +240,40 @@ struct piece_taken {
     }
 };
 
+/// How the sender wishes to be sent to, where it does; the last one counts.
+struct wishes {
+    struct entry {
+        std::string bucket;
+        std::int32_t priority = 0;
+
+        template <class Archive>
+        void serialize(Archive& archive) {
+            archive(bucket, priority);
+        }
+    };
+    // Of a byte_budget
+    std::uint64_t bytes = 0;
+    std::uint64_t period = 0;  ///< milliseconds
+    std::uint64_t burst = 0;
+    std::uint64_t reserve = 0;
+    std::int64_t left = 0;
+    std::vector<entry> priorities;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bytes, period, burst, reserve, left, priorities);
+    }
+};
+
+/// The sender has something to send that waits for its budget, or a state that waits for its turn.
+struct waiting {
+    template <class Archive>
+    void serialize(Archive&) {}
+};
+
 /// A message's type on the wire is its place here, from 1.
 using message = std::variant<greeting, have, ready, records, acknowledgement, heartbeat, goodbye, adverts, parting, executions, behind, walk,
-                             state_piece, piece_taken>;
+                             state_piece, piece_taken, wishes, waiting>;
 
 /// Appends the message in as many frames as it takes.
 void append_message(std::string& out, const message& m);

@@ -42,7 +42,14 @@ result<oplog::chunk> unpack(const records& m) {
 }  // namespace
 
 session::session(local_replica& local, session_options options, steady_time now, protocol_versions spoken)
-    : local_(local), options_(options), reader_(spoken), last_adverts_(now), last_sent_(now), last_received_(now), now_(now) {
+    : local_(local),
+      options_(std::move(options)),
+      reader_(spoken),
+      budget_(options_.send_budget, now),
+      receive_budget_(options_.receive_budget, now),
+      last_sent_(now),
+      last_received_(now),
+      now_(now) {
     options_.chunk_bytes = std::max<std::size_t>(options_.chunk_bytes, 1);
     options_.window_bytes = std::max<std::size_t>(options_.window_bytes, 1);
     // Who asks for the greatest time there is means no limit; it is added to others.
@@ -51,6 +58,8 @@ session::session(local_replica& local, session_options options, steady_time now,
     options_.adverts = std::min(options_.adverts, year);
     options_.timeout = std::min(options_.timeout, year);
     id_ = local_.id();
+    next_adverts_ = now + options_.adverts;
+    for (const auto& p : options_.priorities) priorities_[p.bucket] = p.priority;
     greeted_state_ = fingerprint_state();
     send(greeting{spoken.oldest, spoken.newest, id_, greeted_state_});
 }
@@ -81,9 +90,10 @@ frontier session::refresh(const std::string& bucket, stream& s) {
 
 void session::receive(std::string_view bytes, steady_time now) {
     if (failure_) return;
-    now_ = std::max(now_, now);
+    pass_time(now);
     last_received_ = now_;
     progress_.bytes_received += bytes.size();
+    receive_budget_.spend(bytes.size());
     reader_.feed(bytes);
     while (!failure_) {
         auto next = reader_.next();
@@ -103,6 +113,7 @@ void session::handle(const greeting& m) {
         return end({errc::self_connection, "the peer is this replica itself, or a copy of its directory"});
     }
     peer_ = m.id;
+    wish();
     if (m.state == greeted_state_) {
         // Both hold the same, as it was when they greeted.
         for (auto& [bucket, s] : streams_) {
@@ -271,7 +282,10 @@ void session::handle(const parting& m) {
 // --- out -------------------------------------------------------------------------------------------------
 
 void session::send(const message& m) {
+    const auto before = output_.size();
     append_message(output_, m);
+    budget_.spend(output_.size() - before);
+    asked_budget_.spend(output_.size() - before);
     last_sent_ = now_;
 }
 
@@ -335,7 +349,7 @@ void session::acknowledge(const std::string& bucket, stream& s) {
 }
 
 void session::pump_all() {
-    for (auto& [bucket, s] : streams_) pump(bucket, s);
+    take_turns();
     end_if_parted();
 }
 
@@ -382,52 +396,54 @@ void session::list(const std::string& bucket, stream& s) {
     send(m);
 }
 
-void session::pump(const std::string& bucket, stream& s) {
-    if (failure_ || !s.is_local || !s.is_remote) return;
-    if (s.lists_executions && !std::exchange(s.has_listed, true)) list(bucket, s);
-    if (s.cannot_send || s.awaits_executions) return;
-    if (s.walk) pump_state(bucket, s);
-    if (s.is_behind || local_.needs_state(bucket)) return;
-    while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes &&
-           missing(s.sent, s.durable) > 0) {
-        const auto fold_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(options_.fold_bytes, s.peer_fold_bytes));
-        const oplog::portion size{options_.chunk_bytes, fold_bytes, fold_bytes > 0 ? options_.fold_above : UINT64_MAX};
-        auto chunk = local_.read(bucket, s.sent, s.peer_ceiling, size);
-        if (!chunk && chunk.error().code == errc::behind_cut) {
-            if (catch_up_with_adverts(bucket, s)) continue;
-            s.is_behind = true;
-            return send(behind{bucket, s.peer_epoch});
+/// One message, if there is something to send now.
+void session::pump(const std::string& bucket, stream& s, std::int32_t priority) {
+    if (s.lists_executions && !std::exchange(s.has_listed, true)) return list(bucket, s);
+    if (s.walk) return pump_state(bucket, s, priority);
+    const auto record_bytes = portion(priority);
+    const bool is_limited = budget_.is_limited() || asked_budget_.is_limited();
+    auto fold_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(options_.fold_bytes, s.peer_fold_bytes));
+    if (is_limited) fold_bytes = std::min(fold_bytes, record_bytes);
+    const oplog::portion size{record_bytes, fold_bytes, fold_bytes > 0 ? options_.fold_above : UINT64_MAX};
+    auto chunk = local_.read(bucket, s.sent, s.peer_ceiling, size);
+    if (!chunk && chunk.error().code == errc::behind_cut) {
+        if (catch_up_with_adverts(bucket, s)) {
+            if (has_to_send(bucket, s)) pump(bucket, s, priority);
+            return;
         }
-        if (!chunk) return end(chunk.error());
-        if (chunk->empty()) return;  // the rest is above the ceiling
-        if (s.peer_takes_abbreviated) {
-            const auto done = local_.abbreviate(bucket, *chunk, s.executions, s.peer_durable);
-            if (!done) return end(done.error());
-        }
-        const auto before = output_.size();
-        send(pack(bucket, s.peer_epoch, *chunk));
-        stream::flight sent{{}, output_.size() - before};
-        for (const auto& range : chunk->ranges) {
-            raise(s.sent, range.origin, range.last);
-            raise(s.advertised, range.origin, range.last);  // who gets it from here knows that it is here
-            raise(sent.ends, range.origin, range.last);
-        }
-        s.in_flight_bytes += sent.bytes;
-        s.in_flight.push_back(std::move(sent));
-        progress_.transactions_sent += chunk->transactions();
+        s.is_behind = true;
+        return send(behind{bucket, s.peer_epoch});
     }
+    if (!chunk) return end(chunk.error());
+    if (chunk->empty()) return;  // the rest is above the ceiling
+    if (s.peer_takes_abbreviated) {
+        const auto done = local_.abbreviate(bucket, *chunk, s.executions, s.peer_durable);
+        if (!done) return end(done.error());
+    }
+    const auto before = output_.size();
+    send(pack(bucket, s.peer_epoch, *chunk));
+    stream::flight sent{{}, output_.size() - before};
+    for (const auto& range : chunk->ranges) {
+        raise(s.sent, range.origin, range.last);
+        raise(s.advertised, range.origin, range.last);  // who gets it from here knows that it is here
+        raise(sent.ends, range.origin, range.last);
+    }
+    s.in_flight_bytes += sent.bytes;
+    s.in_flight.push_back(std::move(sent));
+    progress_.transactions_sent += chunk->transactions();
 }
 
 // --- time and local progress -----------------------------------------------------------------------------
 
 void session::poll(steady_time now) {
     if (failure_) return;
-    now_ = std::max(now_, now);
+    pass_time(now);
     if (now_ - last_received_ >= options_.timeout) {
         return end({errc::timed_out, "nothing heard for " + std::to_string((now_ - last_received_).count()) + " ms"});
     }
     look_for_progress();
     pump_all();
+    say_waiting();
     if (now_ - last_sent_ >= options_.heartbeat) send(heartbeat{});
     count_remaining();
 }
@@ -464,9 +480,10 @@ void session::look_for_progress() {
         acknowledge(bucket, s);
         sponsor(bucket, s);
     }
-    if (now_ - last_adverts_ < options_.adverts) return;
+    if (now_ < next_adverts_) return;
+    const auto before = output_.size();
     for (auto& [bucket, s] : streams_) advertise(bucket, s);
-    last_adverts_ = now_;
+    next_adverts_ = now_ + pause_after_adverts(output_.size() - before);
 }
 
 // --- members ---------------------------------------------------------------------------------------------
@@ -537,21 +554,33 @@ void session::count_remaining() {
     progress_.rows_to_receive = progress_.row_bytes_to_receive = 0;
     progress_.rows_time_to_receive = {};
     for (const auto& [bucket, s] : streams_) {
-        if (!s.is_local || !s.is_remote) continue;
-        if (s.taking) {
-            // What the peer says of it need not be true.
-            constexpr std::uint64_t most = std::uint64_t{1} << 40;
-            const auto to_come = std::min(s.taking->rows_to_come(), most);
-            const auto times = static_cast<double>(to_come) / static_cast<double>(std::max<std::uint64_t>(s.taking->rows(), 1));
-            progress_.rows_to_receive += to_come;
-            progress_.row_bytes_to_receive += static_cast<std::uint64_t>(static_cast<double>(s.taken_bytes) * times);
-            const auto milliseconds = std::min(static_cast<double>((now_ - s.taking_since).count()) * times, 1e12);
-            progress_.rows_time_to_receive += std::chrono::milliseconds{static_cast<std::int64_t>(milliseconds)};
-        }
-        progress_.transactions_to_send += missing(s.peer_durable, s.durable);
-        progress_.transactions_to_receive += missing(s.durable, s.peer_durable);
+        const auto left = count_remaining(s);
+        progress_.transactions_to_send += left.transactions_to_send;
+        progress_.transactions_to_receive += left.transactions_to_receive;
+        progress_.rows_to_receive += left.rows_to_receive;
+        progress_.row_bytes_to_receive += left.row_bytes_to_receive;
+        progress_.rows_time_to_receive += left.rows_time_to_receive;
     }
+    note_budget();
     was_caught_up_ = was_caught_up_ || caught_up();
+}
+
+/// Of one bucket.
+sync_progress session::count_remaining(const stream& s) const {
+    sync_progress left;
+    if (!s.is_local || !s.is_remote) return left;
+    if (s.taking) {
+        // What the peer says of it need not be true.
+        constexpr std::uint64_t most = std::uint64_t{1} << 40;
+        left.rows_to_receive = std::min(s.taking->rows_to_come(), most);
+        const auto times = static_cast<double>(left.rows_to_receive) / static_cast<double>(std::max<std::uint64_t>(s.taking->rows(), 1));
+        left.row_bytes_to_receive = static_cast<std::uint64_t>(static_cast<double>(s.taken_bytes) * times);
+        const auto milliseconds = std::min(static_cast<double>((now_ - s.taking_since).count()) * times, 1e12);
+        left.rows_time_to_receive = std::chrono::milliseconds{static_cast<std::int64_t>(milliseconds)};
+    }
+    left.transactions_to_send = missing(s.peer_durable, s.durable);
+    left.transactions_to_receive = missing(s.durable, s.peer_durable);
+    return left;
 }
 
 bool session::in_sync() const {
@@ -588,7 +617,9 @@ bool session::wants_sync() const { return !failure_ && peer_ && (local_.has_undu
 
 steady_time session::next_poll() const {
     auto next = std::min(last_sent_ + options_.heartbeat, last_received_ + options_.timeout);
-    if (has_adverts_to_send()) next = std::min(next, last_adverts_ + options_.adverts);
+    if (has_adverts_to_send()) next = std::min(next, next_adverts_);
+    if (progress_.budget_wait.count() > 0) next = std::min(next, now_ + progress_.budget_wait);
+    if (waiting_since_) next = std::min(next, *waiting_since_ + options_.heartbeat);
     // A held transaction waits for the wall clock, which this one does not know, and a state that another session takes for
     // that one's end: look now and then.
     if (std::ranges::any_of(streams_, [](const auto& entry) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "sync/budget.hpp"
 #include "sync/local_replica.hpp"
 #include "sync/message.hpp"
 
@@ -20,7 +21,7 @@ class session {
 
     void receive(std::string_view bytes, steady_time now);
     void poll(steady_time now);
-    /// Empties the output, and fills it again as far as the window allows.
+    /// Empties the output, and fills it again as far as the window and the budgets allow.
     std::string take_output();
     bool wants_sync() const;
     steady_time next_poll() const;
@@ -33,6 +34,7 @@ class session {
     /// Of the protocol; nothing before the peer has greeted.
     const std::optional<std::uint8_t>& version() const { return reader_.agreed(); }
     const sync_progress& progress() const { return progress_; }
+    std::vector<bucket_progress> waiting_buckets() const;
     std::vector<held_transaction> held() const;
 
   private:
@@ -90,7 +92,9 @@ class session {
         std::deque<std::size_t> pieces_in_flight;  ///< bytes of each
         std::deque<flight> in_flight;
         std::size_t in_flight_bytes = 0;
+        std::uint64_t served = 0;  ///< bytes that it has had of the link, and those that it let pass: its place among its equals
     };
+    struct turn;
     using streams = std::map<std::string, stream, std::less<>>;
 
     void send(const message& m);
@@ -109,6 +113,8 @@ class session {
     void handle(const walk& m);
     void handle(const state_piece& m);
     void handle(const piece_taken& m);
+    void handle(const wishes& m);
+    void handle(const waiting& m);
     void part(const std::string& bucket, stream& s, bool is_sending, error why);
 
     frontier refresh(const std::string& bucket, stream& s);
@@ -117,8 +123,8 @@ class session {
     void begin_anew(const std::string& bucket, stream& s, timestamp ceiling);
     void acknowledge(const std::string& bucket, stream& s);
     void list(const std::string& bucket, stream& s);
-    void pump(const std::string& bucket, stream& s);
-    void pump_state(const std::string& bucket, stream& s);
+    void pump(const std::string& bucket, stream& s, std::int32_t priority);
+    void pump_state(const std::string& bucket, stream& s, std::int32_t priority);
     void pump_all();
     void ask_for_state(const std::string& bucket, stream& s);
     void look_for_progress();
@@ -131,7 +137,21 @@ class session {
     void end_if_parted();
     bool have_both_all() const;
     void count_remaining();
+    sync_progress count_remaining(const stream& s) const;
     hash128 fingerprint_state();
+
+    // session_turns.cpp
+    std::int32_t priority_of(const std::string& bucket) const;
+    bool has_to_send(const std::string& bucket, const stream& s) const;
+    steady_time budget_wait(std::int32_t priority) const;
+    std::size_t portion(std::int32_t priority) const;
+    void take_turns();
+    void note_waiting(bool has_to_wait);
+    void say_waiting();
+    void note_budget();
+    void pass_time(steady_time now);
+    steady_time pause_after_adverts(std::size_t bytes) const;
+    void wish();
 
     local_replica& local_;
     session_options options_;
@@ -145,7 +165,14 @@ class session {
     hash128 greeted_state_{};
     bool is_ready_ = false;       // the peer has told all its buckets
     bool was_caught_up_ = false;
-    steady_time last_adverts_{};
+    budget budget_;
+    budget asked_budget_;                                  // by the peer
+    budget receive_budget_;                                // as the peer may have counted it
+    std::map<std::string, std::int32_t> priorities_;
+    std::map<std::string, std::int32_t> asked_priorities_;
+    std::map<std::int32_t, std::uint64_t> turns_;          // by priority: where the last one began
+    std::optional<steady_time> waiting_since_;             // for the budget, or a state for its turn; or when the peer was told so
+    steady_time next_adverts_{};
     steady_time last_sent_{};
     steady_time last_received_{};
     steady_time now_{};

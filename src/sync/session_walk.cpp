@@ -8,20 +8,19 @@
 
 namespace anabranch::sync {
 
-void session::pump_state(const std::string& bucket, stream& s) {
-    while (s.in_flight_bytes < options_.window_bytes && output_.size() < options_.chunk_bytes) {
-        auto piece = s.walk->next(options_.chunk_bytes);
-        if (!piece) return part(bucket, s, true, piece.error());
-        if (!*piece) return;
-        const auto before = output_.size();
-        state_piece m{bucket, s.peer_epoch, 0, std::move(**piece)};
-        compress(m);
-        send(m);
-        s.pieces_in_flight.push_back(output_.size() - before);
-        s.in_flight_bytes += s.pieces_in_flight.back();
-        // Its snapshot keeps what is deleted meanwhile.
-        if (s.walk->is_done()) return s.walk.reset();
-    }
+/// One piece, if there is one now.
+void session::pump_state(const std::string& bucket, stream& s, std::int32_t priority) {
+    auto piece = s.walk->next(portion(priority));
+    if (!piece) return part(bucket, s, true, piece.error());
+    if (!*piece) return;
+    const auto before = output_.size();
+    state_piece m{bucket, s.peer_epoch, 0, std::move(**piece)};
+    compress(m);
+    send(m);
+    s.pieces_in_flight.push_back(output_.size() - before);
+    s.in_flight_bytes += s.pieces_in_flight.back();
+    // Its snapshot keeps what is deleted meanwhile.
+    if (s.walk->is_done()) s.walk.reset();
 }
 
 void session::handle(const behind& m) {

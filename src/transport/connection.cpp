@@ -14,10 +14,6 @@ constexpr std::size_t read_size = 64 * 1024;
 /// From the decision to end until the stream is closed whatever the peer does.
 constexpr auto linger = 1s;
 
-steady_time now_of_session() {
-    return std::chrono::floor<std::chrono::milliseconds>(steady_clock::now().time_since_epoch());
-}
-
 }  // namespace
 
 connection::connection(asio::any_io_executor executor, std::unique_ptr<byte_stream> stream, store local,
@@ -62,6 +58,8 @@ awaitable<void> connection::write_loop() {
             co_await output_.async_wait(as_values);
             continue;
         }
+        // It has read on from the store, perhaps to the end of its budget: the time from which it may go on is new.
+        if (next_deadline() < deadline_.expiry()) deadline_.cancel();
         last_written_ = steady_clock::now();
         is_writing_ = true;
         for (std::size_t written = 0; written < bytes.size() && !closed_;) {

@@ -38,6 +38,11 @@ inline std::chrono::milliseconds bounded(std::chrono::milliseconds time) {
                       std::chrono::milliseconds{std::chrono::hours{24 * 365}});
 }
 
+/// The time that sessions are told.
+inline std::chrono::milliseconds now_of_session() {
+    return std::chrono::floor<std::chrono::milliseconds>(steady_clock::now().time_since_epoch());
+}
+
 /// From here on only cancel() ends waits for the timer, however many there are.
 inline void never(asio::steady_timer& timer) { timer.expires_at(steady_clock::time_point::max()); }
 

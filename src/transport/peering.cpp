@@ -70,9 +70,31 @@ std::shared_ptr<asio::cancellation_signal> peering::spawn(awaitable<void> work) 
 
 std::shared_ptr<connection> peering::make_connection(std::unique_ptr<byte_stream> stream, std::string name,
                                                      std::function<void()> changed) {
+    const auto options = options_for(name);
     return std::make_shared<connection>(
-        executor_, std::move(stream), store_, options_.session, std::move(name),
+        executor_, std::move(stream), store_, options, std::move(name),
         connection_events{.sync_wanted = [this] { request_sync(); }, .changed = std::move(changed)});
+}
+
+session_options peering::options_for(const std::string& name) {
+    auto options = options_.session;
+    const auto last = budgets_.find(name);
+    if (last == budgets_.end()) return options;
+    const auto now = now_of_session();
+    last->second.send.advance(now);
+    last->second.receive.advance(now);
+    options.send_budget.left = last->second.send.left();
+    options.receive_budget.left = last->second.receive.left();
+    return options;
+}
+
+void peering::keep_budgets(const std::string& name, const sync_progress& last) {
+    auto send = options_.session.send_budget;
+    auto receive = options_.session.receive_budget;
+    send.left = last.send_budget_left;
+    receive.left = last.receive_budget_left;
+    const budgets left{{send, now_of_session()}, {receive, now_of_session()}};
+    if (left.send.is_limited() || left.receive.is_limited()) budgets_.insert_or_assign(name, left);
 }
 
 awaitable<void> peering::run(std::shared_ptr<connection> talking) {
@@ -95,15 +117,17 @@ awaitable<bool> peering::talk(std::unique_ptr<byte_stream> stream, std::string n
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return false;
     link here{.talking = {}, .from = from, .key = key, .peer = {}, .holds_shown = 0};
-    here.talking = make_connection(std::move(stream), std::move(name), [this, &here] { show(here); });
+    here.talking = make_connection(std::move(stream), name, [this, &here] { show(here); });
     links_.push_back(&here);
     board_.update(key, [](peer_status& status) {
         status.connected = true;
         status.phase = session_phase::greeting;
         status.totals = {};
+        status.waiting.clear();
         status.held.clear();
     });
     co_await run(here.talking);
+    if (from == direction::dialled) keep_budgets(name, here.talking->session().progress());
     std::erase(links_, &here);
     link_ended_.cancel();
     board_.update(key, [&](peer_status& status) {
@@ -121,6 +145,7 @@ void peering::show(link& changed) {
     board_.update(changed.key, [&](peer_status& status) {
         status.phase = session.phase();
         status.totals = session.progress();
+        status.waiting = session.waiting();
         if (is_new) {
             status.id = session.peer();
             ++status.sessions;

@@ -6,6 +6,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "replica/subscription.hpp"
+#include "sync/budget.hpp"
 #include "transport/connection.hpp"
 #include "transport/coroutine.hpp"
 #include "transport/disk_syncer.hpp"
@@ -60,6 +62,8 @@ class peering : public std::enable_shared_from_this<peering> {
     std::shared_ptr<connection> make_connection(std::unique_ptr<byte_stream> stream, std::string name,
                                                 std::function<void()> changed);
     awaitable<void> run(std::shared_ptr<connection> talking);
+    /// Of a session that is over, for the next one with a peer of that name.
+    void keep_budgets(const std::string& name, const sync_progress& last);
 
     /// Waits while a background session with that replica, dialled by either side, is under way.
     awaitable<void> while_connected_to(replica_id peer);
@@ -78,6 +82,7 @@ class peering : public std::enable_shared_from_this<peering> {
     void finish_round(disk_syncer::round number, const result<void>& outcome);
     awaitable<void> pause_syncing();
     void show(link& changed);
+    session_options options_for(const std::string& name);
     void settle_duplicates(const replica_id& peer);
     bool is_connected_to(const replica_id& peer) const;
 
@@ -89,6 +94,12 @@ class peering : public std::enable_shared_from_this<peering> {
     disk_syncer disk_;
     std::atomic<bool> has_connections_ = false;
     std::optional<replication::subscription> subscription_;
+
+    struct budgets {
+        sync::budget send;
+        sync::budget receive;
+    };
+    std::map<std::string, budgets> budgets_;  // of peers that were connected to, by their names
 
     bool stopped_ = false;
     std::set<std::shared_ptr<asio::cancellation_signal>> running_;

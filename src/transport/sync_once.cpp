@@ -31,8 +31,9 @@ class exchange {
         const auto transactions = totals.transactions_sent + totals.transactions_received;
         const auto bytes = totals.bytes_sent + totals.bytes_received;
         if (transactions != transactions_ || bytes >= bytes_ + progress_bytes ||
-            talking_->session().phase() != phase_) {
+            talking_->session().phase() != phase_ || totals.peer_waits != peer_waits_ || waits()) {
             transactions_ = transactions;
+            peer_waits_ = totals.peer_waits;
             bytes_ = bytes;
             phase_ = talking_->session().phase();
             last_progress_ = now;
@@ -56,6 +57,10 @@ class exchange {
             const auto [cancelled] = co_await timer.async_wait(as_values);
             if (cancelled) co_return;
             if (steady_clock::now() < last_progress_ + bounded(request_.timeout)) continue;
+            if (waits()) {
+                last_progress_ = steady_clock::now();
+                continue;
+            }
             talking_->close({errc::timed_out, request_.name + ": no progress in time, with " + remaining()});
             co_return;
         }
@@ -64,6 +69,9 @@ class exchange {
     const std::optional<steady_clock::time_point>& caught_up_at() const { return caught_up_at_; }
 
   private:
+    /// For its budget: there is nothing wrong.
+    bool waits() const { return talking_->session().progress().budget_wait.count() > 0; }
+
     std::string remaining() const {
         const auto& totals = talking_->session().progress();
         return std::to_string(totals.transactions_to_send) + " transactions to send and " +
@@ -73,6 +81,7 @@ class exchange {
     const sync_once_request& request_;
     std::shared_ptr<connection> talking_;
     std::uint64_t transactions_ = 0;
+    std::uint64_t peer_waits_ = 0;
     std::uint64_t bytes_ = 0;
     session_phase phase_ = session_phase::greeting;
     steady_clock::time_point last_progress_ = steady_clock::now();
@@ -94,6 +103,7 @@ awaitable<result<sync_report>> exchange_with(std::shared_ptr<peering> peers,
         peers->make_connection(std::move(*stream), request.name, [&watched] { watched.changed(); });
     watched.follow(talking);
     co_await (peers->run(talking) || watched.watch_for_progress());
+    peers->keep_budgets(request.name, talking->session().progress());
 
     const auto& session = talking->session();
     if (request.watch) request.watch(session.progress());

@@ -132,6 +132,14 @@ inline std::string state_piece(const std::string& bucket, std::uint64_t epoch, s
     return frame(13, text(bucket) + number(epoch) + number(raw_size) + text(body));
 }
 inline std::string piece_taken(const std::string& bucket, std::uint64_t epoch) { return frame(14, text(bucket) + number(epoch)); }
+/// Priorities by bucket.
+inline std::string wishes(std::uint64_t bytes, std::uint64_t period, std::uint64_t burst, std::uint64_t reserve, std::int64_t left,
+                          const std::vector<std::pair<std::string, std::int32_t>>& priorities) {
+    std::vector<std::string> all;
+    for (const auto& [bucket, priority] : priorities) all.push_back(text(bucket) + signed_number(priority));
+    return frame(15, number(bytes) + number(period) + number(burst) + number(reserve) + signed_number(left) + sequence(all));
+}
+inline std::string waiting() { return frame(16, ""); }
 
 // Records. A place is 0 for the record's own origin, n for the n-th replica that it mentions; an own dot or time is written as
 // its distance.

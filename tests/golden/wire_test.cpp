@@ -166,6 +166,8 @@ TEST_CASE("messages") {
     check_message("message_walk", sync::walk{"shop", 300, "request"});
     check_message("message_state_piece", sync::state_piece{"shop", 2, 300, "body"});
     check_message("message_piece_taken", sync::piece_taken{"shop", 300});
+    check_message("message_wishes", sync::wishes{2'000, 1'000, 65'536, 300, -5, {{"catalogue", -1}, {"stock", 300}}});
+    check_message("message_waiting", sync::waiting{});
     check_message("message_parting", sync::parting{"shop", true, static_cast<std::uint32_t>(errc::behind_cut), "why"});
 }
 

@@ -248,6 +248,28 @@ TEST_CASE("an instance that drains is not ready, and serves") {
     f.expect(201, "PUT", "/products/71053", lantern);
 }
 
+TEST_CASE("status tells what waits for a peer, and for how long") {
+    auto local = anabranch::store::in_memory().value();
+    anabranch::peer_status peer;
+    api metered{local, local.create_bucket("shop").value(), {}, [&peer] { return std::vector{peer}; }};
+    const auto shown = [&] { return json::parse(metered.handle({"GET", "/status", {}}).body).at("peers").at(0); };
+    CHECK(shown().at("send_budget_left").is_null());
+    CHECK(shown().at("receive_budget_left").is_null());
+    CHECK(shown().at("waiting").as_array().empty());
+    peer.totals.send_budget_left = -7;
+    peer.totals.receive_budget_left = 3'000;
+    peer.totals.budget_wait = std::chrono::milliseconds{250};
+    peer.waiting.push_back({.bucket = "shop", .priority = -1, .transactions_to_send = 5, .row_bytes_to_receive = 9});
+    CHECK(shown().at("send_budget_left") == -7);
+    CHECK(shown().at("receive_budget_left") == 3'000);
+    CHECK(shown().at("budget_wait_ms") == 250);
+    REQUIRE(shown().at("waiting").as_array().size() == 1);
+    CHECK(shown().at("waiting").at(0).at("bucket") == "shop");
+    CHECK(shown().at("waiting").at(0).at("priority") == -1);
+    CHECK(shown().at("waiting").at(0).at("transactions_to_send") == 5);
+    CHECK(shown().at("waiting").at(0).at("row_bytes_to_receive") == 9);
+}
+
 TEST_CASE("an instance is not ready with fewer peers than it is to have") {
     auto local = anabranch::store::in_memory().value();
     anabranch::peer_status peer;

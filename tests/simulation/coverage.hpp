@@ -44,6 +44,7 @@ namespace anabranch::simulation {
     X(disks_copied) X(backups_made) X(backups_restored) X(older_states_put_back) X(disks_moved) X(clones_started)           \
     X(clones_on_the_same_host) X(copies_let_in) X(orphans_set_aside) X(replicas_relieved) X(replicas_come_back)                                                                             \
     X(replicas_upgraded) X(unknown_kinds_held) X(unknown_kinds_learned) X(states_not_whole)                     \
+    X(budgets_exhausted) X(budgets_asked_for)                                                                               \
     /* where the process is killed: on RocksDB */                                                               \
     X(kills_in_requests)
 // clang-format on

@@ -57,8 +57,10 @@ void world::heal() {
     // A round trip or two a hop, and as many before for the greetings. Windows of one transaction take one
     // for each.
     const auto hops = diameter(links_, replicas_.size());
-    const auto most_rounds =
+    auto most_rounds =
         6 * (hops + 2) + (limits_logs_ || copies_disks_ ? 20 * (hops + 1) : 0) + (is_generous ? 0 : 4 * static_cast<std::size_t>(transactions) * (hops + 1));
+    // A chunk may be one transaction, and wait for some heartbeats.
+    if (is_metered_) most_rounds = 10 * (most_rounds + static_cast<std::size_t>(transactions) * (hops + 1));
     if (limits_logs_) break_walks(chance_.below(4), is_generous, most_rounds);
     run_to_rest(most_rounds);
     meet_again(is_generous, most_rounds);
@@ -146,7 +148,22 @@ bool world::run_round(std::optional<std::size_t> mute) {
         is_active = is_active || there > 0 || back > 0;
     }
     ++now_;
-    return is_active;
+    return is_active || wait_for_budgets();
+}
+
+/// Where sessions have something to send and no room for it, time goes on to when one of them wants to be polled.
+bool world::wait_for_budgets() {
+    std::optional<std::int64_t> next;
+    bool is_waited_for = false;
+    for (const auto& c : connections_) {
+        for (const auto& e : c.ends) {
+            if (c.is_broken || links_[c.over].is_cut) continue;
+            is_waited_for = is_waited_for || e.machine->progress().budget_wait.count() > 0;
+            next = std::min(next.value_or(INT64_MAX), e.machine->next_poll().count());
+        }
+    }
+    if (is_waited_for) now_ = std::max(now_, *next);
+    return is_waited_for;
 }
 
 /// Sessions that bring a state break off, so often, and begin again; meanwhile commits may go on at the source.

@@ -17,6 +17,13 @@ struct link {
     bool is_cut = false;
 };
 
+/// What may still be sent by a budget, as far as can be told from outside.
+struct meter {
+    byte_budget by;
+    double left = 0;
+    std::int64_t at = 0;
+};
+
 /// One end of a connection. Bytes leave it for `wire`, and arrive at the other end piece by piece.
 struct endpoint {
     std::size_t replica = 0;
@@ -28,6 +35,9 @@ struct endpoint {
     sync::message_reader inspector;  ///< reads along what is sent
     std::uint64_t seen_holds = 0;
     std::optional<hash128> greeted_state;
+    std::int64_t told = 0;  ///< the time, last
+    std::optional<meter> own_meter;
+    std::optional<meter> asked_meter;  ///< once the session has heard what its peer asks for
     // When the session began
     std::array<bool, most_buckets> was_admitted{};  ///< the other end knew this one as a member
 };

@@ -227,6 +227,8 @@ void world::check_forgetting(bool is_generous, std::size_t most_rounds) {
         // What each has on disk goes from one to the next.
         for (std::size_t hop = 0; hop < replicas_.size(); ++hop) {
             now_ += adverts_.count() + 1;
+            // Budgets make adverts rarer.
+            if (is_metered_) now_ += 5'000;
             run_to_rest(most_rounds);
         }
     }

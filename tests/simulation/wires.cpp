@@ -15,6 +15,8 @@ constexpr std::size_t chunk_sizes[] = {1, 60, 200, 500, 4096, 256 * 1024};
 constexpr std::size_t windows[] = {1, 100, 1000, 4 * 1024 * 1024};
 constexpr std::size_t fold_sizes[] = {1, 1, 200, 8 * 1024 * 1024};
 constexpr std::uint64_t fold_limits[] = {0, 1, 3, 32, UINT64_MAX};
+constexpr std::uint64_t rates[] = {0, 1'000, 5'000, 20'000, 1'000'000};  // bytes a second
+constexpr std::uint64_t bursts[] = {1, 500, 3'000, 20'000};
 
 std::optional<oplog::chunk> unpack(const sync::records& m) {
     if (m.raw_size == 0) return codec::decode<oplog::chunk>(m.body);
@@ -23,6 +25,48 @@ std::optional<oplog::chunk> unpack(const sync::records& m) {
 }
 
 }  // namespace
+
+void world::draw_metering(session_options& options) {
+    const auto draw = [&] {
+        byte_budget b;
+        // In the end there is more room: what members write for each other as time goes on would never have crossed.
+        b.bytes = metering_.pick(rates) * (is_healing_ ? 100 : 1);
+        b.burst = metering_.pick(bursts);
+        if (metering_.chance(30)) b.reserve = metering_.below(static_cast<std::size_t>(b.burst));
+        if (metering_.chance(30)) b.left = metering_.between(-500, 500);
+        return b;
+    };
+    options.send_budget = draw();
+    if (metering_.chance(50)) options.receive_budget = draw();
+    for (const auto* name : bucket_names) {
+        if (metering_.chance(70)) options.priorities.push_back({name, static_cast<std::int32_t>(metering_.between(-1, 1))});
+    }
+}
+
+void world::begin_metering(connection& c, std::size_t side) {
+    auto& e = c.ends[side];
+    const auto& own = e.options.send_budget;
+    if (!e.own_meter && own.bytes > 0) e.own_meter = meter{own, static_cast<double>(std::min(own.left, static_cast<std::int64_t>(own.burst))), e.told};
+    if (e.asked_meter || e.machine->progress().asked_budget_left == INT64_MAX) return;
+    counts_.count(covered::budgets_asked_for);
+    // It may have heard of it some time ago.
+    const auto& asked = c.ends[1 - side].options.receive_budget;
+    e.asked_meter = meter{asked, static_cast<double>(asked.burst), e.told};
+}
+
+/// Nothing that can wait is sent without room for it. What is taken from a session now it may have made at any time since it was
+/// taken from before: so all that has come in since then may have been there, beside what fits.
+void world::check_meters(endpoint& e, const sync::message& m) {
+    std::string bytes;
+    sync::append_message(bytes, m);
+    const bool can_wait = std::holds_alternative<sync::records>(m) || std::holds_alternative<sync::state_piece>(m);
+    for (auto* by : {&e.own_meter, &e.asked_meter}) {
+        if (!*by) continue;
+        ++checks_;
+        if (can_wait && (*by)->left < 0.5) violate("replica " + std::to_string(e.replica) + " sends more than its budget allows");
+        (*by)->left -= static_cast<double>(bytes.size());
+    }
+}
 
 void world::connect(std::size_t over, bool is_generous) {
     auto& c = connections_.emplace_back();
@@ -39,9 +83,11 @@ void world::connect(std::size_t over, bool is_generous) {
         if (folds_most_) e.options.fold_bytes = chance_.pick(fold_sizes);
         e.options.fold_above = folds_most_ ? chance_.below(2) : chance_.pick(fold_limits);
         e.options.adverts = adverts_;
+        if (is_metered_) draw_metering(e.options);
         const auto& other = *replicas_[links_[over].ends[1 - side]];
         for (std::size_t b = 0; b < buckets_; ++b)
             e.was_admitted[b] = other.shares[b].handle && other.shares[b].handle->state()->roster().find(*replicas_[e.replica]->id) != nullptr;
+        e.told = now_;
         e.machine.emplace(*replicas_[e.replica]->open, e.options, steady_time{now_});
     }
     trace("connect", {{"between", c.ends[0].replica},
@@ -60,7 +106,14 @@ void world::transmit(connection& c, std::size_t side) {
     if (c.is_broken || e.is_writing || replicas_[e.replica]->storage->is_dead()) return;
     const auto bytes = e.machine->take_output();
     if (bytes.empty()) return;
+    for (auto* by : {&e.own_meter, &e.asked_meter}) {
+        if (!*by) continue;
+        auto& m = **by;
+        m.left = std::min(m.left, static_cast<double>(m.by.burst)) + static_cast<double>(e.told - m.at) * static_cast<double>(m.by.bytes) / 1'000;
+        m.at = e.told;
+    }
     inspect(c, side, bytes);
+    begin_metering(c, side);
     e.wire += bytes;
     e.is_writing = true;
 }
@@ -95,6 +148,7 @@ void world::inspect(connection& c, std::size_t side, std::string_view bytes) {
         auto next = e.inspector.next();
         if (!next) violate("a session sends what its peer cannot read: " + next.error().message);
         if (!*next) break;
+        check_meters(e, **next);
         if (const auto* hello = std::get_if<sync::greeting>(&**next)) {
             e.greeted_state = hello->state;
             if (c.ends[1 - side].greeted_state == hello->state) counts_.count(covered::greetings_equal);
@@ -172,6 +226,7 @@ void world::deliver(connection& c, std::size_t from, std::size_t bytes) {
 
     const auto before = r.storage->last_log_write();
     const auto held_before = to.machine->held();
+    to.told = now_;
     to.machine->receive(piece, steady_time{now_});
     observe_arrival(r, *replicas_[source.replica]);
     if (r.storage->is_dead()) return;
@@ -201,6 +256,7 @@ void world::poll(connection& c, std::size_t side) {
     if (c.is_broken || r.storage->is_dead()) return;
     e.is_poll_due = false;
     const bool had_held = !e.machine->held().empty();
+    e.told = now_;
     e.machine->poll(steady_time{now_});
     if (had_held && e.machine->held().empty()) {
         counts_.count(r.accepted.value > 0 ? covered::held_accepted : covered::held_released_by_clock);
@@ -222,6 +278,7 @@ void world::poll(connection& c, std::size_t side) {
                 violate("a session is in sync, and its peer lacks something");
         }
     }
+    if (e.machine->progress().budget_wait.count() > 0) counts_.count(covered::budgets_exhausted);
     if (e.wire.empty() && e.machine->progress().transactions_to_send > 0)
         counts_.count(covered::full_windows);
     observe(r);

@@ -10,11 +10,12 @@ namespace {
 // Of all histories.
 constexpr unsigned crowded_percent = 15;
 constexpr unsigned copying_percent = 15;
+constexpr unsigned metered_percent = 15;
 
 constexpr std::size_t most_at_first = 5;
 
 constexpr std::int64_t drifts[] = {0, 50, 1000, 60'000};
-constexpr std::chrono::milliseconds advert_times[] = {std::chrono::milliseconds{100}, session_options{}.adverts};
+const std::chrono::milliseconds advert_times[] = {std::chrono::milliseconds{100}, session_options{}.adverts};
 // More than what it takes to let all members in.
 constexpr std::size_t journal_steps[] = {1, 2, 8, 256};
 constexpr std::uint64_t log_limits[] = {1000, 1000, 2000, std::uint64_t{1} << 40};
@@ -55,6 +56,7 @@ world::world(std::uint64_t seed, world_options options)
     : options_(std::move(options)),
       chance_(random_source::scramble(seed ^ 0x616e6162)),
       upgrades_(random_source::scramble(seed ^ 0x75706772)),
+      metering_(random_source::scramble(seed ^ 0x6d657472)),
       is_crowded_(chance_.chance(crowded_percent) || options_.is_crowded),
       copies_disks_(random_source(random_source::scramble(seed ^ 0x636f7079)).chance(copying_percent) && options_.directory.empty() &&
                     !options_.keeps_power),
@@ -83,6 +85,7 @@ void world::set_up() {
     limits_logs_ = cuts_logs_ && chance_.chance(25) && !is_crowded_;
     adverts_ = is_calm_ ? std::chrono::milliseconds{0} : chance_.pick(advert_times);
     retires_often_ = chance_.chance(10) && !is_crowded_;
+    is_metered_ = metering_.chance(metered_percent);
     set_up_requests();
     const auto drift = chance_.pick(drifts);
     const auto capacity = chance_.chance(10) ? 3 : store_options{}.request_capacity;

@@ -303,6 +303,9 @@ class world {
     // wires.cpp: sessions and bytes
     void connect(std::size_t over, bool is_generous);
     void transmit(connection& c, std::size_t side);
+    void draw_metering(session_options& options);
+    void begin_metering(connection& c, std::size_t side);
+    void check_meters(endpoint& e, const sync::message& m);
     void inspect(connection& c, std::size_t side, std::string_view bytes);
     void observe_arrival(replica& r, const replica& source);
     void deliver(connection& c, std::size_t from, std::size_t bytes);
@@ -361,6 +364,7 @@ class world {
     void connect_all(bool is_generous);
     void settle_clocks();
     bool run_round(std::optional<std::size_t> mute = {});
+    bool wait_for_budgets();
     void break_walks(std::size_t times, bool is_generous, std::size_t most_rounds);
     std::size_t run_to_rest(std::size_t most_rounds);
     void check_convergence();
@@ -372,6 +376,7 @@ class world {
     const world_options options_;
     random_source chance_;
     random_source upgrades_;  // of its own: which builds there are disturbs nothing else
+    random_source metering_;
     coverage counts_;
     /// Requests of the same few fields overtake each other and are forgotten soon: some cannot change any more while others may.
     const bool is_crowded_;
@@ -399,6 +404,7 @@ class world {
     bool folds_most_ = false;
     bool is_calm_ = false;  ///< little goes wrong, and all hear of everything soon
     bool retires_often_ = false;
+    bool is_metered_ = false;  ///< sessions have budgets and priorities
     std::chrono::milliseconds adverts_{0};
     std::uint64_t later_leaves_ = 0;  ///< of a kind that some of the replicas do not know at first
     std::array<std::uint64_t, most_buckets> authority_terms_{1, 1};

@@ -1,5 +1,8 @@
 #include "sync/fake_replica.hpp"
 
+#include <algorithm>
+#include <deque>
+
 #include "codec/archive.hpp"
 
 namespace anabranch::test {
@@ -24,17 +27,38 @@ class fake_replica::stream final : public oplog::record_stream {
 /// Bodies by origin.
 using fake_state = std::map<replica_id, std::vector<std::string>>;
 
+/// Goes on where the one before ended.
+struct fake_piece {
+    fake_state more;
+    bool is_last = false;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(more, is_last);
+    }
+};
+
 class fake_replica::source final : public sync::state_source {
   public:
-    explicit source(fake_state all) : all_(std::move(all)) {}
-    result<std::optional<std::string>> next(std::size_t) override {
-        if (std::exchange(is_done_, true)) return std::optional<std::string>{};
-        return std::optional(codec::encode(all_));
+    explicit source(const fake_state& all) {
+        for (const auto& [id, bodies] : all) {
+            for (const auto& body : bodies) rest_.emplace_back(id, body);
+        }
+    }
+    result<std::optional<std::string>> next(std::size_t most_bytes) override {
+        if (is_done_) return std::optional<std::string>{};
+        fake_piece piece;
+        for (std::size_t bytes = 0; !rest_.empty() && (bytes == 0 || bytes + rest_.front().second.size() <= most_bytes); rest_.pop_front()) {
+            bytes += rest_.front().second.size();
+            piece.more[rest_.front().first].push_back(rest_.front().second);
+        }
+        piece.is_last = is_done_ = rest_.empty();
+        return std::optional(codec::encode(piece));
     }
     bool is_done() const override { return is_done_; }
 
   private:
-    fake_state all_;
+    std::deque<std::pair<replica_id, std::string>> rest_;
     bool is_done_ = false;
 };
 
@@ -42,13 +66,18 @@ class fake_replica::sink final : public sync::state_sink {
   public:
     sink(fake_replica& to, std::string bucket) : to_(to), bucket_(std::move(bucket)) {}
     std::string request() const override { return "all"; }
-    std::uint64_t rows() const override { return 0; }
+    std::uint64_t rows() const override { return rows_; }
     std::uint64_t rows_to_come() const override { return 0; }
-    result<std::optional<sync::positions>> take(std::string_view piece) override {
-        const auto all = codec::decode<fake_state>(piece);
-        if (!all) return fail(errc::malformed, "no state");
+    result<std::optional<sync::positions>> take(std::string_view bytes) override {
+        auto piece = codec::decode<fake_piece>(bytes);
+        if (!piece) return fail(errc::malformed, "no state");
+        for (auto& [id, bodies] : piece->more) {
+            rows_ += bodies.size();
+            std::ranges::move(bodies, std::back_inserter(all_[id]));
+        }
+        if (!piece->is_last) return std::optional<sync::positions>{};
         auto& b = to_.buckets_[bucket_];
-        const auto size_of = [&](const replica_id& id) { return all->contains(id) ? all->at(id).size() : 0; };
+        const auto size_of = [&](const replica_id& id) { return all_.contains(id) ? all_.at(id).size() : 0; };
         for (const auto& [id, upto] : b.floor) {
             if (!b.needs_state && size_of(id) < upto) return fail(errc::behind_cut, "the peer lacks what is cut here");
         }
@@ -59,17 +88,19 @@ class fake_replica::sink final : public sync::state_sink {
             }
             ++b.revision;
         }
-        for (const auto& [id, bodies] : *all) {
-            for (auto i = to_.buckets_[bucket_].logs[id].entries.size(); i < bodies.size(); ++i) to_.append(bucket_, id, bodies[i]);
-        }
         sync::positions reflects;
-        for (const auto& [id, bodies] : *all) reflects[id] = bodies.size();
+        for (const auto& [id, bodies] : all_) {
+            for (auto i = to_.buckets_[bucket_].logs[id].entries.size(); i < bodies.size(); ++i) to_.append(bucket_, id, bodies[i]);
+            reflects[id] = bodies.size();
+        }
         return std::optional(std::move(reflects));
     }
 
   private:
     fake_replica& to_;
     std::string bucket_;
+    fake_state all_;
+    std::uint64_t rows_ = 0;
 };
 
 result<std::unique_ptr<sync::state_source>> fake_replica::read_state(std::string_view bucket, std::string_view request) const {
@@ -78,7 +109,7 @@ result<std::unique_ptr<sync::state_source>> fake_replica::read_state(std::string
     for (const auto& [id, l] : buckets_.find(bucket)->second.logs) {
         for (std::size_t i = 0; i < l.durable; ++i) all[id].push_back(l.entries[i].body);
     }
-    return std::make_unique<source>(std::move(all));
+    return std::make_unique<source>(all);
 }
 
 result<std::unique_ptr<sync::state_sink>> fake_replica::take_state(std::string_view bucket, const replica_id&, const sync::positions&) {
@@ -150,6 +181,7 @@ result<void> fake_replica::compare(std::string_view bucket, const frontier& peer
 
 result<oplog::chunk> fake_replica::read(std::string_view bucket, const sync::positions& after, timestamp ceiling,
                                         const oplog::portion& size) {
+    last_portion_ = size;
     std::vector<std::unique_ptr<oplog::record_stream>> streams;
     const auto& b = buckets_.find(bucket)->second;
     for (const auto& [id, l] : b.logs) {

@@ -39,6 +39,8 @@ class fake_replica final : public sync::local_replica {
     /// Whom it has let in, as often as it did.
     const std::vector<replica_id>& sponsored(const std::string& bucket) { return buckets_[bucket].sponsored; }
     sync::positions written(const std::string& bucket) const;
+    /// How much was read of its log at once, last.
+    const oplog::portion& last_portion() const { return last_portion_; }
 
     replica_id id() const override { return id_; }
     std::vector<std::string> buckets() const override;
@@ -65,7 +67,7 @@ class fake_replica final : public sync::local_replica {
     result<bool> expand(std::string_view, oplog::chunk& chunk) const override { return chunk.twins.empty(); }
     sync::positions floor(std::string_view bucket) const override { return buckets_.find(bucket)->second.floor; }
     bool needs_state(std::string_view bucket) const override { return buckets_.find(bucket)->second.needs_state; }
-    // Its state is all that it has on disk, in one piece.
+    // Its state is all that it has on disk, in pieces of whole records.
     result<std::unique_ptr<sync::state_source>> read_state(std::string_view bucket, std::string_view request) const override;
     result<std::unique_ptr<sync::state_sink>> take_state(std::string_view bucket, const replica_id& peer, const sync::positions& has) override;
     void begin_fold(std::string_view) override {}
@@ -115,6 +117,7 @@ class fake_replica final : public sync::local_replica {
     timestamp horizon_{UINT64_MAX};
     bool fails_to_sponsor_ = false;
     bool takes_no_state_ = false;
+    oplog::portion last_portion_;
     std::map<std::string, bucket_log, std::less<>> buckets_;
 };
 

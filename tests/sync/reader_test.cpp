@@ -52,7 +52,9 @@ const std::vector<message> conversation{greeting{},
                                         behind{"bucket", 1},
                                         walk{"bucket", 1, "request"},
                                         state_piece{"bucket", 1, 0, "piece"},
-                                        piece_taken{"bucket", 1}};
+                                        piece_taken{"bucket", 1},
+                                        wishes{2'000, 1'000, 4'000, 10, -7, {{"bucket", -1}}},
+                                        waiting{}};
 
 }  // namespace
 
@@ -111,8 +113,8 @@ TEST_CASE("frames that break the rules are refused by their headers") {
     CHECK(error_of(bytes_of({greeting{}})) == errc::malformed);
     CHECK(error_of(frame(0, 0, "")) == errc::malformed);
     CHECK(error_of(frame(0, 10, "")) == errc::malformed);
-    CHECK(error_of(frame(limits::frame, 15, "")) == errc::malformed);  // no such type: nothing is waited for
-    CHECK(error_of(frame(limits::frame, 0x80 | 15, "")) == errc::malformed);
+    CHECK(error_of(frame(limits::frame, 17, "")) == errc::malformed);  // no such type: nothing is waited for
+    CHECK(error_of(frame(limits::frame, 0x80 | 17, "")) == errc::malformed);
     CHECK(error_of(frame(1, 6, "x")) == errc::malformed);
 }
 

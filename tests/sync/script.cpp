@@ -92,11 +92,19 @@ struct describe {
     std::string operator()(const sync::walk& m) const { return "walk " + m.bucket; }
     std::string operator()(const sync::state_piece& m) const { return "state " + m.bucket; }
     std::string operator()(const sync::piece_taken& m) const { return "taken " + m.bucket; }
+    std::string operator()(const sync::wishes& m) const {
+        auto text = std::string("wishes");
+        if (m.bytes > 0) text += ' ' + std::to_string(m.bytes) + " bytes in " + std::to_string(m.period);
+        for (const auto& e : m.priorities) text += ", " + e.bucket + " at " + std::to_string(e.priority);
+        return text;
+    }
+    std::string operator()(const sync::waiting&) const { return "waiting"; }
 };
 
 class conversation {
   public:
     void run(const words& w) {
+        if (w[0] == "option" && w[1] == "priority") return set_priority(at(w[2]), w[3], std::stoi(w[4]));
         if (w[0] == "option") return set_option(w[1], std::stoul(w[2]));
         if (w[0] == "connect") return connect();
         if (w[0] == "break") return lose();
@@ -140,6 +148,7 @@ class conversation {
         std::unique_ptr<sync::session> session;
         sync::message_reader said;
         sync::protocol_versions spoken = sync::spoken_versions;
+        std::vector<bucket_priority> priorities;
     };
 
     static replica_id replica_of(const std::string& name) { return fake_replica(static_cast<std::uint8_t>(name[0])).id(); }
@@ -164,11 +173,15 @@ class conversation {
         if (name == "adverts") options_.adverts = std::chrono::milliseconds{value};
     }
 
+    static void set_priority(side& s, const std::string& bucket, std::int32_t priority) { s.priorities.push_back({bucket, priority}); }
+
     void connect() {
         bytes_ = 0;
         for (const auto* name : {"a", "b"}) {
             auto& s = at(name);
-            s.session = std::make_unique<sync::session>(*s.replica, options_, now_, s.spoken);
+            auto options = options_;
+            options.priorities = s.priorities;
+            s.session = std::make_unique<sync::session>(*s.replica, options, now_, s.spoken);
             s.said = sync::message_reader(s.spoken);
         }
     }
@@ -249,6 +262,9 @@ class conversation {
         if (what == "executions-elsewhere") m = sync::executions{"nowhere", {}};
         if (what == "executions") m = sync::executions{"x", {}};
         if (what == "parting-elsewhere") m = sync::parting{"nowhere", true, 0, ""};
+        if (what == "wishes-for-nothing") m = sync::wishes{0, 0, 0, 0, 0, {{"", 1}}};
+        if (what == "wishes-too-long") m = sync::wishes{0, 0, 0, 0, 0, {{std::string(limits::bucket_name + 1, 'x'), 1}}};
+        if (what == "wishes-too-many") m = sync::wishes{0, 0, 0, 0, 0, std::vector<sync::wishes::entry>(limits::buckets + 1, {"x", 1})};
         if (what == "newer-greeting") m = sync::greeting{9, 11, {}, {}};
         if (what == "wider-greeting") m = sync::greeting{1, 11, {}, {}};
         std::string bytes;

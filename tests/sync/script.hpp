@@ -14,6 +14,7 @@
 //     a refuses x b                       it takes no more of what b wrote: b was retired
 //     a can|cannot sponsor                letting somebody in fails, as on a full disk
 //     option window|chunk|heartbeat|timeout|adverts 1000
+//     option priority a x 2               a wants bucket x to go before those of less than 2, both ways
 //     connect, break                      new sessions on both sides; both gone, with what was on its way
 //     a -> b: greeting; ready             what a has to say goes to b, and is exactly this
 //     a -> b in pieces of 3: ...          the same, cut

@@ -45,8 +45,12 @@ member_stage stage_of(const bucket& at, const replica_id& who) {
 
 /// Eve is cut off, is given up, and has gone on meanwhile.
 struct given_up {
-    explicit given_up(std::shared_ptr<storage::engine> disk = test::watched_engine(std::make_shared<test::engine_use>()))
-        : disk_of_eve(std::move(disk)), eve(store::on(std::make_unique<test::borrowed_engine>(disk_of_eve), test::options(world)).value()) {
+    explicit given_up(std::shared_ptr<storage::engine> disk = test::watched_engine(std::make_shared<test::engine_use>()),
+                      std::uint64_t log_retain_bytes = store_options{}.log_retain_bytes)
+        : disk_of_eve(std::move(disk)),
+          ada(store::in_memory(retaining(log_retain_bytes)).value()),
+          bob(store::in_memory(retaining(log_retain_bytes)).value()),
+          eve(store::on(std::make_unique<test::borrowed_engine>(disk_of_eve), test::options(world)).value()) {
         share(ada, {&bob, &eve});
         a = ada.bucket("b").value();
         b = bob.bucket("b").value();
@@ -69,6 +73,11 @@ struct given_up {
         REQUIRE(add(*a, 100) == errc{});
         REQUIRE(ada.sync());
     }
+    store_options retaining(std::uint64_t log_retain_bytes) const {
+        auto o = test::options(world);
+        o.log_retain_bytes = log_retain_bytes;
+        return o;
+    }
     void meet_again() {
         // What she has is replaced; she begins anew; she is let in; and the others hear of it.
         for (int i = 0; i < 4; ++i) {
@@ -81,8 +90,8 @@ struct given_up {
 
     std::shared_ptr<test::world> world = std::make_shared<test::world>();
     std::shared_ptr<storage::engine> disk_of_eve;
-    store ada = test::memory_store(world);
-    store bob = test::memory_store(world);
+    store ada;
+    store bob;
     store eve;
     std::optional<bucket> a, b, e;
     replica_id former;
@@ -219,6 +228,17 @@ TEST_CASE("while what does not count is in the rows it is neither told nor built
     CHECK(count(*s.e) == 105);
     CHECK_FALSE(s.e->state()->has_orphans());
     CHECK(s.e->orphans().value().size() == 4);
+}
+
+TEST_CASE("who was retired and is behind the cut hears of both at once") {
+    given_up s(test::watched_engine(std::make_shared<test::engine_use>()), 0);
+    meet({&s.ada, &s.bob});
+    CHECK(s.a->state()->floor().contains(s.ada.id()));
+    (void)talk(s.ada, s.eve);
+    CHECK(count(*s.e) == 105);
+    CHECK(s.e->orphans().value().size() == 4);
+    s.meet_again();
+    CHECK(s.e->is_member());
 }
 
 TEST_CASE("a feed is told that what it has seen is not here any more") {

@@ -74,7 +74,7 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         const std::unique_lock lock(mutex_);
         if (auto usable = check_usable(); !usable) return usable;
         // Others have brought all of it: here there may be more than it knows, forgotten requests above all.
-        if (have_.covers(staged_->reflects)) return erase_staged();
+        if (have_.covers(staged_->reflects) && sink.repairs_.empty()) return erase_staged();
         // All that has been true when it began is to be so now.
         if (auto sound = check_begin(state, horizon, source); !sound) return sound;
         frontier theirs;

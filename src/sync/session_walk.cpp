@@ -33,30 +33,43 @@ void session::handle(const behind& m) {
     ask_for_state(m.bucket, it->second);
 }
 
+/// On its disk, as far as it has been heard.
+positions session::known_of_peer(const stream& s) const {
+    auto has = s.peer_durable;
+    if (const auto told = s.advertised_members.find(*peer_); told != s.advertised_members.end()) {
+        for (const auto& [id, sequence] : told->second) raise(has, id, sequence);
+    }
+    return has;
+}
+
 void session::ask_for_state(const std::string& bucket, stream& s) {
     if (s.behind != s.epoch || s.taking || s.taken || s.cannot_receive) return;
     // Others have brought what the peer has not been told of: perhaps it is not behind.
     const auto is_news = [&](const auto& entry) { return entry.first != local_.id() && entry.second > at(s.told, entry.first); };
     if (std::ranges::any_of(s.durable, is_news)) return begin_anew(bucket, s, s.ceiling);
-    // What only this log has and the peer lacks is applied on top of the peer's state: so the log has to have it.
-    auto has = s.peer_durable;
-    if (const auto told = s.advertised_members.find(*peer_); told != s.advertised_members.end()) {
-        for (const auto& [id, sequence] : told->second) raise(has, id, sequence);
-    }
-    if (!covers(has, local_.floor(bucket))) {
+    if (!covers(known_of_peer(s), local_.floor(bucket))) {
         // Each has cut what the other lacks. Others may help.
         if (now_ - *s.behind_since >= options_.timeout) {
             part(bucket, s, false, {errc::behind_cut, "bucket \"" + bucket + "\": each of the two has cut from its log what the other lacks"});
         }
         return;
     }
+    (void)begin_taking(bucket, s);
+}
+
+/// False: not now.
+bool session::begin_taking(const std::string& bucket, stream& s) {
+    // What only this log has and the peer lacks is applied on top of the peer's state: so the log has to have it.
+    const auto has = known_of_peer(s);
+    if (!covers(has, local_.floor(bucket))) return false;
     auto sink = local_.take_state(bucket, *peer_, has);
-    if (!sink) return part(bucket, s, false, sink.error());
-    if (!*sink) return;  // not now
+    if (!sink) part(bucket, s, false, sink.error());
+    if (!sink || !*sink) return false;
     s.taking = std::move(*sink);
     s.piece_at = s.taking_since = now_;
     s.taken_bytes = 0;
     send(walk{bucket, s.epoch, s.taking->request()});
+    return true;
 }
 
 void session::handle(const walk& m) {
@@ -64,7 +77,9 @@ void session::handle(const walk& m) {
     if (it == streams_.end() || !it->second.is_remote) return end({errc::malformed, "a walk in a bucket that is not shared"});
     auto& s = it->second;
     if (m.epoch != s.peer_epoch) return;
-    if (!s.is_behind || s.walk || !s.pieces_in_flight.empty()) return end({errc::malformed, "a walk that was not offered"});
+    if (s.walk || !s.pieces_in_flight.empty()) return end({errc::malformed, "a walk beside another one"});
+    // It need not have been told so: it may want rows anew that differ there.
+    s.is_behind = true;
     auto source = local_.read_state(m.bucket, m.request);
     if (!source && source.error().code == errc::malformed) return end(source.error());
     if (!source) return part(m.bucket, s, true, source.error());

@@ -199,7 +199,9 @@ TEST_CASE("this file's other half is frozen") {
         {v1::behind("shop", 300), sync::behind{"shop", 300}},
         {v1::walk("shop", 300, "request"), sync::walk{"shop", 300, "request"}},
         {v1::state_piece("shop", 2, 300, "body"), sync::state_piece{"shop", 2, 300, "body"}},
-        {v1::piece_taken("shop", 300), sync::piece_taken{"shop", 300}}};
+        {v1::piece_taken("shop", 300), sync::piece_taken{"shop", 300}},
+        {v1::audit("shop", 300, "question"), sync::audit{"shop", 300, "question"}},
+        {v1::audit_answer("shop", 300, "answer"), sync::audit_answer{"shop", 300, "answer"}}};
     sync::message_reader reader;
     for (const auto& [frozen, m] : all) {
         CHECK(encoded(m) == frozen);

@@ -132,6 +132,12 @@ inline std::string state_piece(const std::string& bucket, std::uint64_t epoch, s
     return frame(13, text(bucket) + number(epoch) + number(raw_size) + text(body));
 }
 inline std::string piece_taken(const std::string& bucket, std::uint64_t epoch) { return frame(14, text(bucket) + number(epoch)); }
+inline std::string audit(const std::string& bucket, std::uint64_t audit_number, const std::string& question) {
+    return frame(15, text(bucket) + number(audit_number) + text(question));
+}
+inline std::string audit_answer(const std::string& bucket, std::uint64_t audit_number, const std::string& answer) {
+    return frame(16, text(bucket) + number(audit_number) + text(answer));
+}
 
 // Records. A place is 0 for the record's own origin, n for the n-th replica that it mentions; an own dot or time is written as
 // its distance.

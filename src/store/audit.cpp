@@ -141,7 +141,7 @@ result<std::optional<std::string>> auditor::go_on(std::size_t most_bytes) {
     if (question_.ranges.empty()) {
         question_.is_last = is_last_ = true;
         question_.is_complete = is_complete_;
-        question_.found = of_->known_rows(differing_);
+        question_.found = of_->known_rows(scope_, view_, differing_);
     }
     return ask();
 }
@@ -230,6 +230,8 @@ result<void> auditor::take(std::string_view bytes) {
     if (!is_waiting_) return wrong_answer("comes unasked");
     is_waiting_ = false;
     const auto asked = std::exchange(question_, {});
+    const auto is_named = [&](const auto& row) { return store_keys::is_path(row.path) && scope_.holds(row.path) && !view_.is_left_out(row.path); };
+    if (!std::ranges::all_of(answer->found, is_named)) return wrong_answer("names rows that were not compared");
     if (is_last_) return is_done_ = true, of_->note_audit({peer_, scope_, view_, is_complete_, differing_, answer->found});
     if (!is_agreed_) {
         if (!answer->begin) return is_done_ = true, result<void>{};
@@ -378,7 +380,7 @@ result<void> audit_respondent::conclude() {
         if (there == row.had.end()) continue;
         const auto here = view_->fingerprint(row.path);
         if (!here) return fail(here.error());
-        if (*here != there->second) differing.try_emplace(row.path, *here, there->second);
+        if (*here != there->second.fingerprint) differing.try_emplace(row.path, *here, there->second.fingerprint);
     }
     if (auto noted = of_->note_audit({peer_, scope_, *view_, question_->is_complete, differing, question_->found}); !noted) return noted;
     for (const auto& row : question_->found) answer_.found.push_back({row.path, of_->known_of(row.path)});

@@ -44,10 +44,10 @@ struct audit_question {
         }
     };
     std::vector<range> ranges;
-    /// The last one: rows that differ.
+    /// The last one: rows that differ, or are known to somewhere.
     struct known_row {
         std::string path;
-        fingerprints had;  ///< by the sender's knowledge
+        sightings had;  ///< by the sender's knowledge
 
         template <class Archive>
         void serialize(Archive& archive) {

@@ -48,43 +48,59 @@ void audit_book::note(const outcome& of) {
     p.differing = of.differing.size();
     p.is_complete = of.is_complete;
     for (const auto& [path, fingerprint] : of.differing) {
-        auto it = entries_.find(path);
-        if (it == entries_.end()) {
-            if (entries_.size() >= most_findings) continue;
-            it = entries_.try_emplace(path).first;
-            it->second.found = of.now;
-        } else if (it->second.stage != audit_stage::open) {
-            it->second = {{}, of.now, audit_stage::open, {}};
+        auto* e = find_or_add(path, of.now);
+        if (e == nullptr) continue;
+        if (e->stage != audit_stage::open) {
+            e->stage = audit_stage::open;
+            e->found = of.now;
+            e->chosen.reset();
         }
-        it->second.had[of.self] = {fingerprint.first, false};
-        it->second.had[of.with] = {fingerprint.second, false};
+        see(*e, of.self, fingerprint.first, of.now);
+        see(*e, of.with, fingerprint.second, of.now);
     }
     for (const auto& [path, fingerprint] : of.equal) {
         const auto it = entries_.find(path);
         if (it == entries_.end()) continue;
-        auto& e = it->second;
-        e.had[of.self] = e.had[of.with] = {fingerprint, false};
-        const bool is_same = std::ranges::all_of(e.had, [&](const auto& had) { return had.second.fingerprint == fingerprint; });
-        if (is_same && e.stage == audit_stage::open) e.stage = audit_stage::settled;
+        see(it->second, of.self, fingerprint, of.now);
+        see(it->second, of.with, fingerprint, of.now);
+        settle(it->second);
     }
 }
 
-void audit_book::hear(const std::string& path, const fingerprints& told, const replica_id& self) {
+/// nullptr where there are too many.
+audit_book::entry* audit_book::find_or_add(const std::string& path, std::uint64_t now) {
     const auto it = entries_.find(path);
-    if (it == entries_.end()) return;
-    for (const auto& [id, fingerprint] : told) {
-        if (id == self) continue;
-        const auto [had, is_new] = it->second.had.try_emplace(id, entry::value{fingerprint, true});
-        if (!is_new && had->second.is_told) had->second.fingerprint = fingerprint;
-    }
+    if (it != entries_.end()) return &it->second;
+    if (entries_.size() >= most_findings) return nullptr;
+    auto& added = entries_[path];
+    added.found = now;
+    return &added;
 }
 
-fingerprints audit_book::known(const std::string& path) const {
-    fingerprints all;
-    if (const auto it = entries_.find(path); it != entries_.end()) {
-        for (const auto& [id, value] : it->second.had) all[id] = value.fingerprint;
+/// Later than whatever others have told.
+void audit_book::see(entry& e, const replica_id& who, const hash128& fingerprint, std::uint64_t now) {
+    auto& last = e.had[who];
+    last = {fingerprint, std::max(now, last.at + 1)};
+}
+
+void audit_book::settle(entry& e) {
+    const auto is_same = [&](const auto& had) { return had.second.fingerprint == e.had.begin()->second.fingerprint; };
+    if (e.stage == audit_stage::open && std::ranges::all_of(e.had, is_same)) e.stage = audit_stage::settled;
+}
+
+void audit_book::hear(const std::string& path, const sightings& told, std::uint64_t now) {
+    auto* e = find_or_add(path, now);
+    if (e == nullptr) return;
+    for (const auto& [id, seen] : told) {
+        auto& last = e->had[id];
+        if (last.at < seen.at) last = seen;
     }
-    return all;
+    settle(*e);
+}
+
+sightings audit_book::known(const std::string& path) const {
+    const auto it = entries_.find(path);
+    return it == entries_.end() ? sightings{} : it->second.had;
 }
 
 void audit_book::failed(const replica_id& with, std::uint64_t now, const error& why) {
@@ -139,18 +155,20 @@ bool audit_book::choose(const replica_id& from, const replica_id& self) {
     return any;
 }
 
-void audit_book::repaired(const std::string& path, const replica_id& self, const hash128& now_here) {
+void audit_book::repaired(const std::string& path, const replica_id& self, const hash128& now_here, std::uint64_t now) {
     const auto it = entries_.find(path);
     if (it == entries_.end()) return;
     it->second.stage = audit_stage::repaired;
-    it->second.had[self] = {now_here, false};
+    see(it->second, self, now_here, now);
 }
 
 std::vector<audit_finding> audit_book::findings() const {
     std::vector<audit_finding> all;
     for (const auto& [path, e] : entries_) {
         auto at = change_at(path, change_kind::written);
-        all.push_back({std::move(at.path), std::move(at.element), known(path), milliseconds{e.found}, e.stage, e.chosen});
+        audit_finding f{std::move(at.path), std::move(at.element), {}, milliseconds{e.found}, e.stage, e.chosen};
+        for (const auto& [id, seen] : e.had) f.had[id] = seen.fingerprint;
+        all.push_back(std::move(f));
     }
     return all;
 }

@@ -36,8 +36,19 @@ struct audit_scope {
     }
 };
 
-/// What replicas have at a path, as fingerprints; zero: nothing.
-using fingerprints = std::map<replica_id, hash128>;
+/// What a replica has at a path, as somebody who has compared it found.
+struct sighting {
+    hash128 fingerprint{};  ///< zero: nothing
+    /// Milliseconds since 1970, or later than all that was known of it there: the latest counts, whoever tells it.
+    std::uint64_t at = 0;
+
+    bool operator==(const sighting&) const = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(fingerprint, at);
+    }
+};
+using sightings = std::map<replica_id, sighting>;
 
 /// Not thread-safe.
 class audit_book {
@@ -46,17 +57,7 @@ class audit_book {
     static constexpr std::size_t most_findings = 1000;
 
     struct entry {
-        struct value {
-            hash128 fingerprint{};
-            bool is_told = false;  ///< by a third one
-
-            bool operator==(const value&) const = default;
-            template <class Archive>
-            void serialize(Archive& archive) {
-                archive(fingerprint, is_told);
-            }
-        };
-        std::map<replica_id, value> had;
+        sightings had;
         std::uint64_t found = 0;  ///< milliseconds since 1970
         audit_stage stage = audit_stage::open;
         std::optional<replica_id> chosen;
@@ -91,7 +92,7 @@ class audit_book {
         std::uint64_t left_out = 0;
         bool is_complete = true;
         std::map<std::string, std::pair<hash128, hash128>> differing;  ///< by path: what is here, what is there
-        std::map<std::string, hash128> equal;                          ///< of those that had been found: what is here, and there
+        std::map<std::string, hash128> equal;                          ///< of those that are listed: what is here, and there
     };
 
     /// What is to be audited with that peer now; nothing: nothing. Once every `interval` all rows, in between what has been found; 0:
@@ -106,10 +107,10 @@ class audit_book {
     void note(const outcome& of);
     /// It could not be done, for something that is wrong here.
     void failed(const replica_id& with, std::uint64_t now, const error& why);
-    /// What another one knows of rows that differ; nothing of what is known better here.
-    void hear(const std::string& path, const fingerprints& told, const replica_id& self);
+    /// What another one knows of a row that differs somewhere.
+    void hear(const std::string& path, const sightings& told, std::uint64_t now);
     /// All that is known of that row.
-    fingerprints known(const std::string& path) const;
+    sightings known(const std::string& path) const;
     /// Of all rows that are listed.
     std::vector<std::string> paths() const;
     /// Of those that are open.
@@ -122,7 +123,7 @@ class audit_book {
     /// An operator takes what that one has, wherever it differs. False where nothing does.
     bool choose(const replica_id& from, const replica_id& self);
     /// They have been taken; that is what is here now.
-    void repaired(const std::string& path, const replica_id& self, const hash128& now_here);
+    void repaired(const std::string& path, const replica_id& self, const hash128& now_here, std::uint64_t now);
     void dismiss() { entries_.clear(); }
 
     std::vector<audit_finding> findings() const;
@@ -134,6 +135,10 @@ class audit_book {
     }
 
   private:
+    entry* find_or_add(const std::string& path, std::uint64_t now);
+    static void see(entry& e, const replica_id& who, const hash128& fingerprint, std::uint64_t now);
+    static void settle(entry& e);
+
     std::map<std::string, entry> entries_;  // by path
     std::map<replica_id, peer> peers_;
     std::uint64_t calls_ = 0;

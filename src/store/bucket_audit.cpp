@@ -80,17 +80,23 @@ std::unique_ptr<audit_respondent> bucket_state::answer_audit(const replica_id& p
     return std::make_unique<audit_respondent>(std::shared_ptr<bucket_state>(store_.shared_from_this(), this), peer);
 }
 
-std::vector<audit_question::known_row> bucket_state::known_rows(const std::map<std::string, std::pair<hash128, hash128>>& differing) const {
+/// Those that differ, and those of which others are to hear that they do elsewhere.
+std::vector<audit_question::known_row> bucket_state::known_rows(const audit_scope& scope, const audit_view& view,
+                                                                const std::map<std::string, std::pair<hash128, hash128>>& differing) const {
     const std::lock_guard lock(audits_mutex_);
     std::vector<audit_question::known_row> all;
     for (const auto& [path, fingerprint] : differing) {
         all.push_back({path, audits_.known(path)});
-        all.back().had[store_.self().id] = fingerprint.first;
+        auto& mine = all.back().had[store_.self().id];
+        mine = {fingerprint.first, std::max(now_of(store_), mine.at + 1)};
+    }
+    for (const auto& path : audits_.open()) {
+        if (scope.holds(path) && !view.is_left_out(path) && !differing.contains(path)) all.push_back({path, audits_.known(path)});
     }
     return all;
 }
 
-fingerprints bucket_state::known_of(const std::string& path) const {
+sightings bucket_state::known_of(const std::string& path) const {
     const std::lock_guard lock(audits_mutex_);
     return audits_.known(path);
 }
@@ -99,6 +105,7 @@ result<void> bucket_state::note_audit(const ended_audit& ended) {
     audit_book::outcome outcome{ended.with, store_.self().id, now_of(store_), ended.scope, ended.view.left_out(), ended.is_complete, ended.differing, {}};
     {
         const std::lock_guard lock(audits_mutex_);
+        for (const auto& row : ended.told) audits_.hear(row.path, row.had, outcome.now);
         for (const auto& path : audits_.paths()) {
             // Of others nobody knows whether they are equal.
             if (!ended.is_complete || !ended.scope.holds(path) || ended.view.is_left_out(path) || ended.differing.contains(path)) continue;
@@ -107,11 +114,10 @@ result<void> bucket_state::note_audit(const ended_audit& ended) {
             outcome.equal.emplace(path, *here);
         }
         audits_.note(outcome);
-        for (const auto& row : ended.told) audits_.hear(row.path, row.had, outcome.self);
         keep_audits();
     }
     // Rows may have to be taken from somebody else.
-    if (!ended.differing.empty()) store_.notify();
+    if (!ended.told.empty()) store_.notify();
     return {};
 }
 
@@ -136,7 +142,7 @@ void bucket_state::note_taken(const std::vector<std::string>& paths) {
     const std::lock_guard lock(audits_mutex_);
     for (const auto& path : paths) {
         const auto here = view && *view ? (*view)->fingerprint(path) : hash128{};
-        audits_.repaired(path, store_.self().id, here.value_or(hash128{}));
+        audits_.repaired(path, store_.self().id, here.value_or(hash128{}), now_of(store_));
     }
     keep_audits();
 }

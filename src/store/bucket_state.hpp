@@ -366,8 +366,9 @@ class bucket_state {
     void keep_audits() const;
     result<std::optional<audit_view>> view_for_audit() const;
     bool is_durable(const positions& all) const;
-    std::vector<audit_question::known_row> known_rows(const std::map<std::string, std::pair<hash128, hash128>>& differing) const;
-    fingerprints known_of(const std::string& path) const;
+    std::vector<audit_question::known_row> known_rows(const audit_scope& scope, const audit_view& view,
+                                                      const std::map<std::string, std::pair<hash128, hash128>>& differing) const;
+    sightings known_of(const std::string& path) const;
     result<void> note_audit(const ended_audit& ended);
     void note_failed_audit(const replica_id& peer, const error& why);
     void note_taken(const std::vector<std::string>& paths);

@@ -207,9 +207,9 @@ TEST_CASE("a walk") {
 
 TEST_CASE("an audit") {
     check_both_ways("audit_question", detail::audit_question{detail::audit_question::opening{{{ada, 5}, {bob, 1'000}}, {{"from", ""}}}, {"item"},
-                                                             {{"from", "to", 300, hash(0x80)}}, {{"path", {{ada, hash(0x90)}}}}, true, false});
+                                                             {{"from", "to", 300, hash(0x80)}}, {{"path", {{ada, {hash(0x90), 300}}}}}, true, false});
     check_both_ways("audit_answer", detail::audit_answer{detail::audit_answer::opening{{{ada, 5}}, {"item"}}, 300,
-                                                         {{2, true, {{"path", hash(0x80)}}, "upto"}}, {{"path", {{bob, hash(0x90)}}}}});
+                                                         {{2, true, {{"path", hash(0x80)}}, "upto"}}, {{"path", {{bob, {hash(0x90), 300}}}}}});
 }
 
 TEST_CASE("what audits have found") {
@@ -219,7 +219,7 @@ TEST_CASE("what audits have found") {
     book.begun(bob, 500);
     detail::audit_scope scope{{{"", ""}}, true, 0};
     book.note({bob, ada, 1'000, scope, 2, true, {{"path", {hash(0x80), {}}}}, {}});
-    book.hear("path", {{ada, hash(0xa0)}, {replica(0x30, 1), hash(0x80)}}, ada);
+    book.hear("path", {{ada, {hash(0xa0), 999}}, {replica(0x30, 1), {hash(0x80), 2}}}, 1'000);
     CHECK(book.choose(bob, ada));
     check_both_ways("audit_book", book);
 }

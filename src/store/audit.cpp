@@ -77,7 +77,7 @@ bool audit_view::is_left_out(std::string_view path) const {
     return after != left_out_.begin() && path.starts_with(*std::prev(after));
 }
 
-/// What cannot be decoded is a row like no other.
+/// What cannot be decoded, or is not as it is written here, is a row like no other.
 hash128 audit_view::fingerprint(std::string_view path, std::string_view encoded) const {
     const auto& origins = of_->store().origins();
     const auto size = origins.size();
@@ -85,7 +85,8 @@ hash128 audit_view::fingerprint(std::string_view path, std::string_view encoded)
         return number < size ? std::optional(origin{static_cast<std::uint32_t>(number)}) : std::nullopt;
     });
     const auto kind = row_kind_at(path);
-    if (row && (!kind || *kind == crdt::kind_of(*row))) return crdt::fingerprint(path, *row, origins);
+    const bool is_sound = row && (!kind || *kind == crdt::kind_of(*row)) && crdt::encode_row(*row) == encoded;
+    if (is_sound) return crdt::fingerprint(path, *row, origins);
     return sha256_128({"damaged", path, encoded});
 }
 

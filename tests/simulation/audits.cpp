@@ -107,6 +107,9 @@ std::set<std::string> world::spoil(replica& r, std::size_t b, bool gently) {
     if (rows.empty()) rows = rows_at(**engine, place = store_keys::other_rows(number));
     std::set<std::string> spoiled;
     storage::batch batch;
+    // What members do for each other reads rows of requests and of rights.
+    const bool moves_rights = std::ranges::any_of(fields_.leaves, [](const leaf& l) { return l.type == field_type::bounded_counter; });
+    const bool must_be_readable = gently || request_window_.count() > 0 || moves_rights;
     for (auto n = 1 + audits_.below(most_spoiled); n > 0 && !rows.empty(); --n) {
         const auto it = std::next(rows.begin(), static_cast<std::ptrdiff_t>(audits_.below(rows.size())));
         auto value = it->second;
@@ -134,7 +137,7 @@ std::set<std::string> world::spoil(replica& r, std::size_t b, bool gently) {
         }
         const auto after = crdt::decode_row(value);
         const bool is_readable = value.empty() || (after && crdt::kind_of(*after) == crdt::kind_of(*before));
-        if (gently && !is_readable) continue;
+        if (must_be_readable && !is_readable) continue;
         if (value.empty()) batch.erase(space::rows, store_keys::row_key(place, path));
         else batch.put(space::rows, store_keys::row_key(place, path), value);
         spoiled.insert(path);
@@ -220,6 +223,7 @@ void world::check_repairs(bool is_generous, std::size_t most_rounds) {
     for (const auto& f : s.handle->audit_findings()) {
         if (f.stage == audit_stage::repaired) counts_.count(has_chosen ? covered::rows_repaired_by_choice : covered::rows_repaired_by_majority);
     }
+    trace("audited", {{"spoiled", spoiled.size()}, {"found", found}, {"members", members.size()}, {"of", all}, {"chosen", has_chosen}});
     counts_.count(covered::rows_spoiled, spoiled.size());
     counts_.count(covered::spoiled_rows_found, found);
     for (const auto i : members) {

@@ -153,6 +153,20 @@ TEST_CASE("rows that are missing, too many, older, or cannot be decoded are foun
     }
 }
 
+TEST_CASE("a row that is in another order than rows are is damaged, though it shows the same to peers") {
+    fleet f;
+    for (auto at : {*f.a, *f.b}) REQUIRE(at.commit([](transaction& tx) { tx.add_wins_set("s").add("both"); }));
+    meet({&f.ada, &f.bob, &f.eve});
+    auto row = crdt::decode_row(stored(f.bob, *f.b, element("s", "both"))).value();
+    auto& adds = std::get<crdt::dots_row>(row).adds;
+    REQUIRE(adds.size() == 2);
+    std::swap(adds[0], adds[1]);
+    damage(f.bob, *f.b, element("s", "both"), crdt::encode_row(row));
+    REQUIRE(audit(*f.a, f.ada.id(), *f.b, f.bob.id()));
+    REQUIRE(f.found(*f.a).size() == 1);
+    CHECK(f.found(*f.a).front().element == "both");
+}
+
 TEST_CASE("what differs is repaired from the majority, and nothing else changes") {
     fleet f;
     const auto right = f.a->digest().value();

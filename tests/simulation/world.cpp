@@ -57,7 +57,7 @@ world::world(std::uint64_t seed, world_options options)
       chance_(random_source::scramble(seed ^ 0x616e6162)),
       upgrades_(random_source::scramble(seed ^ 0x75706772)),
       audits_(random_source::scramble(seed ^ 0x61756469)),
-      audits_rows_((audits_.chance(audited_percent) || options_.audits_rows) && options_.directory.empty()),
+      audits_rows_((audits_.chance(audited_percent) || options_.audits_rows) && options_.directory.empty() && !options_.keeps_power),
       is_crowded_(chance_.chance(crowded_percent) || options_.is_crowded),
       copies_disks_(random_source(random_source::scramble(seed ^ 0x636f7079)).chance(copying_percent) && options_.directory.empty() &&
                     !options_.keeps_power),

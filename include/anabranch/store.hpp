@@ -1,6 +1,7 @@
 // The store: one replica of any number of buckets, on RocksDB or in memory.
 #pragma once
 
+#include <anabranch/audit.hpp>
 #include <anabranch/environment.hpp>
 #include <anabranch/feed.hpp>
 #include <anabranch/ids.hpp>
@@ -256,6 +257,21 @@ class bucket {
     /// A fingerprint of the whole state, equal on two replicas iff they hold the same state (up to 2^-64
     /// chance); independent of the order of arrival. Scans: O(rows).
     result<hash128> digest() const;
+
+    // Audits (audit.hpp): sessions compare the rows of this replica with their peers' once every session_options::audit. What differs
+    // is listed; what more than half of all members have, and this replica has not, it takes from one of them.
+    /// Asks every peer, those that are connected at once, for all rows below that path.
+    void audit(const std::vector<field>& below = {}) const;
+    /// The last audit with each peer.
+    std::vector<audit_report> audits() const;
+    /// What was found, repaired or not, by path; at most 1,000 rows. Survives the process; not certainly the loss of power.
+    std::vector<audit_finding> audit_findings() const;
+    /// Takes the row that `from` has, at the next session with it, wherever the two are known to differ: for where there is no
+    /// majority, or it is wrong. What was done here to such a row since they had the same is done to it again.
+    /// errc::invalid_argument: they are not known to differ anywhere.
+    result<void> repair(const replica_id& from);
+    /// Empties the list. What still differs is found again.
+    void dismiss_findings();
 
     const std::shared_ptr<detail::bucket_state>& state() const { return state_; }
 

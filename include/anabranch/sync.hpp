@@ -50,6 +50,9 @@ struct session_options {
     /// How often a session tells what members have on disk, where that has changed: what is stable, and may be cut from
     /// the log, is known about this late.
     std::chrono::milliseconds adverts{1'000};
+    /// How often all rows of each bucket are compared with the peer's, to find what should never differ (docs/audit.md): both read them
+    /// once, a second or two of work for a million, in small portions; both together count as one. 0: only when bucket::audit() asks.
+    std::chrono::milliseconds audit{std::chrono::hours{24}};
     /// A peer that lacks more transactions of a bucket than this gets them folded: one entry for each row that they changed,
     /// instead of one for each change. UINT64_MAX: never.
     std::uint64_t fold_above = 32;

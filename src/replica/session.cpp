@@ -31,6 +31,34 @@ class state_sink final : public sync::state_sink {
     replica_id from_;
 };
 
+/// An audit's side, as sessions see it.
+template <class Port, class Side>
+class audit_side : public Port {
+  public:
+    explicit audit_side(std::unique_ptr<Side> side) : side_(std::move(side)) {}
+    result<std::optional<std::string>> next(std::size_t most_bytes) override { return side_->next(most_bytes); }
+    bool is_busy() const override { return side_->is_busy(); }
+    bool is_done() const override { return side_->is_done(); }
+
+  protected:
+    Side& side() { return *side_; }
+
+  private:
+    std::unique_ptr<Side> side_;
+};
+
+class auditor final : public audit_side<sync::auditor, detail::auditor> {
+  public:
+    using audit_side::audit_side;
+    result<void> take(std::string_view answer) override { return side().take(answer); }
+};
+
+class audit_respondent final : public audit_side<sync::audit_respondent, detail::audit_respondent> {
+  public:
+    using audit_side::audit_side;
+    result<void> ask(std::string_view question) override { return side().ask(question); }
+};
+
 /// The store behind the port that sessions see.
 class store_port final : public sync::local_replica {
   public:
@@ -73,10 +101,22 @@ class store_port final : public sync::local_replica {
         return std::make_unique<state_source>(std::move(*source));
     }
     result<std::unique_ptr<sync::state_sink>> take_state(std::string_view name, const replica_id& peer, const sync::positions& has) override {
-        auto sink = bucket(name)->receive_walk(has);
+        auto sink = bucket(name)->receive_walk(has, peer);
         if (!sink) return fail(sink.error());
         if (!*sink) return std::unique_ptr<sync::state_sink>{};
         return std::make_unique<state_sink>(local_, std::move(*sink), peer);
+    }
+
+    bool wants_rows(std::string_view name, const replica_id& peer) const override { return !bucket(name)->rows_to_take(peer).empty(); }
+
+    result<std::unique_ptr<sync::auditor>> begin_audit(std::string_view name, const replica_id& peer, std::chrono::milliseconds interval) override {
+        auto begun = bucket(name)->begin_audit(peer, interval);
+        if (!begun) return fail(begun.error());
+        if (!*begun) return std::unique_ptr<sync::auditor>{};
+        return std::make_unique<auditor>(std::move(*begun));
+    }
+    std::unique_ptr<sync::audit_respondent> answer_audit(std::string_view name, const replica_id& peer) override {
+        return std::make_unique<audit_respondent>(bucket(name)->answer_audit(peer));
     }
 
     void begin_fold(std::string_view name) override { bucket(name)->begin_fold(); }

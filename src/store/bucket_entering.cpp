@@ -75,7 +75,7 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         if (auto usable = check_usable(); !usable) return usable;
         // Others have brought all of it: here there may be more than it knows, forgotten requests above all.
         const bool relieves = !orphans_in(state.members).empty();
-        if (have_.covers(staged_->reflects) && !relieves) return erase_staged();
+        if (have_.covers(staged_->reflects) && !relieves && sink.repairs_.empty()) return erase_staged();
         // All that has been true when it began is to be so now.
         if (auto sound = check_begin(state, horizon, source); !sound) return sound;
         frontier theirs;

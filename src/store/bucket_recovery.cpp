@@ -19,6 +19,7 @@ result<void> bucket_state::recover() {
     if (mark.is_elsewhere) rows_.move_to(store_keys::other_rows(number_));
     if (auto loaded = journal_.load(); !loaded) return loaded;
     if (auto found = find_staged(); !found) return found;
+    if (auto found = find_audits(); !found) return found;
     floor_ = {mark.floor.begin(), mark.floor.end()};
     advance({floor_.begin(), floor_.end()});
     for (const auto& entry : floor_) store_.clock().observe(entry.second.at);

@@ -11,6 +11,7 @@
 #include "crdt/foreign_input.hpp"
 #include "oplog/chunk.hpp"
 #include "store/access.hpp"
+#include "store/audit.hpp"
 #include "store/journal.hpp"
 #include "store/log_extent.hpp"
 #include "store/logged_fold.hpp"
@@ -122,10 +123,24 @@ class bucket_state {
     /// What lacks who has asked for that: walk_sink::request().
     result<std::unique_ptr<walk_source>> begin_walk(std::string_view request) const;
     /// `peer` is what the source is known to have. nullptr while another one is being taken.
-    result<std::unique_ptr<walk_sink>> receive_walk(const positions& peer);
+    /// Brings the rows, too, that are to be taken `from` it: rows_to_take().
+    result<std::unique_ptr<walk_sink>> receive_walk(const positions& peer, const replica_id& from = {});
     bool is_receiving_walk() const { return is_staging_; }
     /// Where one has entered in part because the disk was full: there may be room now.
     void go_on_entering();
+
+    // Audits: bucket_audit.cpp, audit.cpp.
+    /// Of what is due with that peer now; nullptr: nothing, or not now. `interval` as in session_options::audit.
+    result<std::unique_ptr<auditor>> begin_audit(const replica_id& peer, std::chrono::milliseconds interval);
+    std::unique_ptr<audit_respondent> answer_audit(const replica_id& peer);
+    /// Everybody is to be asked, soon, for what is below that path.
+    void audit(std::string below);
+    std::vector<audit_finding> audit_findings() const;
+    std::vector<audit_report> audits() const;
+    result<void> repair(const replica_id& from);
+    void dismiss_findings();
+    /// Rows that this replica is to have from that one.
+    std::vector<std::string> rows_to_take(const replica_id& from) const;
 
     // The change feed: bucket_feed.cpp. Places are sequences by origin, with the heads of their chains.
     using tails = boost::container::flat_map<origin, tail>;
@@ -148,6 +163,9 @@ class bucket_state {
   private:
     friend class walk_source;
     friend class walk_sink;
+    friend class audit_view;
+    friend class auditor;
+    friend class audit_respondent;
     /// An execution, as its record says.
     struct loaded_execution {
         loaded_execution(const dot& me, timestamp committed, crdt::executed done) : id(me), at(committed), what(std::move(done)) {}
@@ -360,6 +378,26 @@ class bucket_state {
     result<void> forget_known_orphans() const;
     bool come_back();
 
+    // Audits: bucket_audit.cpp, audit.cpp.
+    struct ended_audit {
+        replica_id with;
+        const audit_scope& scope;
+        const audit_view& view;
+        bool is_complete = true;
+        const std::map<std::string, std::pair<hash128, hash128>>& differing;  ///< by path: what is here, what is there
+        const std::vector<audit_question::known_row>& told;
+    };
+    result<void> find_audits();
+    void keep_audits() const;
+    result<std::optional<audit_view>> view_for_audit() const;
+    bool is_durable(const positions& all) const;
+    std::vector<audit_question::known_row> known_rows(const audit_scope& scope, const audit_view& view,
+                                                      const std::map<std::string, std::pair<hash128, hash128>>& differing) const;
+    sightings known_of(const std::string& path) const;
+    result<void> note_audit(const ended_audit& ended);
+    void note_failed_audit(const replica_id& peer, const error& why);
+    void note_taken(const std::vector<std::string>& paths);
+
     // Bounded counters: bucket_rights.cpp.
     result<origin> find_member(const replica_id& id);
     void note_demands(const transaction_access::demands_by_path& demands, bool is_committed);
@@ -411,6 +449,7 @@ class bucket_state {
     const std::string name_;
     const std::string watermark_key_;
     const std::string entering_key_;
+    const std::string audit_key_;
     std::atomic<bool> is_staging_ = false;
     mutable change_journal journal_;  // mutable: flushing adds to it
 
@@ -462,6 +501,9 @@ class bucket_state {
     tails durable_;
     std::atomic<std::uint64_t> durable_revision_ = 0;
     std::atomic<std::uint64_t> revision_ = 0;
+
+    mutable std::mutex audits_mutex_;  // after all others
+    audit_book audits_;
 
     std::atomic<participation> participation_;
     std::atomic<bool> has_duties_ = false;

@@ -25,13 +25,15 @@ std::optional<T> decode_foreign(std::string_view bytes, const crdt::foreign_inpu
 
 }  // namespace
 
-result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& peer) {
+result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& peer, const replica_id& from) {
+    auto repairs = rows_to_take(from);
     const std::unique_lock lock(mutex_);
     // One that has entered half way is finished before: nothing of it may go.
     if (auto ready = check_ready(); !ready) return fail(ready.error());
     if (is_staging_) return std::unique_ptr<walk_sink>{};
     walk_request request;
     request.forgotten = forgotten_;
+    request.touched = repairs;
     if (staged_ && !staged_->upto.empty()) request.goes_on = walk_request::broken_off{staged_->source, staged_->at, staged_->upto};
     // Rows lack what has not been read, and the log from which that could be goes; or they have what does not count.
     const bool needs_all = has_unread_ || has_orphans_;
@@ -46,6 +48,7 @@ result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& p
     const auto may_have = [&](const crdt::contestant& x) { return holds(peer, store_.origins().id(x.id.writer), x.id.sequence); };
     std::set<hash128> touching;
     std::size_t bytes = 0;
+    for (const auto& path : repairs) bytes += path.size();
     result<void> added;
     auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {
         if (std::ranges::none_of(known.executions, may_have)) return true;
@@ -62,7 +65,7 @@ result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& p
     }
     if (request.has.empty()) request.touched.clear();
     is_staging_ = true;
-    return std::make_unique<walk_sink>(std::shared_ptr<bucket_state>(store_.shared_from_this(), this), std::move(request), std::move(touching));
+    return std::make_unique<walk_sink>(std::shared_ptr<bucket_state>(store_.shared_from_this(), this), std::move(request), std::move(repairs), std::move(touching));
 }
 
 /// Those that are staged and above where rows have come up to.
@@ -132,6 +135,7 @@ result<std::optional<positions>> walk_sink::take(std::string_view bytes, timesta
         return fail(entered.error());
     }
     is_void_ = false;
+    to_->note_taken(repairs_);
     positions reflects;
     for (const auto& l : begin_->reflects) reflects[l.origin] = l.at.sequence;
     return std::optional(std::move(reflects));

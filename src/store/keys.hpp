@@ -93,5 +93,6 @@ inline constexpr char origin_prefix = 'o';
 inline constexpr char bucket_prefix = 'b';
 inline constexpr char watermark_prefix = 'w';
 inline constexpr char entering_prefix = 'e';
+inline constexpr char audit_prefix = 'f';
 
 }  // namespace anabranch::store_keys

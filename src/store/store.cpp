@@ -9,11 +9,15 @@
 namespace anabranch {
 namespace {
 
-result<feed> open_feed(const std::shared_ptr<detail::bucket_state>& bucket, const std::vector<field>& below, std::function<void()> wake,
-                       std::optional<std::string_view> token) {
+std::string path_to(const std::vector<field>& below) {
     std::string path;
     for (const auto& f : below) path = store_keys::path_below(path, f.name, static_cast<char>(f.type));
-    auto state = std::make_unique<detail::feed_state>(bucket, std::move(path), std::move(wake));
+    return path;
+}
+
+result<feed> open_feed(const std::shared_ptr<detail::bucket_state>& bucket, const std::vector<field>& below, std::function<void()> wake,
+                       std::optional<std::string_view> token) {
+    auto state = std::make_unique<detail::feed_state>(bucket, path_to(below), std::move(wake));
     if (auto begun = token ? state->begin(*token) : state->begin(); !begun) return fail(begun.error());
     return feed(std::move(state));
 }
@@ -80,6 +84,11 @@ result<void> bucket::leave() { return state_->leave(); }
 result<void> bucket::retire(const replica_id& who) { return state_->retire(who); }
 result<void> bucket::take_authority() { return state_->take_authority(); }
 result<hash128> bucket::digest() const { return state_->digest(); }
+void bucket::audit(const std::vector<field>& below) const { state_->audit(path_to(below)); }
+std::vector<audit_report> bucket::audits() const { return state_->audits(); }
+std::vector<audit_finding> bucket::audit_findings() const { return state_->audit_findings(); }
+result<void> bucket::repair(const replica_id& from) { return state_->repair(from); }
+void bucket::dismiss_findings() { state_->dismiss_findings(); }
 
 result<feed> bucket::watch(const std::vector<field>& below, std::function<void()> wake) const {
     return open_feed(state_, below, std::move(wake), std::nullopt);

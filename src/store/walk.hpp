@@ -191,8 +191,8 @@ class walk_source {
 /// at a time. One thread at a time; keeps the store open. What has come stays when it is destroyed, for the next one to go on with.
 class walk_sink {
   public:
-    walk_sink(std::shared_ptr<bucket_state> to, walk_request request, std::set<hash128> touching)
-        : to_(std::move(to)), request_(std::move(request)), touching_(std::move(touching)) {}
+    walk_sink(std::shared_ptr<bucket_state> to, walk_request request, std::vector<std::string> repairs, std::set<hash128> touching)
+        : to_(std::move(to)), request_(std::move(request)), repairs_(std::move(repairs)), touching_(std::move(touching)) {}
     ~walk_sink();
     walk_sink(const walk_sink&) = delete;
     walk_sink& operator=(const walk_sink&) = delete;
@@ -210,6 +210,7 @@ class walk_sink {
     friend class bucket_state;
     std::shared_ptr<bucket_state> to_;
     walk_request request_;
+    std::vector<std::string> repairs_;  // rows that differ there, and are taken from there
     std::set<hash128> touching_;  // the requests that did something to what is to come in any case
     std::optional<walk_begin> begin_;
     bool is_catching_up_ = false;

@@ -3,6 +3,7 @@
 
 #include <anabranch/ids.hpp>
 #include <anabranch/result.hpp>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -44,6 +45,29 @@ class state_sink {
     /// Rows that have come, and about how many are still to come.
     virtual std::uint64_t rows() const = 0;
     virtual std::uint64_t rows_to_come() const = 0;
+};
+
+/// Compares the rows of a bucket with a peer's, question by question.
+class auditor {
+  public:
+    virtual ~auditor() = default;
+    /// Goes on, by about that many bytes of rows. What is to be asked next; nothing while there is none.
+    virtual result<std::optional<std::string>> next(std::size_t most_bytes) = 0;
+    virtual result<void> take(std::string_view answer) = 0;
+    /// next() has more to do, without an answer.
+    virtual bool is_busy() const = 0;
+    virtual bool is_done() const = 0;
+};
+
+/// Answers them.
+class audit_respondent {
+  public:
+    virtual ~audit_respondent() = default;
+    virtual result<void> ask(std::string_view question) = 0;
+    /// As auditor::next(): the answer.
+    virtual result<std::optional<std::string>> next(std::size_t most_bytes) = 0;
+    virtual bool is_busy() const = 0;
+    virtual bool is_done() const = 0;
 };
 
 /// Everything that a session is told here is on disk, and what it tells its peer comes from here: so it
@@ -93,6 +117,14 @@ class local_replica {
     virtual result<std::unique_ptr<state_source>> read_state(std::string_view bucket, std::string_view request) const = 0;
     /// `has` is what the peer is known to have. nullptr while another session takes a state of this bucket.
     virtual result<std::unique_ptr<state_sink>> take_state(std::string_view bucket, const replica_id& peer, const positions& has) = 0;
+
+    /// This replica is to have rows of that peer, though its log would reach back: take_state() brings them.
+    virtual bool wants_rows(std::string_view bucket, const replica_id& peer) const = 0;
+
+    /// Of what is to be compared with that peer now: once every `interval` all rows (0: never), in between what differed, and what has been asked for.
+    /// nullptr: nothing, or not now.
+    virtual result<std::unique_ptr<auditor>> begin_audit(std::string_view bucket, const replica_id& peer, std::chrono::milliseconds interval) = 0;
+    virtual std::unique_ptr<audit_respondent> answer_audit(std::string_view bucket, const replica_id& peer) = 0;
 
     /// A peer is going to send folds. How much more often that has begun than one has arrived.
     virtual void begin_fold(std::string_view bucket) = 0;

@@ -32,7 +32,7 @@ constexpr bool is_any_of(std::size_t place) {
     return ((place == message(Large{}).index()) || ...);
 }
 /// All others fit into one frame, whatever they say.
-bool may_span_frames(std::uint8_t type) { return is_any_of<records, adverts, executions, walk, state_piece, wishes>(type - 1U); }
+bool may_span_frames(std::uint8_t type) { return is_any_of<records, adverts, executions, walk, state_piece, wishes, audit, audit_answer>(type - 1U); }
 
 std::string to_string(const protocol_versions& v) {
     return v.oldest == v.newest ? "version " + std::to_string(v.oldest) : "versions " + std::to_string(v.oldest) + " to " + std::to_string(v.newest);

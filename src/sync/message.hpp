@@ -271,9 +271,33 @@ struct waiting {
     void serialize(Archive&) {}
 };
 
+/// A question of an audit, which its sender has begun.
+struct audit {
+    std::string bucket;
+    std::uint64_t number = 0;  ///< of the sender's audits of that bucket in this session, from 1
+    std::string body;          ///< opaque here
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, number, body);
+    }
+};
+
+/// What is answered to it.
+struct audit_answer {
+    std::string bucket;
+    std::uint64_t number = 0;
+    std::string body;  ///< opaque here; empty: it cannot be done, and is over
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(bucket, number, body);
+    }
+};
+
 /// A message's type on the wire is its place here, from 1.
 using message = std::variant<greeting, have, ready, records, acknowledgement, heartbeat, goodbye, adverts, parting, executions, behind, walk,
-                             state_piece, piece_taken, wishes, waiting>;
+                             state_piece, piece_taken, wishes, waiting, audit, audit_answer>;
 
 /// Appends the message in as many frames as it takes.
 void append_message(std::string& out, const message& m);

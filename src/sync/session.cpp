@@ -60,6 +60,7 @@ session::session(local_replica& local, session_options options, steady_time now,
     id_ = local_.id();
     next_adverts_ = now + options_.adverts;
     for (const auto& p : options_.priorities) priorities_[p.bucket] = p.priority;
+    options_.audit = std::min(options_.audit, year);
     greeted_state_ = fingerprint_state();
     send(greeting{spoken.oldest, spoken.newest, id_, greeted_state_});
 }
@@ -350,6 +351,7 @@ void session::acknowledge(const std::string& bucket, stream& s) {
 
 void session::pump_all() {
     take_turns();
+    for (auto& [bucket, s] : streams_) pump_audit(bucket, s);
     end_if_parted();
 }
 
@@ -477,6 +479,8 @@ void session::look_for_progress() {
             part(bucket, s, false, {errc::timed_out, "bucket \"" + bucket + "\": the peer has sent no piece of its state for " + std::to_string((now_ - s.piece_at).count()) + " ms"});
         }
         ask_for_state(bucket, s);
+        ask_for_rows(bucket, s);
+        begin_audit(bucket, s);
         acknowledge(bucket, s);
         sponsor(bucket, s);
     }
@@ -628,6 +632,8 @@ steady_time session::next_poll() const {
         })) {
         next = std::min(next, now_ + std::chrono::seconds{1});
     }
+    const auto is_busy = [](const auto& one) { return one && one->is_busy(); };
+    if (std::ranges::any_of(streams_, [&](const auto& entry) { return is_busy(entry.second.auditing) || is_busy(entry.second.answering); })) next = std::min(next, now_);
     return next;
 }
 

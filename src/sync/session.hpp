@@ -69,6 +69,9 @@ class session {
         steady_time taking_since{};
         std::size_t taken_bytes = 0;  ///< as they came
         std::optional<positions> taken;       ///< that is here, and not known to be on disk yet
+        std::unique_ptr<auditor> auditing;    ///< an audit that this side has begun
+        std::uint64_t audit_number = 0;       ///< of the last one
+        steady_time auditing_at{};            ///< when it last went on
 
         // The peer's.
         bool is_remote = false;
@@ -90,6 +93,9 @@ class session {
         bool is_behind = false;  ///< and has been told
         std::unique_ptr<state_source> walk;
         std::deque<std::size_t> pieces_in_flight;  ///< bytes of each
+        std::unique_ptr<audit_respondent> answering;  ///< an audit that the peer has begun
+        std::uint64_t answered_number = 0;
+        steady_time answering_at{};
         std::deque<flight> in_flight;
         std::size_t in_flight_bytes = 0;
         std::uint64_t served = 0;  ///< bytes that it has had of the link, and those that it let pass: its place among its equals
@@ -115,6 +121,8 @@ class session {
     void handle(const piece_taken& m);
     void handle(const wishes& m);
     void handle(const waiting& m);
+    void handle(const audit& m);
+    void handle(const audit_answer& m);
     void part(const std::string& bucket, stream& s, bool is_sending, error why);
 
     frontier refresh(const std::string& bucket, stream& s);
@@ -127,6 +135,11 @@ class session {
     void pump_state(const std::string& bucket, stream& s, std::int32_t priority);
     void pump_all();
     void ask_for_state(const std::string& bucket, stream& s);
+    void ask_for_rows(const std::string& bucket, stream& s);
+    positions known_of_peer(const stream& s) const;
+    void begin_taking(const std::string& bucket, stream& s);
+    void begin_audit(const std::string& bucket, stream& s);
+    void pump_audit(const std::string& bucket, stream& s);
     void look_for_progress();
     bool has_adverts_to_send() const;
     void advertise(const std::string& bucket, stream& s);

@@ -32,6 +32,15 @@ void session::handle(const behind& m) {
     ask_for_state(m.bucket, it->second);
 }
 
+/// On its disk, as far as it has been heard.
+positions session::known_of_peer(const stream& s) const {
+    auto has = s.peer_durable;
+    if (const auto told = s.advertised_members.find(*peer_); told != s.advertised_members.end()) {
+        for (const auto& [id, sequence] : told->second) raise(has, id, sequence);
+    }
+    return has;
+}
+
 void session::ask_for_state(const std::string& bucket, stream& s) {
     if (s.taking || s.taken || s.cannot_receive) return;
     const bool needs_state = s.is_told && s.is_remote && s.peer_role == role::member && local_.needs_state(bucket);
@@ -39,14 +48,16 @@ void session::ask_for_state(const std::string& bucket, stream& s) {
     // Others have brought what the peer has not been told of: perhaps it is not behind.
     const auto is_news = [&](const auto& entry) { return entry.first != local_.id() && entry.second > at(s.told, entry.first); };
     if (!needs_state && std::ranges::any_of(s.durable, is_news)) return begin_anew(bucket, s, s.ceiling);
-    // What only this log has and the peer lacks is applied on top of the peer's state: so the log has to have it.
-    auto has = s.peer_durable;
-    if (const auto told = s.advertised_members.find(*peer_); told != s.advertised_members.end()) {
-        for (const auto& [id, sequence] : told->second) raise(has, id, sequence);
-    }
     // Each has cut what the other lacks, as far as is known. Others may help; when they do not the peer's state is looked at: it may
     // be that what has been cut here does not count.
-    if (!needs_state && !covers(has, local_.floor(bucket)) && now_ - *s.behind_since < options_.timeout) return;
+    const bool is_reached = covers(known_of_peer(s), local_.floor(bucket));
+    if (!needs_state && !is_reached && now_ - *s.behind_since < options_.timeout) return;
+    begin_taking(bucket, s);
+}
+
+void session::begin_taking(const std::string& bucket, stream& s) {
+    // What only this log has and the peer lacks is applied on top of the peer's state.
+    const auto has = known_of_peer(s);
     auto sink = local_.take_state(bucket, *peer_, has);
     if (!sink) return part(bucket, s, false, sink.error());
     if (!*sink) return;  // not now

@@ -202,7 +202,9 @@ TEST_CASE("this file's other half is frozen") {
         {v1::piece_taken("shop", 300), sync::piece_taken{"shop", 300}},
         {v1::wishes(2'000, 1'000, 65'536, 300, -5, {{"catalogue", -1}, {"stock", 300}}),
          sync::wishes{2'000, 1'000, 65'536, 300, -5, {{"catalogue", -1}, {"stock", 300}}}},
-        {v1::waiting(), sync::waiting{}}};
+        {v1::waiting(), sync::waiting{}},
+        {v1::audit("shop", 300, "question"), sync::audit{"shop", 300, "question"}},
+        {v1::audit_answer("shop", 300, "answer"), sync::audit_answer{"shop", 300, "answer"}}};
     sync::message_reader reader;
     for (const auto& [frozen, m] : all) {
         CHECK(encoded(m) == frozen);

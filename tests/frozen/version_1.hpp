@@ -140,6 +140,12 @@ inline std::string wishes(std::uint64_t bytes, std::uint64_t period, std::uint64
     return frame(15, number(bytes) + number(period) + number(burst) + number(reserve) + signed_number(left) + sequence(all));
 }
 inline std::string waiting() { return frame(16, ""); }
+inline std::string audit(const std::string& bucket, std::uint64_t audit_number, const std::string& question) {
+    return frame(17, text(bucket) + number(audit_number) + text(question));
+}
+inline std::string audit_answer(const std::string& bucket, std::uint64_t audit_number, const std::string& answer) {
+    return frame(18, text(bucket) + number(audit_number) + text(answer));
+}
 
 // Records. A place is 0 for the record's own origin, n for the n-th replica that it mentions; an own dot or time is written as
 // its distance.

@@ -10,6 +10,7 @@
 #include "crdt/folding.hpp"
 #include "golden/golden.hpp"
 #include "oplog/chunk.hpp"
+#include "store/audit.hpp"
 #include "store/walk.hpp"
 #include "support/catch.hpp"
 #include "sync/message.hpp"
@@ -38,6 +39,16 @@ version_vector vector_of(std::initializer_list<dot> dots) {
     version_vector v;
     for (const auto& d : dots) v.join(d);
     return v;
+}
+
+/// The same for what is no message.
+template <class T>
+void check_both_ways(const std::string& name, const T& value) {
+    check_golden(name, codec::encode(value));
+    if (test::is_printing()) return;
+    const auto read = codec::decode<T>(golden(name));
+    REQUIRE(read);
+    CHECK(codec::encode(*read) == golden(name));
 }
 
 /// Both directions: written as in the file, and read from it as what was written.
@@ -168,6 +179,8 @@ TEST_CASE("messages") {
     check_message("message_piece_taken", sync::piece_taken{"shop", 300});
     check_message("message_wishes", sync::wishes{2'000, 1'000, 65'536, 300, -5, {{"catalogue", -1}, {"stock", 300}}});
     check_message("message_waiting", sync::waiting{});
+    check_message("message_audit", sync::audit{"shop", 300, "question"});
+    check_message("message_audit_answer", sync::audit_answer{"shop", 300, "answer"});
     check_message("message_parting", sync::parting{"shop", true, static_cast<std::uint32_t>(errc::behind_cut), "why"});
 }
 
@@ -179,14 +192,7 @@ TEST_CASE("the header of a frame that others follow") {
 }
 
 TEST_CASE("a walk") {
-    const auto check = [](const std::string& name, const auto& value) {
-        check_golden(name, codec::encode(value));
-        if (test::is_printing()) return;
-        const auto read = codec::decode<std::decay_t<decltype(value)>>(golden(name));
-        REQUIRE(read);
-        CHECK(codec::encode(*read) == golden(name));
-    };
-    check("walk_request", detail::walk_request{{{ada, 5}, {bob, 1'000}}, 300, {"touched"}, detail::walk_request::broken_off{7, 8, "path"}});
+    check_both_ways("walk_request", detail::walk_request{{{ada, 5}, {bob, 1'000}}, 300, {"touched"}, detail::walk_request::broken_off{7, 8, "path"}});
     detail::walk_begin begin;
     begin.reflects = {{ada, {5, hash(0x80), {0x1234}}}};
     begin.stable[ada] = 4;
@@ -198,7 +204,26 @@ TEST_CASE("a walk") {
     begin.source = 7;
     begin.at = 8;
     begin.rows = 300;
-    check("walk_piece", detail::walk_piece{begin, {ada}, {{"map", "map/a", {{"/b", "row"}}}}, true, {{hash(0xa0), "known"}}, {{ada, 5, "value"}}, true});
+    check_both_ways("walk_piece", detail::walk_piece{begin, {ada}, {{"map", "map/a", {{"/b", "row"}}}}, true, {{hash(0xa0), "known"}}, {{ada, 5, "value"}}, true});
+}
+
+TEST_CASE("an audit") {
+    check_both_ways("audit_question", detail::audit_question{detail::audit_question::opening{{{ada, 5}, {bob, 1'000}}, {{"from", ""}}}, {"item"},
+                                                             {{"from", "to", 300, hash(0x80)}}, {{"path", {{ada, {hash(0x90), 300}}}}}, true, false});
+    check_both_ways("audit_answer", detail::audit_answer{detail::audit_answer::opening{{{ada, 5}}, {"item"}}, 300,
+                                                         {{2, true, {{"path", hash(0x80)}}, "upto"}}, {{"path", {{bob, {hash(0x90), 300}}}}}});
+}
+
+TEST_CASE("what audits have found") {
+    detail::audit_book book;
+    const std::chrono::milliseconds day{86'400'000};
+    CHECK_FALSE(book.due(bob, 300, day));
+    book.begun(bob, 500);
+    detail::audit_scope scope{{{"", ""}}, true, 0};
+    book.note({bob, ada, 1'000, scope, 2, true, {{"path", {hash(0x80), {}}}}, {}});
+    book.hear("path", {{ada, {hash(0xa0), 999}}, {replica(0x30, 1), {hash(0x80), 2}}}, 1'000);
+    CHECK(book.choose(bob, ada));
+    check_both_ways("audit_book", book);
 }
 
 TEST_CASE("errors keep their numbers") {

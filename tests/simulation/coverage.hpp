@@ -42,7 +42,9 @@ namespace anabranch::simulation {
     X(superseded_told_on_arrival) X(superseded_told_in_catch_ups) X(superseded_told_though_forgotten)           \
     X(superseded_told_of_paths) X(superseded_listed) X(twins_told_of_equal_content)                             \
     X(disks_copied) X(backups_made) X(backups_restored) X(older_states_put_back) X(disks_moved) X(clones_started)           \
-    X(clones_on_the_same_host) X(copies_let_in) X(orphans_set_aside) X(replicas_relieved) X(replicas_come_back)                                                                             \
+    X(clones_on_the_same_host) X(copies_let_in) X(orphans_set_aside) X(replicas_relieved) X(replicas_come_back)            \
+    X(audits_done) X(audits_beside_changes) X(rows_spoiled) X(spoiled_rows_found) X(rows_repaired_by_majority)             \
+    X(rows_repaired_by_choice) X(repairs_made)                                                                              \
     X(replicas_upgraded) X(unknown_kinds_held) X(unknown_kinds_learned) X(states_not_whole)                     \
     X(budgets_exhausted) X(budgets_asked_for)                                                                               \
     /* where the process is killed: on RocksDB */                                                               \

@@ -70,6 +70,7 @@ void world::heal() {
     check_convergence();
     check_returns();
     catch_up_feeds(100);
+    check_repairs(is_generous, most_rounds);
 }
 
 /// Again where the process dies as it opens them, which it does once at most.
@@ -145,7 +146,9 @@ bool world::run_round(std::optional<std::size_t> mute) {
         const auto back = c.ends[1].replica == mute ? 0 : c.ends[1].wire.size();
         if (there > 0) deliver(c, 0, there);
         if (back > 0) deliver(c, 1, back);
-        is_active = is_active || there > 0 || back > 0;
+        // Rows are read in portions.
+        const bool reads = audits_rows_ && std::ranges::any_of(c.ends, [&](const endpoint& e) { return e.machine->next_poll().count() <= now_; });
+        is_active = is_active || there > 0 || back > 0 || reads;
     }
     ++now_;
     return is_active || wait_for_budgets();

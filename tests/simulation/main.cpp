@@ -25,6 +25,7 @@ struct arguments {
     unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
     bool is_traced = false;
     bool is_crowded = false;
+    bool audits_rows = false;
     bool demands_coverage = false;
     std::vector<std::string> demanded;
     std::string engine = "memory";
@@ -77,6 +78,7 @@ world_outcome run_one(std::uint64_t seed, const arguments& a) {
     options.events = a.events;
     options.is_traced = a.is_traced;
     options.is_crowded = a.is_crowded;
+    options.audits_rows = a.audits_rows;
     if (a.engine == "rocksdb") return run_with_kill(seed, std::move(options));
     auto outcome = world(seed, options).run();
     if (seed % repeat_every == 0 && !a.is_traced) {
@@ -153,6 +155,7 @@ int main(int argc, char** argv) {
     app.add_option("--jobs", a.jobs, "Threads")->check(positive)->capture_default_str();
     app.add_flag("--trace", a.is_traced, "Print what happens")->needs(one);
     app.add_flag("--crowded", a.is_crowded, "Requests of the same one or two fields, forgotten soon");
+    app.add_flag("--audited", a.audits_rows, "Replicas compare their rows, and a disk changes some");
     app.add_flag("--coverage", a.demands_coverage, "Fail where a class of event never happened");
     app.add_option("--demand", a.demanded, "Fail where this class of event never happened")
         ->check(CLI::IsMember(std::vector<std::string>(covered_names.begin(), covered_names.end())).description("EVENT"));
@@ -184,6 +187,7 @@ int main(int argc, char** argv) {
         std::printf("again: ./run sim --seed %llu --trace", static_cast<unsigned long long>(seed));
         if (a.events != 200) std::printf(" --events %zu", a.events);
         if (a.is_crowded) std::printf(" --crowded");
+        if (a.audits_rows) std::printf(" --audited");
         if (a.engine != "memory") std::printf(" --engine %s", a.engine.c_str());
         std::printf("\n");
         return 1;

@@ -84,6 +84,7 @@ void world::connect(std::size_t over, bool is_generous) {
         e.options.fold_above = folds_most_ ? chance_.below(2) : chance_.pick(fold_limits);
         e.options.adverts = adverts_;
         if (is_metered_) draw_metering(e.options);
+        e.options.audit = draw_audit_interval();
         const auto& other = *replicas_[links_[over].ends[1 - side]];
         for (std::size_t b = 0; b < buckets_; ++b)
             e.was_admitted[b] = other.shares[b].handle && other.shares[b].handle->state()->roster().find(*replicas_[e.replica]->id) != nullptr;

@@ -11,6 +11,7 @@ namespace {
 constexpr unsigned crowded_percent = 15;
 constexpr unsigned copying_percent = 15;
 constexpr unsigned metered_percent = 15;
+constexpr unsigned audited_percent = 25;
 
 constexpr std::size_t most_at_first = 5;
 
@@ -57,6 +58,8 @@ world::world(std::uint64_t seed, world_options options)
       chance_(random_source::scramble(seed ^ 0x616e6162)),
       upgrades_(random_source::scramble(seed ^ 0x75706772)),
       metering_(random_source::scramble(seed ^ 0x6d657472)),
+      audits_(random_source::scramble(seed ^ 0x61756469)),
+      audits_rows_((audits_.chance(audited_percent) || options_.audits_rows) && options_.directory.empty() && !options_.keeps_power),
       is_crowded_(chance_.chance(crowded_percent) || options_.is_crowded),
       copies_disks_(random_source(random_source::scramble(seed ^ 0x636f7079)).chance(copying_percent) && options_.directory.empty() &&
                     !options_.keeps_power),
@@ -242,6 +245,7 @@ void world::step() {
             r->storage->set_full(false);
     }
     if (copies_disks_) happen_to_disks();
+    if (audits_rows_) audit_now_and_then();
     while (true) {
         auto at = chance_.below(sum);
         const auto* c = choices;

@@ -35,6 +35,7 @@ struct world_options {
     std::size_t events = 200;
     bool is_traced = false;  ///< to standard output, for people
     bool is_crowded = false;  ///< whatever chance says: see world::is_crowded_
+    bool audits_rows = false;  ///< likewise
     /// RocksDB in folders below; empty: in memory.
     std::filesystem::path directory;
     /// Power losses become kills of the process: for traces that run on RocksDB, too.
@@ -95,6 +96,10 @@ class world {
         std::size_t seen_states = 0;
         std::size_t states_looked_at = 0;
         heirs who{};  ///< has whose rights, by the roster here
+        bool is_spoiled = false;  ///< its disk has changed rows of its own accord
+        bool is_remembered = false;
+        std::map<std::string, std::string> remembered_rows;  ///< what its disk once held
+        std::size_t seen_audits = 0;
         // Of requests, by their numbers
         fixed_requests fixed;       ///< and forgotten here
         std::set<std::size_t> late;  ///< refused here as too old
@@ -288,6 +293,14 @@ class world {
     void meet_again(bool is_generous, std::size_t most_rounds);
     void check_returns();
 
+    // audits.cpp: rows that replicas compare
+    std::chrono::milliseconds draw_audit_interval();
+    void audit_now_and_then();
+    void check_no_findings();
+    std::vector<std::size_t> auditors(std::size_t b) const;
+    std::set<std::string> spoil(replica& r, std::size_t b, bool gently);
+    void check_repairs(bool is_generous, std::size_t most_rounds);
+
     // processes.cpp: replicas that end and begin
     void start(replica& r);
     result<store> open_store(replica& r, std::unique_ptr<storage::engine> engine);
@@ -377,6 +390,8 @@ class world {
     random_source chance_;
     random_source upgrades_;  // of its own: which builds there are disturbs nothing else
     random_source metering_;
+    random_source audits_;    // likewise
+    const bool audits_rows_;
     coverage counts_;
     /// Requests of the same few fields overtake each other and are forgotten soon: some cannot change any more while others may.
     const bool is_crowded_;

@@ -103,6 +103,66 @@ class fake_replica::sink final : public sync::state_sink {
     std::uint64_t rows_ = 0;
 };
 
+/// Asks once; what is answered is kept.
+class fake_replica::auditor final : public sync::auditor {
+  public:
+    auditor(fake_replica& of, std::string bucket) : of_(of), bucket_(std::move(bucket)) {}
+    result<std::optional<std::string>> next(std::size_t) override {
+        if (std::exchange(is_asked_, true)) return std::optional<std::string>{};
+        return std::optional<std::string>("how much?");
+    }
+    result<void> take(std::string_view answer) override {
+        if (answer.empty() || answer.find_first_not_of("0123456789") != std::string_view::npos) return fail(errc::malformed, "no number");
+        of_.buckets_[bucket_].audited = answer;
+        is_done_ = true;
+        return {};
+    }
+    bool is_busy() const override { return false; }
+    bool is_done() const override { return is_done_; }
+
+  private:
+    fake_replica& of_;
+    std::string bucket_;
+    bool is_asked_ = false;
+    bool is_done_ = false;
+};
+
+class fake_replica::audit_respondent final : public sync::audit_respondent {
+  public:
+    audit_respondent(const fake_replica& of, std::string bucket) : of_(of), bucket_(std::move(bucket)) {}
+    result<void> ask(std::string_view question) override {
+        if (question != "how much?") return fail(errc::malformed, "no question");
+        is_asked_ = true;
+        return {};
+    }
+    result<std::optional<std::string>> next(std::size_t) override {
+        if (of_.never_answers_) return std::optional<std::string>{};
+        if (of_.fails_to_answer_) return fail(errc::corrupt, "no row can be read");
+        if (!std::exchange(is_asked_, false)) return std::optional<std::string>{};
+        std::uint64_t sum = 0;
+        for (const auto& [id, sequence] : of_.written(bucket_)) sum += sequence;
+        is_done_ = true;
+        return std::optional(std::to_string(sum));
+    }
+    bool is_busy() const override { return false; }
+    bool is_done() const override { return is_done_; }
+
+  private:
+    const fake_replica& of_;
+    std::string bucket_;
+    bool is_asked_ = false;
+    bool is_done_ = false;
+};
+
+result<std::unique_ptr<sync::auditor>> fake_replica::begin_audit(std::string_view bucket, const replica_id&, std::chrono::milliseconds) {
+    if (!std::exchange(buckets_.find(bucket)->second.is_audit_due, false)) return std::unique_ptr<sync::auditor>{};
+    return std::make_unique<auditor>(*this, std::string(bucket));
+}
+
+std::unique_ptr<sync::audit_respondent> fake_replica::answer_audit(std::string_view bucket, const replica_id&) {
+    return std::make_unique<audit_respondent>(*this, std::string(bucket));
+}
+
 result<std::unique_ptr<sync::state_source>> fake_replica::read_state(std::string_view bucket, std::string_view request) const {
     if (request != "all") return fail(errc::malformed, "no request");
     fake_state all;
@@ -114,6 +174,7 @@ result<std::unique_ptr<sync::state_source>> fake_replica::read_state(std::string
 
 result<std::unique_ptr<sync::state_sink>> fake_replica::take_state(std::string_view bucket, const replica_id&, const sync::positions&) {
     if (takes_no_state_) return std::unique_ptr<sync::state_sink>{};
+    buckets_.find(bucket)->second.wanted_from.reset();
     return std::make_unique<sink>(*this, std::string(bucket));
 }
 

@@ -33,6 +33,12 @@ class fake_replica final : public sync::local_replica {
     }
     /// It takes no more records of that origin: a retired one's.
     void refuse(const std::string& bucket, const replica_id& origin) { buckets_[bucket].refused.insert(origin); }
+    /// Rows here are to be that one's.
+    void want_rows_of(const std::string& bucket, const replica_id& id) { buckets_[bucket].wanted_from = id; }
+    void begin_audit_of(const std::string& bucket) { buckets_[bucket].is_audit_due = true; }
+    /// What the last one told.
+    const std::string& audited(const std::string& bucket) { return buckets_[bucket].audited; }
+    void answer_no_audit(bool fails) { (fails ? fails_to_answer_ : never_answers_) = true; }
     /// Another session is taking a state.
     void take_no_state(bool is_busy) { takes_no_state_ = is_busy; }
     void fail_to_sponsor(bool fails) { fails_to_sponsor_ = fails; }
@@ -70,6 +76,13 @@ class fake_replica final : public sync::local_replica {
     // Its state is all that it has on disk, in pieces of whole records.
     result<std::unique_ptr<sync::state_source>> read_state(std::string_view bucket, std::string_view request) const override;
     result<std::unique_ptr<sync::state_sink>> take_state(std::string_view bucket, const replica_id& peer, const sync::positions& has) override;
+    bool wants_rows(std::string_view bucket, const replica_id& peer) const override {
+        const auto& wanted = buckets_.find(bucket)->second.wanted_from;
+        return wanted == peer;
+    }
+    // It asks how much the other one has.
+    result<std::unique_ptr<sync::auditor>> begin_audit(std::string_view bucket, const replica_id& peer, std::chrono::milliseconds interval) override;
+    std::unique_ptr<sync::audit_respondent> answer_audit(std::string_view bucket, const replica_id& peer) override;
     void begin_fold(std::string_view) override {}
     std::uint64_t unfinished_folds(std::string_view) const override { return 0; }
     std::uint64_t committed(std::string_view bucket) const override {
@@ -103,11 +116,16 @@ class fake_replica final : public sync::local_replica {
         sync::positions floor;
         std::set<replica_id> refused;
         bool needs_state = false;
+        std::optional<replica_id> wanted_from;
+        bool is_audit_due = false;
+        std::string audited;
         std::vector<replica_id> sponsored;
         std::map<replica_id, sync::positions> adverts;
         std::uint64_t advert_revision = 1;
     };
     class stream;
+    class auditor;
+    class audit_respondent;
     class source;
     class sink;
 
@@ -118,6 +136,8 @@ class fake_replica final : public sync::local_replica {
     bool fails_to_sponsor_ = false;
     bool takes_no_state_ = false;
     oplog::portion last_portion_;
+    bool never_answers_ = false;
+    bool fails_to_answer_ = false;
     std::map<std::string, bucket_log, std::less<>> buckets_;
 };
 

@@ -99,6 +99,8 @@ struct describe {
         return text;
     }
     std::string operator()(const sync::waiting&) const { return "waiting"; }
+    std::string operator()(const sync::audit& m) const { return "audit " + m.bucket + ' ' + std::to_string(m.number) + ": " + m.body; }
+    std::string operator()(const sync::audit_answer& m) const { return "answer " + m.bucket + ' ' + std::to_string(m.number) + ": " + (m.body.empty() ? "none" : m.body); }
 };
 
 class conversation {
@@ -133,6 +135,9 @@ class conversation {
             return actor.replica->take_role(w[2], sync::role::member);
         }
         if (w[1] == "hears") return actor.replica->learn(w[2], replica_of(w[3]), positions_of(w, 4));
+        if (w[1] == "audits") return actor.replica->begin_audit_of(w[2]);
+        if (w[1] == "answers") return actor.replica->answer_no_audit(w[2] == "no");
+        if (w[1] == "wants") return actor.replica->want_rows_of(w[2], replica_of(w[3]));
         if (w[1] == "cuts") return actor.replica->cut(w[2], replica_of(w[3]), std::stoul(w[4]));
         if (w[1] == "refuses") return actor.replica->refuse(w[2], replica_of(w[3]));
         if (w[1] == "needs") return actor.replica->need_state(w[2]);
@@ -260,6 +265,10 @@ class conversation {
         if (what == "adverts-of-nobody") m = sync::adverts{"x", {}, {{0, {}}}};
         if (what == "adverts-unlisted") m = sync::adverts{"x", {{}}, {{0, {{1, 1}}}}};
         if (what == "executions-elsewhere") m = sync::executions{"nowhere", {}};
+        if (what == "audit-elsewhere") m = sync::audit{"nowhere", 1, ""};
+        if (what == "audit-of-nothing") m = sync::audit{"x", 1, "why?"};
+        if (what == "answer-elsewhere") m = sync::audit_answer{"nowhere", 1, ""};
+        if (what == "answer-unasked") m = sync::audit_answer{"x", 1, ""};
         if (what == "executions") m = sync::executions{"x", {}};
         if (what == "parting-elsewhere") m = sync::parting{"nowhere", true, 0, ""};
         if (what == "wishes-for-nothing") m = sync::wishes{0, 0, 0, 0, 0, {{"", 1}}};
@@ -295,6 +304,11 @@ class conversation {
             const auto all = s.replica->adverts(bucket);
             const auto it = all.find(replica_of(member));
             return "knows " + bucket + ' ' + member + ' ' + (it == all.end() ? "nothing" : text_of(it->second));
+        }
+        if (what.starts_with("audited ")) {
+            const auto bucket = what.substr(8, what.find(' ', 8) - 8);
+            const auto& told = s.replica->audited(bucket);
+            return "audited " + bucket + ' ' + (told.empty() ? "nothing" : told);
         }
         if (what.starts_with("sponsored ")) {
             const auto bucket = what.substr(10, what.find(' ', 10) - 10);

@@ -112,7 +112,7 @@ class local_replica {
 
     /// Up to where the log has been cut.
     virtual positions floor(std::string_view bucket) const = 0;
-    /// What it holds is to be replaced by a member's state, whatever its log says; until then it has nothing to tell.
+    /// What it holds is to be replaced by the state of one who knows why, whatever its log says; until then it has nothing to tell.
     virtual bool needs_state(std::string_view bucket) const = 0;
     virtual result<std::unique_ptr<state_source>> read_state(std::string_view bucket, std::string_view request) const = 0;
     /// `has` is what the peer is known to have. nullptr while another session takes a state of this bucket.

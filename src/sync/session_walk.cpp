@@ -43,7 +43,7 @@ positions session::known_of_peer(const stream& s) const {
 
 void session::ask_for_state(const std::string& bucket, stream& s) {
     if (s.taking || s.taken || s.cannot_receive) return;
-    const bool needs_state = s.is_told && s.is_remote && s.peer_role == role::member && local_.needs_state(bucket);
+    const bool needs_state = s.is_told && s.is_remote && local_.needs_state(bucket);
     if (s.behind != s.epoch && !needs_state) return;
     // Others have brought what the peer has not been told of: perhaps it is not behind.
     const auto is_news = [&](const auto& entry) { return entry.first != local_.id() && entry.second > at(s.told, entry.first); };

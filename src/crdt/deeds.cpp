@@ -43,6 +43,7 @@ struct row_deeds {
         if (!r.adds.empty()) written();
     }
     void operator()(const escrow_row&) const {
+        if (change.removes) removed_here();
         if (std::ranges::any_of(tallies, [](const tally& t) { return !t.is_undone; })) written();
     }
 };

@@ -91,7 +91,9 @@ class bucket_state::orphanage {
                 what.places.push_back(i);
                 // Only requests say it: what they were asked to remove they may not have seen.
                 const auto* c = std::get_if<crdt::counter_row>(&change.change);
-                change.removes = c != nullptr && !c->resets.empty();
+                const auto* e = std::get_if<crdt::escrow_row>(&change.change);
+                const auto is_removed = [](const auto& generation) { return !generation.removed.empty(); };
+                change.removes = (c != nullptr && !c->resets.empty()) || (e != nullptr && std::ranges::any_of(e->generations, is_removed));
             }
             const auto kind = crdt::kind_of(change.change);
             if (kind != crdt::row_kind::counter && kind != crdt::row_kind::escrow) continue;

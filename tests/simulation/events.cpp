@@ -229,7 +229,7 @@ bool world::retire_someone() {
     auto& by = *chance_.pick(replicas_);
     auto& who = *chance_.pick(replicas_);
     if (!by.open || !by.shares[b].handle || !who.shares[b].is_wanted || by.index == who.index) return false;
-    if ((!retires_often_ && !chance_.chance(10)) || !has_room_for_returns()) return false;
+    if (!retires_often_ && !chance_.chance(10)) return false;
     if (retires_often_ && chance_.chance(40)) return change_authority();
     const auto done = by.shares[b].handle->retire(*who.id);
     trace("retire", {{"by", by.index}, {"bucket", b}, {"replica", who.index}, {"ok", done.has_value()}});

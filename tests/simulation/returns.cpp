@@ -5,6 +5,21 @@
 #include "store/bucket_state.hpp"
 
 namespace anabranch::simulation {
+namespace {
+
+/// Something is left of it for certain. Removals may have found nothing; moving rights is nothing to look at, nor what was refused.
+bool has_written(const transaction_record& t) {
+    bool is_left = false;
+    for (const auto& op : t.operations) {
+        const bool is_removal = op.what == action::reset || op.what == action::erase || op.what == action::remove || op.what == action::clear;
+        const bool is_write = op.what == action::add || op.what == action::assign || op.what == action::insert ||
+                              (op.what >= action::deposit && op.what < action::transfer && !op.parts.empty());
+        is_left = !is_removal && (is_left || is_write);
+    }
+    return is_left;
+}
+
+}  // namespace
 
 /// It has had what does not count, has it no more, and knows why.
 bool world::is_relieved(const replica& r, std::size_t b, const cut& before, const cut& now) const {
@@ -30,12 +45,8 @@ void world::note_orphans(replica& r, std::size_t b, const cut& now) {
         for (auto sequence = now[o] + 1; sequence <= s.has[o]; ++sequence) {
             const auto& t = *histories_[b].find(o, sequence);
             const auto it = std::ranges::find(*listed, transaction_id{*replicas_[o]->id, sequence}, &orphaned_transaction::transaction);
-            // Moving rights is nothing to look at, nor what was refused.
-            const bool did_nothing = !t.execution && std::ranges::all_of(t.operations, [](const operation& op) {
-                return op.what >= action::transfer || (op.what >= action::deposit && op.parts.empty());
-            });
             // What came folded cannot be told apart, and what was cut is not here any more.
-            if (it == listed->end() && (o != r.index || sequence <= s.floor[o] || did_nothing)) continue;
+            if (it == listed->end() && (o != r.index || sequence <= s.floor[o] || !(t.execution || has_written(t)))) continue;
             ++checks_;
             counts_.count(covered::orphans_set_aside);
             if (it == listed->end()) violate("transaction " + std::to_string(sequence) + " of replica " + std::to_string(o) + " has gone, and is no orphan");
@@ -70,22 +81,14 @@ bool world::has_lost_orphans(const replica& r, std::size_t b, std::uint64_t own)
     return r.open->id() != *r.id || (m != nullptr && m->at == crdt::roster::stage::retired && own <= m->last);
 }
 
-/// Each that may come back will be one more.
-bool world::has_room_for_returns() const {
-    const auto may_return = std::ranges::count_if(replicas_, [](const auto& r) {
-        return !r->is_absent && std::ranges::any_of(r->shares, [](const share& s) { return s.is_wanted && s.is_retired; });
-    });
-    return options_.directory.empty() && replicas_.size() + static_cast<std::size_t>(may_return) < most_replicas;
-}
-
 /// Its process has gone on under another name: from here on it is another replica, on the same disk.
 void world::go_on_as_another(replica& r) {
     const auto id = r.open->id();
     if (id.value != r.id->value || id <= *r.id || !std::ranges::any_of(r.shares, [](const share& s) { return s.is_retired || s.comes_late; }))
         violate("a replica has another identity than before");
     counts_.count(covered::replicas_come_back);
-    if (replicas_.size() == most_replicas) {
-        // There is no place for one more: its disk dies.
+    if (replicas_.size() == most_replicas || !options_.directory.empty()) {
+        // There is no place for one more, or it would need a directory of its own: its disk dies.
         end(r, ending::kill);
         r.is_absent = true;
         for (auto& s : r.shares) {

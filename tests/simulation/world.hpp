@@ -285,7 +285,6 @@ class world {
     // returns.cpp: who was retired, and comes back
     bool is_relieved(const replica& r, std::size_t b, const cut& before, const cut& now) const;
     void note_orphans(replica& r, std::size_t b, const cut& now);
-    bool has_room_for_returns() const;
     bool has_lost_orphans(const replica& r, std::size_t b, std::uint64_t own) const;
     void check_orphan(const orphaned_transaction& told, const transaction_record& t) const;
     void go_on_as_another(replica& r);

@@ -87,7 +87,7 @@ void world::go_on_as_another(replica& r) {
     if (id.value != r.id->value || id <= *r.id || !std::ranges::any_of(r.shares, [](const share& s) { return s.is_retired || s.comes_late; }))
         violate("a replica has another identity than before");
     counts_.count(covered::replicas_come_back);
-    if (replicas_.size() == most_replicas || !options_.directory.empty()) {
+    if (replicas_.size() == most_replicas || !options_.directory.empty() || options_.keeps_power) {
         // There is no place for one more, or it would need a directory of its own: its disk dies.
         end(r, ending::kill);
         r.is_absent = true;

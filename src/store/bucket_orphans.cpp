@@ -60,20 +60,20 @@ class bucket_state::orphanage {
         const dot id{position->writer, position->sequence};
         orphan kept{record->at, {}, {}};
         crdt::executed what;
-        if (record->kind == oplog::record_kind::execution) {
+        const bool is_execution = record->kind == oplog::record_kind::execution;
+        if (is_execution) {
             const auto x = logged_record{*record, *mentioned}.execution_at(id, from_.kinds_);
             if (!x) return corrupt();
             what = x->what;
             const auto& r = what.request;
             kept.request = {r.identity, r.issued, r.role, r.outcome, r.content, r.result, {}};
             if (r.confirms) kept.request->confirms = transaction_id{from_.store_.origins().id(r.confirms->writer), r.confirms->sequence};
-            if (auto added = add_up(id, what, false); !added) return added;
         } else {
             auto changed = crdt::decode_changes(record->payload, {id, record->at}, *mentioned, from_.kinds_);
             if (!changed) return corrupt();
             what.changed = std::move(*changed);
-            if (auto added = add_up(id, what, true); !added) return added;
         }
+        if (auto added = add_up(id, what, !is_execution); !added) return added;
         kept.deeds = crdt::deeds_of(what);
         if (kept.deeds.empty() && !kept.request) return {};  // what it did for the members is nothing to look at
         batch_.put(space::rows, store_keys::orphan_key(from_.number_, id.writer, id.sequence), codec::encode(kept));

@@ -40,6 +40,7 @@ enum class errc {
     request_from_future,   ///< its issue time is further ahead of this clock than store_options::request_max_lead
     request_conflict,      ///< the key has been used for a request with other content
     too_many_requests,     ///< as many identities wait to be forgotten as store_options::request_capacity allows
+    not_held,              ///< outside of what this replica holds of the bucket, or not here yet
 };
 
 std::error_code make_error_code(errc code) noexcept;

@@ -39,6 +39,7 @@ class category final : public std::error_category {
             case errc::request_from_future: return "request issued in the future";
             case errc::request_conflict: return "key already used for another request";
             case errc::too_many_requests: return "too many requests to remember";
+            case errc::not_held: return "not held here";
         }
         return "unknown error";
     }

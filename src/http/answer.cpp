@@ -28,6 +28,7 @@ rule rule_for(errc code) {
         case errc::not_a_member: return {503, "not_a_member", seconds{1}};
         case errc::too_many_requests: return {503, "too_many_requests", seconds{10}};
         case errc::retired: return {503, "retired"};
+        case errc::not_held: return {503, "not_held"};
         case errc::closed: return {503, "closed"};
         case errc::storage_failure: return {503, "storage_failure"};
         // Not 507: meshes fail over on the gateway's statuses, of which 503 is one.

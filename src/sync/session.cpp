@@ -15,7 +15,7 @@ constexpr timestamp no_ceiling{UINT64_MAX};
 constexpr std::size_t longest_reason = 1024;
 
 errc to_errc(std::uint32_t code) {
-    return code >= 1 && code <= static_cast<std::uint32_t>(errc::invalid_token) ? static_cast<errc>(code) : errc::malformed;
+    return code >= 1 && code <= static_cast<std::uint32_t>(errc::not_held) ? static_cast<errc>(code) : errc::malformed;
 }
 
 positions to_positions(const frontier& f) {

@@ -243,6 +243,7 @@ TEST_CASE("errors keep their numbers") {
     CHECK(static_cast<int>(errc::behind_cut) == 25);
     CHECK(static_cast<int>(errc::insufficient_rights) == 26);
     CHECK(static_cast<int>(errc::invalid_token) == 27);
+    CHECK(static_cast<int>(errc::not_held) == 32);
 }
 
 TEST_CASE("a chunk") {

@@ -26,6 +26,8 @@ inline constexpr std::size_t request_result = 64 * 1024;
 inline constexpr std::size_t listed_executions = 256 * 1024;
 /// Buckets in a store, and in a peer's handshake.
 inline constexpr std::size_t buckets = 4096;
+/// Paths of a bucket below which a reader holds it (store::bucket_part()).
+inline constexpr std::size_t part_paths = 1024;
 /// Replicas (with their incarnations) that ever wrote in a bucket, and in a peer's handshake.
 inline constexpr std::size_t origins = 4096;
 /// Bytes of one frame on the wire, its header not counted.

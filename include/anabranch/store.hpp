@@ -254,9 +254,11 @@ class bucket {
     /// Waits until nothing is missing, but not for longer than that; the same answer.
     result<std::uint64_t> wait_for(const session_token& token, std::chrono::milliseconds most) const;
 
-    /// A fingerprint of the whole state, equal on two replicas iff they hold the same state (up to 2^-64
-    /// chance); independent of the order of arrival. Scans: O(rows).
-    result<hash128> digest() const;
+    /// A fingerprint of what is at and below that path, equal on two replicas iff they hold the same there (up to 2^-64
+    /// chance); independent of the order of arrival. Scans: O(rows). errc::not_held.
+    result<hash128> digest(const std::vector<field>& below = {}) const;
+    /// The paths below which this replica holds the bucket: the empty one alone where that is all of it (store::bucket_part()).
+    std::vector<std::vector<field>> held() const;
 
     // Audits (audit.hpp): sessions compare the rows of this replica with their peers' once every session_options::audit. What differs
     // is listed; what more than half of all members have, and this replica has not, it takes from one of them.
@@ -324,6 +326,13 @@ class store {
     /// The bucket of that name. One that is not here yet begins empty; it fills, and becomes writable, when this replica
     /// meets a member of it. Until then commits are errc::not_a_member.
     result<anabranch::bucket> bucket(std::string_view name, participation as = participation::member);
+    /// A bucket of which this replica reads what is at and below these paths, and holds nothing else (docs/partial-replication.md): what it shows there
+    /// is what the bucket showed at one moment, a later one each time; nothing can be read of it before the first has come whole. Reads of anything else
+    /// are errc::not_held, as are commits, requests and their outcomes; a feed only tells that something may have changed, by errc::behind_cut. It
+    /// asks members and readers of the whole bucket, no other holders of parts. Other paths than before: what is held stays until all of
+    /// them has come anew; bucket() asks for all of it. errc::invalid_argument: all of it is here already; no path, the empty one, or one that
+    /// there cannot be. errc::limit_exceeded: more than limits::part_paths.
+    result<anabranch::bucket> bucket_part(std::string_view name, const std::vector<std::vector<field>>& below);
     /// Names of the buckets here, sorted.
     std::vector<std::string> buckets() const;
 

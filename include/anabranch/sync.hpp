@@ -53,6 +53,9 @@ struct session_options {
     /// How often all rows of each bucket are compared with the peer's, to find what should never differ (docs/audit.md): both read them
     /// once, a second or two of work for a million, in small portions; both together count as one. 0: only when bucket::audit() asks.
     std::chrono::milliseconds audit{std::chrono::hours{24}};
+    /// How often what has changed of a bucket is asked for at most, where only a part of it is held here (store::bucket_part()): each
+    /// time costs the peer a few reads and writes, whatever has changed.
+    std::chrono::milliseconds part_interval{100};
     /// A peer that lacks more transactions of a bucket than this gets them folded: one entry for each row that they changed,
     /// instead of one for each change. UINT64_MAX: never.
     std::uint64_t fold_above = 32;

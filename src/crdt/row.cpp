@@ -354,6 +354,55 @@ hash128 fingerprint(std::string_view key, const row& r, const origin_table& orig
     return sha256_128({bytes});
 }
 
+row only_shown(const row& r, const origin_table& origins) {
+    struct visitor {
+        const origin_table& origins;
+        row operator()(const counter_row& c) const {
+            counter_row only;
+            for (const auto& total : c.totals) {
+                // As if no request had made it: what of it counts is known.
+                if (const auto left = counting(c, total)) only.totals.push_back({total.writer, 0, total.start, total.sequence, *left});
+            }
+            return only;
+        }
+        row operator()(const entries_row& e) const {
+            entries_row only;
+            for (const auto* entry : shown(e, origins)) only.entries.push_back(*entry);
+            return only;
+        }
+        row operator()(const dots_row& d) const {
+            dots_row only;
+            for (const auto& add : shown(d)) only.adds.push_back(add);
+            return only;
+        }
+        row operator()(const removals_row& m) const {
+            removals_row only;
+            for (const auto* add : shown(m)) only.adds.push_back({add->id, {}});
+            return only;
+        }
+        row operator()(const escrow_row& e) const {
+            escrow_row only;
+            doubts<escrow_row::removal> locked;
+            for (const auto& g : e.generations) {
+                if (!is_live(e, g)) continue;
+                auto& kept = only.generations.emplace_back(g);
+                kept.removed.clear();
+                for (auto& a : kept.accounts) {
+                    const auto doubt = doubt_of(e, g.birth, a.writer);
+                    a.value -= doubt.off.value;
+                    a.bound -= doubt.off.bound;
+                    if (doubt.locked > 0) locked.corrections.push_back({.birth = g.birth, .writer = a.writer, .open = {}, .fixed = {}, .locked = doubt.locked});
+                }
+            }
+            if (!locked.empty()) only.doubt.edit() = std::move(locked);
+            return only;
+        }
+    };
+    auto only = std::visit(visitor{origins}, r);
+    normalise(only);
+    return only;
+}
+
 void add_fingerprint(hash128& sum, const hash128& fingerprint) {
     unsigned carry = 0;
     for (std::size_t i = 0; i < sum.size(); ++i) {

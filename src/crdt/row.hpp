@@ -405,6 +405,10 @@ bool is_live(const row& r);
 /// that differ only in what may be forgotten have equal fingerprints. Zero where nothing is live.
 hash128 fingerprint(std::string_view key, const row& r, const origin_table& origins);
 
+/// A row that shows the same, and has the same fingerprint, without anything that may be forgotten or change yet: for whoever only reads
+/// it. Nothing can be joined into it.
+row only_shown(const row& r, const origin_table& origins);
+
 /// Combines the fingerprints of different rows: addition modulo 2^128, so order does not count and a row can be taken out again.
 void add_fingerprint(hash128& sum, const hash128& fingerprint);
 

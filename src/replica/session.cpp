@@ -107,7 +107,11 @@ class store_port final : public sync::local_replica {
         return std::make_unique<state_sink>(local_, std::move(*sink), peer);
     }
 
-    bool wants_rows(std::string_view name, const replica_id& peer) const override { return !bucket(name)->rows_to_take(peer).empty(); }
+    bool wants_rows(std::string_view name, const replica_id& peer) const override {
+        const auto b = bucket(name);
+        return b->is_filling() || !b->rows_to_take(peer).empty();
+    }
+    bool has_durable(std::string_view name, const sync::positions& all) const override { return bucket(name)->has_durable(all); }
 
     result<std::unique_ptr<sync::auditor>> begin_audit(std::string_view name, const replica_id& peer, std::chrono::milliseconds interval) override {
         auto begun = bucket(name)->begin_audit(peer, interval);
@@ -124,6 +128,7 @@ class store_port final : public sync::local_replica {
 
     sync::role role_in(std::string_view name) const override {
         const auto b = bucket(name);
+        if (b->is_partial()) return sync::role::part;
         if (b->is_member()) return sync::role::member;
         return b->is_joining() ? sync::role::joining : sync::role::reader;
     }

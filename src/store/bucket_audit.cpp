@@ -40,7 +40,7 @@ result<std::optional<audit_view>> bucket_state::view_for_audit() const {
     const std::shared_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return fail(usable.error());
     // Its rows lack what it has not read.
-    if (has_unread_) return std::optional<audit_view>{};
+    if (has_unread_ || is_partial_) return std::optional<audit_view>{};
     if (auto flushed = flush_locked(); !flushed) return fail(flushed.error());
     positions reflects;
     for (const auto& [writer, last] : capture()) reflects[store_.origins().id(writer)] = last.sequence;

@@ -75,7 +75,7 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         if (auto usable = check_usable(); !usable) return usable;
         // Others have brought all of it: here there may be more than it knows, forgotten requests above all.
         const bool relieves = !orphans_in(state.members).empty();
-        if (have_.covers(staged_->reflects) && !relieves && sink.repairs_.empty()) return erase_staged();
+        if (have_.covers(staged_->reflects) && !relieves && sink.repairs_.empty() && holding_.held == staged_->only) return erase_staged();
         // All that has been true when it began is to be so now.
         if (auto sound = check_begin(state, horizon, source); !sound) return sound;
         frontier theirs;
@@ -108,6 +108,7 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         next.forgotten = state.forgotten;
         next.members = state.members;
         next.is_whole = staged_->is_whole;
+        next.only = staged_->only;
         if (auto sound = check_staged(next.reflects); !sound) return sound;
         if (auto settled = next.is_whole ? result<void>{} : check_settled(next.reflects, sink.request_.has, sink.touching_); !settled) return settled;
         if (has_unread_ && !next.is_whole) return unknown_state();
@@ -269,9 +270,12 @@ result<void> bucket_state::move_staged(entering& next) {
     batch.erase_range(space::rows, staged, store_keys::prefix_end(staged));
     next.is_in_rows = true;
     batch.put(space::meta, entering_key_, codec::encode(next));
+    const holding now{next.only, holding_.wanted};
+    if (now != holding_) batch.put(space::meta, holding_key_, codec::encode(now));
     if (auto written = write(); !written) return written;
     journal_.added(std::move(changed), next.is_whole);
     staged_.reset();
+    hold(now);
     rows_.move_to(rows);
     end_logs(ends);
     floor_ = {next.reflects.begin(), next.reflects.end()};

@@ -57,6 +57,7 @@ result<void> bucket_state::change_roster(const std::function<result<crdt::roster
 /// A transaction on this replica's own account. Whether there was anything to change.
 result<bool> bucket_state::write_own(const std::function<result<crdt::changes>(const dot& me)>& draw_up) {
     if (auto usable = check_usable(); !usable) return fail(usable.error());
+    if (auto whole = check_whole(); !whole) return fail(whole.error());
     const auto writer = store_.self().number;
     const auto last = tail_of(writer);
     const dot me{writer, last.sequence + 1};
@@ -267,8 +268,8 @@ void bucket_state::perform_duties() {
         next_fence_ = INT64_MAX;  // until it can be used again
         return;
     }
-    if (has_orphans_) {
-        // Nothing is decided, and nothing let go of, by what does not count.
+    if (has_orphans_ || is_partial_) {
+        // Nothing is decided, and nothing let go of, by what does not count; and there is nothing to let go of without a log.
         next_fence_ = INT64_MAX;
         return;
     }

@@ -18,6 +18,7 @@ result<void> bucket_state::recover() {
     store_.clock().observe(mark.clock);
     if (mark.is_elsewhere) rows_.move_to(store_keys::other_rows(number_));
     if (auto loaded = journal_.load(); !loaded) return loaded;
+    if (auto found = find_holding(); !found) return found;
     if (auto found = find_staged(); !found) return found;
     if (auto found = find_audits(); !found) return found;
     floor_ = {mark.floor.begin(), mark.floor.end()};

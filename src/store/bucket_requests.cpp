@@ -46,6 +46,7 @@ result<receipt> bucket_state::commit(const request& r, const std::function<resul
 
 result<receipt> bucket_state::answer(const request& r, const hash128& identity, const program& run) {
     if (auto ready = check_ready(); !ready) return fail(ready.error());
+    if (auto whole = check_whole(); !whole) return fail(whole.error());
     const auto known = requests_.find(identity);
     if (!known) return fail(known.error());
     return *known ? repeat(r, identity, **known) : execute(r, identity, run);
@@ -163,6 +164,7 @@ result<receipt> bucket_state::repeat(const request& r, const hash128& identity, 
 
 result<std::optional<receipt>> bucket_state::find(const request& r) const {
     if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
+    if (auto whole = check_whole(); !whole) return fail(whole.error());
     const std::shared_lock lock(mutex_);
     const auto known = requests_.find(r.identity());
     if (!known) return fail(known.error());
@@ -172,6 +174,7 @@ result<std::optional<receipt>> bucket_state::find(const request& r) const {
 
 result<std::vector<unconfirmed_request>> bucket_state::unconfirmed(std::size_t most) const {
     if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
+    if (auto whole = check_whole(); !whole) return fail(whole.error());
     const std::shared_lock lock(mutex_);
     std::vector<std::pair<hash128, known_request>> found;
     auto visited = requests_.visit([&](const hash128& identity, const known_request& known) {

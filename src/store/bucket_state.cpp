@@ -33,6 +33,7 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       watermark_key_(store_keys::watermark_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       entering_key_(store_keys::entering_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       audit_key_(store_keys::audit_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
+      holding_key_(store_keys::holding_prefix + store_keys::big_endian32(static_cast<std::uint32_t>(number))),
       journal_(store.engine(), number, store.options().journal_step, store.options().journal_limit),
       rows_(store.engine(), number, store.options().write_behind_bytes, journal_),
       rebalancing_(store.options().rights_window),
@@ -71,6 +72,7 @@ result<void> bucket_state::commit(const std::function<result<void>(transaction&)
 /// Whether it has changed anything.
 result<bool> bucket_state::run(const std::function<result<void>(transaction&)>& fn) {
     if (auto ready = check_ready(); !ready) return fail(ready.error());
+    if (auto whole = check_whole(); !whole) return fail(whole.error());
     if (auto member = check_member(); !member) return fail(member.error());
     if (auto room = make_room(); !room) return fail(room.error());
     const auto& self = store_.self();
@@ -157,6 +159,7 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
     {
         const std::unique_lock lock(mutex_);
         if (auto ready = check_ready(); !ready) return fail(ready.error());
+        if (auto whole = check_whole(); !whole) return fail(whole.error());
         if (auto room = make_room(); !room) return fail(room.error());
 
         // Everything is looked at before anything is written.
@@ -499,7 +502,7 @@ result<void> bucket_state::read(const std::function<void(const map_view&)>& fn) 
     if (auto allowed = check_outside(); !allowed) return allowed;
     const std::shared_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return usable;
-    latest_access access(rows_, store_.origins(), store_.self().number, heirs_,
+    latest_access access(rows_, held_.get(), store_.origins(), store_.self().number, heirs_,
                          [this](const dot& d) { return time_of(d); }, [this] { return flush_locked(); });
     const inside_guard guard;
     fn(map_view(access, {}));
@@ -514,14 +517,14 @@ result<std::unique_ptr<snapshot_access>> bucket_state::take_snapshot() const {
     auto waiting = flush_locked() ? row_table::rows{} : rows_.waiting({});
     std::shared_ptr<const bucket_state> keep(store_.shared_from_this(), this);
     return std::make_unique<snapshot_access>(std::move(keep), store_.origins(), store_.self().number, heirs_, rows_,
-                                             rows_.take_snapshot(), std::move(waiting));
+                                             rows_.take_snapshot(), std::move(waiting), held_);
 }
 
-result<hash128> bucket_state::digest() const {
+result<hash128> bucket_state::digest(std::string_view below) const {
     auto at = take_snapshot();
     if (!at) return fail(at.error());
     hash128 sum{};
-    auto scanned = (*at)->scan({}, {}, [&](std::string_view path, const crdt::row& row) {
+    auto scanned = (*at)->scan(below, {}, [&](std::string_view path, const crdt::row& row) {
         crdt::add_fingerprint(sum, crdt::fingerprint(path, row, store_.origins()));
         return scan_step{};
     });

@@ -16,6 +16,7 @@
 #include "store/log_extent.hpp"
 #include "store/logged_fold.hpp"
 #include "store/orphan.hpp"
+#include "store/part.hpp"
 #include "store/rebalancing.hpp"
 #include "store/request_table.hpp"
 #include "store/rival_table.hpp"
@@ -63,7 +64,7 @@ class bucket_state {
     frontier durable_progress() const;
     /// Rises whenever durable_progress() changes.
     std::uint64_t durable_revision() const { return durable_revision_.load(); }
-    result<hash128> digest() const;
+    result<hash128> digest(std::string_view below) const;
     /// Rises whenever something is written to the log.
     std::uint64_t revision() const { return revision_.load(); }
     /// When that transaction was committed; nothing where the log does not say so any more.
@@ -128,6 +129,17 @@ class bucket_state {
     bool is_receiving_walk() const { return is_staging_; }
     /// Where one has entered in part because the disk was full: there may be room now.
     void go_on_entering();
+
+    // Readers of a part: bucket_part.cpp.
+    /// From now on that is to be held; nothing: all rows. errc::invalid_argument: they are here already.
+    result<void> want(std::optional<part> below);
+    /// What is held and what is wanted differ.
+    bool is_filling() const;
+    /// There is no log here, nothing can be written, and rows come by walks.
+    bool is_partial() const { return is_partial_; }
+    std::vector<std::vector<field>> held() const;
+    /// All of that is on disk here, or does not count.
+    bool has_durable(positions all) const;
 
     // Audits: bucket_audit.cpp, audit.cpp.
     /// Of what is due with that peer now; nullptr: nothing, or not now. `interval` as in session_options::audit.
@@ -320,10 +332,11 @@ class bucket_state {
         bool relieves = false;    ///< what is here and does not count goes, with all that the state does not have
         bool is_whole = false;    ///< all rows are new, and stand at the other place
         bool is_in_rows = false;  ///< only what follows from it is still to be done
+        std::optional<part> only;  ///< these are all rows that it has
 
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(reflects, stable, forgotten, members, had_forgotten, had_open, relieves, is_whole, is_in_rows);
+            archive(reflects, stable, forgotten, members, had_forgotten, had_open, relieves, is_whole, is_in_rows, only);
         }
     };
     /// What has come of a state; on disk beside it.
@@ -333,10 +346,11 @@ class bucket_state {
         std::string upto;      ///< all rows up to this path have come
         bool is_whole = false;
         version_vector reflects;
+        std::optional<part> only;  ///< that is all which comes
 
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(source, at, upto, is_whole, reflects);
+            archive(source, at, upto, is_whole, reflects, only);
         }
     };
     result<void> add_touched(const known_request& known, std::vector<std::string>& items, std::size_t& bytes) const;
@@ -433,6 +447,10 @@ class bucket_state {
     std::optional<std::vector<origin>> find_mentioned(const std::vector<replica_id>& ids) const;
     version_vector to_vector(const tails& t) const;
 
+    result<void> find_holding();
+    void hold(holding what);
+    result<void> check_whole() const;
+
     static std::uint64_t extent_step(const store_options& options);
     crdt::roster duties_of_a_member();
     const version_vector* too_long_ago() const;
@@ -450,11 +468,16 @@ class bucket_state {
     const std::string watermark_key_;
     const std::string entering_key_;
     const std::string audit_key_;
+    const std::string holding_key_;
     std::atomic<bool> is_staging_ = false;
     mutable change_journal journal_;  // mutable: flushing adds to it
 
     mutable std::shared_mutex mutex_;
     std::optional<staged_progress> staged_;
+    mutable std::mutex holding_mutex_;  // with mutex_, for changes: either is enough to look
+    holding holding_;
+    std::shared_ptr<const part> held_;  // the same, for who reads; nullptr: all of it
+    std::atomic<bool> is_partial_ = false;
     row_table rows_;
     version_vector have_;
     membership members_;

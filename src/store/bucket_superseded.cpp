@@ -81,6 +81,7 @@ std::optional<superseded_request> bucket_state::supersession(const crdt::contest
 
 result<std::vector<superseded_request>> bucket_state::superseded(std::size_t most) const {
     if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
+    if (auto whole = check_whole(); !whole) return fail(whole.error());
     const std::shared_lock uncut(cut_mutex_);
     std::vector<superseded_request> found;
     const auto keep_oldest = [&] {

@@ -34,9 +34,10 @@ result<std::unique_ptr<walk_sink>> bucket_state::receive_walk(const positions& p
     walk_request request;
     request.forgotten = forgotten_;
     request.touched = repairs;
-    if (staged_ && !staged_->upto.empty()) request.goes_on = walk_request::broken_off{staged_->source, staged_->at, staged_->upto};
+    request.only = holding_.wanted;
+    if (staged_ && !staged_->upto.empty() && staged_->only == request.only) request.goes_on = walk_request::broken_off{staged_->source, staged_->at, staged_->upto};
     // Rows lack what has not been read, and the log from which that could be goes; or they have what does not count.
-    const bool needs_all = has_unread_ || has_orphans_;
+    const bool needs_all = has_unread_ || has_orphans_ || holding_.held != holding_.wanted;
     if (needs_all && request.goes_on && !staged_->is_whole) request.goes_on.reset();
     // Where all rows were to come and some have, the others still are.
     if (!needs_all && (!request.goes_on || !staged_->is_whole)) {
@@ -163,7 +164,7 @@ result<void> bucket_state::begin_staging(const walk_begin& begin, walk_sink& sin
     }
     if (!begin.goes_on) {
         if (auto erased = erase_staged(); !erased) return erased;
-        staged_ = staged_progress{begin.source, begin.at, {}, begin.is_whole, std::move(reflects)};
+        staged_ = staged_progress{begin.source, begin.at, {}, begin.is_whole, std::move(reflects), sink.request_.only};
         return {};
     }
     const auto& asked = sink.request_.goes_on;
@@ -209,6 +210,7 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
         staged_->at = sink.begin_->at;
         sink.last_path_.clear();
     }
+    if (staged_->only && (!piece.requests.empty() || !piece.executions.empty())) return wrong_state("has requests beside a part of its rows");
     const bool has_rows_to_come = sink.is_catching_up_ && (!piece.requests.empty() || !piece.executions.empty() || piece.is_last);
     if (has_rows_to_come) return wrong_state("ends before it has caught up");
     for (const auto& [identity, bytes] : piece.requests) {
@@ -244,7 +246,7 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
 result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& sink, const crdt::foreign_input::numbers& number_of,
                                       storage::batch& batch) {
     const auto out_of_order = [&] { return wrong_state("has rows at impossible paths, or not in their order"); };
-    const bool is_item = item.prefix.empty() || store_keys::is_path(item.prefix);
+    const bool is_item = staged_->only ? staged_->only->holds(item.prefix) : item.prefix.empty() || store_keys::is_path(item.prefix);
     const bool goes_on = !item.after.empty();
     if (!is_item || (goes_on && (!item.after.starts_with(item.prefix) || !store_keys::is_path(item.after)))) return out_of_order();
     auto& last = sink.last_path_;

@@ -79,6 +79,16 @@ std::optional<parsed_segment> first_segment(std::string_view path) {
     return s;
 }
 
+std::string readable(std::string_view path) {
+    if (path.empty()) return "the top";
+    std::string text;
+    while (const auto segment = first_segment(path)) {
+        text += (text.empty() ? "\"" : "/") + segment->name;
+        path.remove_prefix(segment->length);
+    }
+    return text + '"';
+}
+
 bool is_path(std::string_view path) {
     if (path.empty() || path.size() > limits::path) return false;
     for (std::size_t depth = 0; !path.empty(); ++depth) {

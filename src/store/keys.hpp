@@ -26,6 +26,8 @@ struct parsed_segment {
     std::size_t length;
 };
 std::optional<parsed_segment> first_segment(std::string_view path);
+/// For people: the names, with "/" between them. "the top" for the bucket itself.
+std::string readable(std::string_view path);
 /// Well-formed all through, and within the limits.
 bool is_path(std::string_view path);
 
@@ -94,5 +96,6 @@ inline constexpr char bucket_prefix = 'b';
 inline constexpr char watermark_prefix = 'w';
 inline constexpr char entering_prefix = 'e';
 inline constexpr char audit_prefix = 'f';
+inline constexpr char holding_prefix = 'p';
 
 }  // namespace anabranch::store_keys

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/access.hpp"
+#include "store/part.hpp"
 #include "store/row_table.hpp"
 
 namespace anabranch::detail {
@@ -9,9 +10,10 @@ namespace anabranch::detail {
 /// Lives under the bucket's shared lock. `flush` writes waiting rows to the engine; called before a scan.
 class latest_access final : public access {
   public:
-    latest_access(const row_table& rows, const origin_table& origins, origin self, const crdt::succession& heirs,
+    /// `held`: nullptr: all of it.
+    latest_access(const row_table& rows, const part* held, const origin_table& origins, origin self, const crdt::succession& heirs,
                   std::function<std::optional<timestamp>(const dot&)> time_of, std::function<result<void>()> flush)
-        : rows_(rows), origins_(origins), self_(self), heirs_(heirs), time_of_(std::move(time_of)), flush_(std::move(flush)) {}
+        : rows_(rows), held_(held), origins_(origins), self_(self), heirs_(heirs), time_of_(std::move(time_of)), flush_(std::move(flush)) {}
 
     const origin_table& origins() const override { return origins_; }
     origin self() const override { return self_; }
@@ -22,6 +24,7 @@ class latest_access final : public access {
 
   private:
     const row_table& rows_;
+    const part* held_;
     const origin_table& origins_;
     origin self_;
     const crdt::succession& heirs_;

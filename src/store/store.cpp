@@ -1,5 +1,7 @@
 #include <anabranch/store.hpp>
 
+#include <anabranch/limits.hpp>
+
 #include "storage/memory/memory_engine.hpp"
 #include "storage/rocksdb/host_directory.hpp"
 #include "storage/rocksdb/rocksdb_engine.hpp"
@@ -53,7 +55,22 @@ result<void> store::restore(const std::filesystem::path& backup, const std::file
 }
 
 result<bucket> store::bucket(std::string_view name, participation as) {
-    auto state = state_->bucket(name, as);
+    auto state = state_->bucket(name, as, {});
+    if (!state) return fail(state.error());
+    return anabranch::bucket(std::move(*state));
+}
+
+result<bucket> store::bucket_part(std::string_view name, const std::vector<std::vector<field>>& below) {
+    std::vector<std::string> paths;
+    for (const auto& path : below) paths.push_back(path_to(path));
+    detail::part wanted(std::move(paths));
+    if (wanted.paths().size() > limits::part_paths) {
+        return fail(errc::limit_exceeded, "a part of a bucket of " + std::to_string(wanted.paths().size()) + " paths; the limit is " + std::to_string(limits::part_paths));
+    }
+    if (wanted.paths().empty() || !wanted.is_sound()) {
+        return fail(errc::invalid_argument, "part of bucket \"" + std::string(name) + "\": no path, the empty one, or one that there cannot be");
+    }
+    auto state = state_->bucket(name, participation::reader, std::move(wanted));
     if (!state) return fail(state.error());
     return anabranch::bucket(std::move(*state));
 }
@@ -83,7 +100,8 @@ std::optional<replica_id> bucket::authority() const {
 result<void> bucket::leave() { return state_->leave(); }
 result<void> bucket::retire(const replica_id& who) { return state_->retire(who); }
 result<void> bucket::take_authority() { return state_->take_authority(); }
-result<hash128> bucket::digest() const { return state_->digest(); }
+result<hash128> bucket::digest(const std::vector<field>& below) const { return state_->digest(path_to(below)); }
+std::vector<std::vector<field>> bucket::held() const { return state_->held(); }
 void bucket::audit(const std::vector<field>& below) const { state_->audit(path_to(below)); }
 std::vector<audit_report> bucket::audits() const { return state_->audits(); }
 std::vector<audit_finding> bucket::audit_findings() const { return state_->audit_findings(); }

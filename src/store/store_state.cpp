@@ -131,8 +131,9 @@ result<void> store_state::add_bucket(std::string name, store_keys::bucket_number
     return {};
 }
 
-result<std::shared_ptr<bucket_state>> store_state::bucket(std::string_view name, participation as) {
+result<std::shared_ptr<bucket_state>> store_state::bucket(std::string_view name, participation as, std::optional<part> below) {
     if (auto found = find_bucket(name)) {
+        if (auto wanted = found->want(std::move(below)); !wanted) return fail(wanted.error());
         if (found->participates() == as) return found;
         storage::batch batch;
         batch.put(space::meta, store_keys::bucket_prefix + std::string(name), bucket_entry(found->number(), as));
@@ -157,6 +158,8 @@ result<std::shared_ptr<bucket_state>> store_state::bucket(std::string_view name,
         if (auto written = engine_->write(batch); !written) return fail(written.error());
         if (auto added = add_bucket(std::string(name), number, as); !added) return fail(added.error());
         it = buckets_.find(name);
+        // A process that dies here has a bucket of which nothing has come: it may still become either.
+        if (auto wanted = it->second->want(std::move(below)); !wanted) return fail(wanted.error());
     }
     return std::shared_ptr<bucket_state>(shared_from_this(), it->second.get());
 }

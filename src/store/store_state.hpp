@@ -25,8 +25,8 @@ class store_state : public std::enable_shared_from_this<store_state> {
                                                      store_options options);
     ~store_state();
 
-    /// The bucket, created where there is none. Keeps the store open.
-    result<std::shared_ptr<bucket_state>> bucket(std::string_view name, participation as);
+    /// The bucket, created where there is none; only what is `below`, if that says anything. Keeps the store open.
+    result<std::shared_ptr<bucket_state>> bucket(std::string_view name, participation as, std::optional<part> below);
     /// nullptr where there is none.
     std::shared_ptr<bucket_state> find_bucket(std::string_view name);
     std::vector<std::string> bucket_names() const;

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "store/journal.hpp"
+#include "store/part.hpp"
 #include "store/row_table.hpp"
 #include "store/watermark.hpp"
 
@@ -49,10 +49,12 @@ struct walk_request {
         }
     };
     std::optional<broken_off> goes_on;
+    /// Only that is to come, as it shows: for a reader who holds no more. Nothing: all of it, with the requests that may still change it.
+    std::optional<part> only;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(has, forgotten, touched, goes_on);
+        archive(has, forgotten, touched, goes_on, only);
     }
 };
 
@@ -71,7 +73,7 @@ struct walk_begin {
     std::map<replica_id, std::uint64_t> stable;
     std::uint64_t forgotten = 0;
     crdt::roster members;
-    bool is_whole = false;      ///< all rows come
+    bool is_whole = false;      ///< all rows come that were asked for
     bool goes_on = false;       ///< where the last one broke off
     std::uint64_t source = 0;   ///< by chance: one opening of one store
     std::uint64_t at = 0;       ///< of its journal
@@ -145,12 +147,12 @@ struct walk_piece {
 /// Reads the state of one moment. One thread at a time; keeps the store open.
 class walk_source {
   public:
-    /// `changed` are the items that the receiver lacks, nothing: all; `again` those that have changed since it broke off.
+    /// `changed` are the items that the receiver lacks, `again` those that have changed since it broke off.
     struct plan {
         walk_begin begin;
         row_snapshot at;
-        std::unique_ptr<change_journal::reader> again;
-        std::unique_ptr<change_journal::reader> changed;
+        std::optional<items_in_part> again;
+        std::optional<items_in_part> changed;
         walk_request request;
     };
     walk_source(std::shared_ptr<const bucket_state> from, plan what);
@@ -162,6 +164,7 @@ class walk_source {
   private:
     result<void> add_again(walk_piece& piece, std::size_t& room);
     result<void> add_changed(walk_piece& piece, std::size_t& room);
+    result<std::string> bytes_to_send(std::string_view path) const;
     result<void> add_requests(walk_piece& piece, std::size_t& room);
     result<void> add_executions(walk_piece& piece, std::size_t& room);
     struct open_item {

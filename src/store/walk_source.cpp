@@ -111,7 +111,10 @@ result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room, std::op
             open->is_at_cursor = true;
             return {};
         }
-        item.rows.push_back({std::string(path.substr(item.prefix.size())), std::string(rows_->value())});
+        auto bytes = bytes_to_send(path);
+        if (!bytes) return fail(bytes.error());
+        if (bytes->empty()) continue;
+        item.rows.push_back({std::string(path.substr(item.prefix.size())), std::move(*bytes)});
         open->after = path;
         room -= std::min(room, item.rows.back().rest.size() + item.rows.back().bytes.size() + 1);
     }
@@ -119,9 +122,20 @@ result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room, std::op
     return rows_->status();
 }
 
+/// Of the row at the cursor; none where the receiver is to have none there.
+result<std::string> walk_source::bytes_to_send(std::string_view path) const {
+    if (!plan_.request.only) return std::string(rows_->value());
+    const auto row = crdt::decode_row(rows_->value());
+    if (!row) return fail(errc::corrupt, "the row at path \"" + std::string(path) + "\" cannot be decoded");
+    if (!crdt::is_live(*row)) return std::string();
+    return crdt::encode_row(crdt::only_shown(*row, from_->store().origins()));
+}
+
+/// Whoever holds a part does not need to know why its rows show what they show.
 result<void> walk_source::add_requests(walk_piece& piece, std::size_t& room) {
     const auto prefix = store_keys::request_prefix(from_->number());
     const auto& request = plan_.request;
+    if (request.only) return {};
     for (; room > 0 && requests_->valid() && requests_->key().starts_with(prefix); requests_->next()) {
         const auto known = codec::decode<known_request>(requests_->value());
         if (!known) return fail(errc::corrupt, "what is known of a request cannot be decoded");
@@ -169,9 +183,12 @@ result<void> bucket_state::add_touched(const known_request& known, std::vector<s
 result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view request) const {
     if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
     auto asked = request.size() > 2 * most_touched ? std::nullopt : codec::decode<walk_request>(request);
-    if (!asked) return fail(errc::malformed, "what a peer has of the state of bucket \"" + name_ + "\" cannot be decoded");
+    if (!asked || (asked->only && !asked->only->is_sound())) {
+        return fail(errc::malformed, "what a peer has of the state of bucket \"" + name_ + "\", and wants of it, cannot be decoded");
+    }
     const std::shared_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return fail(usable.error());
+    if (auto whole = check_whole(); !whole) return fail(whole.error());
     if (has_unread_) {
         return fail(errc::unsupported_protocol, "bucket \"" + name_ + "\" holds here what this build does not know: its state is not whole");
     }
@@ -190,7 +207,7 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
     result<void> added;
     // What is fixed there and open here is in doubt in these rows, and in those not.
     auto visited = requests_.visit([&](const hash128&, const known_request& known) {
-        if (known.issued < asked->forgotten) added = add_touched(known, touched, touched_bytes);
+        if (!asked->only && known.issued < asked->forgotten) added = add_touched(known, touched, touched_bytes);
         return added.has_value() && touched_bytes <= most_touched;
     });
     if (!visited) return fail(visited.error());
@@ -220,11 +237,13 @@ result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view r
     walk_source::plan plan;
     plan.begin = std::move(begin);
     plan.request = std::move(*asked);
-    const auto read = [&](const change_journal::entries& of, std::vector<std::string> also) {
-        return std::make_unique<change_journal::reader>(store_.engine(), number_, at.get(), of, std::move(also));
+    const auto only = plan.request.only ? std::make_shared<const part>(*plan.request.only) : nullptr;
+    const auto read = [&](std::optional<items_in_part>& to, const change_journal::entries& of, std::vector<std::string> also) {
+        to.emplace(std::make_unique<change_journal::reader>(store_.engine(), number_, at.get(), of, std::move(also)), only);
     };
-    if (plan.begin.goes_on) plan.again = read(changed_after(entries, plan.request.goes_on->at), touched);
-    plan.changed = plan.begin.is_whole ? read({}, {std::string()}) : read(changed, std::move(touched));
+    if (plan.begin.goes_on) read(plan.again, changed_after(entries, plan.request.goes_on->at), touched);
+    if (plan.begin.is_whole) read(plan.changed, {}, {std::string()});
+    else read(plan.changed, changed, std::move(touched));
     plan.at = {std::move(at), rows_.place()};
     return std::make_unique<walk_source>(std::shared_ptr<const bucket_state>(store_.shared_from_this(), this), std::move(plan));
 }

@@ -20,6 +20,7 @@ enum class role : std::uint8_t {
     reader = 1,
     joining = 2,  ///< asks to be let in
     member = 3,
+    part = 4,  ///< reads some of it: takes states only, and has nothing to give
 };
 
 /// Sequences by replica: a version vector that can leave the process, without chain heads.
@@ -120,6 +121,8 @@ class local_replica {
 
     /// This replica is to have rows of that peer, though its log would reach back: take_state() brings them.
     virtual bool wants_rows(std::string_view bucket, const replica_id& peer) const = 0;
+    /// All of that is durable here, or does not count: a state of this replica can take its place.
+    virtual bool has_durable(std::string_view bucket, const positions& all) const = 0;
 
     /// Of what is to be compared with that peer now: once every `interval` all rows (0: never), in between what differed, and what has been asked for.
     /// nullptr: nothing, or not now.

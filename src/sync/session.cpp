@@ -24,6 +24,9 @@ positions to_positions(const frontier& f) {
     return p;
 }
 
+/// What a session does depends on it.
+bool is_role_news(role told, role now) { return (told == role::reader && now == role::joining) || (told == role::part) != (now == role::part); }
+
 records pack(const std::string& bucket, std::uint64_t epoch, const oplog::chunk& chunk) {
     records m{bucket, epoch, 0, codec::encode(chunk)};
     // A fold is compressed already.
@@ -61,6 +64,7 @@ session::session(local_replica& local, session_options options, steady_time now,
     next_adverts_ = now + options_.adverts;
     for (const auto& p : options_.priorities) priorities_[p.bucket] = p.priority;
     options_.audit = std::min(options_.audit, year);
+    options_.part_interval = std::min(options_.part_interval, year);
     greeted_state_ = fingerprint_state();
     send(greeting{spoken.oldest, spoken.newest, id_, greeted_state_});
 }
@@ -73,8 +77,9 @@ hash128 session::fingerprint_state() {
         auto& s = streams_[name];
         s.is_local = true;
         out(name, refresh(name, s));
-        // Who wants to be let in has something to say to everybody.
-        if (local_.role_in(name) == role::joining) out(local_.id());
+        // Who wants to be let in has something to say to everybody, and who holds a part only is not to be taken for more.
+        const auto as = local_.role_in(name);
+        if (as == role::joining || as == role::part) out(local_.id());
     }
     return sha256_128({bytes});
 }
@@ -161,12 +166,17 @@ void session::handle(const have& m) {
     s.cannot_send.reset();
     // A replica has all that it ever told others, unless it has been restored from a backup.
     s.is_peer_restored = at(s.durable, *peer_) > at(s.peer_durable, *peer_);
-    hear_advert(m.bucket, s, *peer_, s.peer_durable);
+    // What it has says nothing of what members have.
+    if (is_taking(s)) hear_advert(m.bucket, s, *peer_, s.peer_durable);
     if (is_first) {
-        s.goal = s.durable;
-        for (const auto& [id, sequence] : s.peer_durable) raise(s.goal, id, sequence);
+        s.goal.clear();
+        // The state of one who has less than a holder of a part cannot take the place of what that one has.
+        if (is_giving(s) && (is_taking(s) || (s.is_local && local_.has_durable(m.bucket, s.peer_durable)))) s.goal = s.durable;
+        if (is_taking(s) && (is_giving(s) || covers(s.peer_durable, s.durable))) {
+            for (const auto& [id, sequence] : s.peer_durable) raise(s.goal, id, sequence);
+        }
     }
-    if (s.is_local && s.takes_folds && missing(s.durable, s.peer_durable) > options_.fold_above) local_.begin_fold(m.bucket);
+    if (s.is_local && s.takes_folds && is_giving(s) && is_taking(s) && missing(s.durable, s.peer_durable) > options_.fold_above) local_.begin_fold(m.bucket);
     s.sent = s.peer_durable;
     s.in_flight.clear();
     s.in_flight_bytes = 0;
@@ -362,8 +372,8 @@ void session::end_if_parted() {
     std::optional<error> why;
     for (const auto& [bucket, s] : streams_) {
         if (!s.is_local || !s.is_remote) continue;
-        if (!s.cannot_receive && (s.taking || s.taken || !covers(s.durable, s.peer_durable))) return;
-        if (!s.cannot_send && (s.is_behind || (!local_.needs_state(bucket) && !covers(s.peer_durable, s.durable)))) return;
+        if (!s.cannot_receive && (s.taking || s.taken || !has_all(s))) return;
+        if (!s.cannot_send && (s.is_behind || (!local_.needs_state(bucket) && !has_given_all(s)))) return;
         if (s.cannot_receive) why = s.cannot_receive;
         if (s.cannot_send) why = s.cannot_send;
     }
@@ -388,6 +398,10 @@ void session::list(const std::string& bucket, stream& s) {
 void session::pump(const std::string& bucket, stream& s, std::int32_t priority) {
     if (s.lists_executions && !std::exchange(s.has_listed, true)) return list(bucket, s);
     if (s.walk) return pump_state(bucket, s, priority);
+    if (!is_taking(s)) {
+        s.is_behind = true;
+        return send(behind{bucket, s.peer_epoch});
+    }
     const auto record_bytes = portion(priority);
     const bool is_limited = budget_.is_limited() || asked_budget_.is_limited();
     auto fold_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(options_.fold_bytes, s.peer_fold_bytes));
@@ -449,7 +463,7 @@ void session::look_for_progress() {
         } else if (s.held && s.held->at <= local_.horizon()) {
             s.held.reset();
             begin_anew(bucket, s, no_ceiling);
-        } else if (s.told_role == role::reader && local_.role_in(bucket) == role::joining) {
+        } else if (is_role_news(s.told_role, local_.role_in(bucket))) {
             begin_anew(bucket, s, s.ceiling);
         } else if (s.revision != local_.revision(bucket)) {
             const auto told = s.durable;
@@ -505,8 +519,8 @@ sync_progress session::count_remaining(const stream& s) const {
         const auto milliseconds = std::min(static_cast<double>((now_ - s.taking_since).count()) * times, 1e12);
         left.rows_time_to_receive = std::chrono::milliseconds{static_cast<std::int64_t>(milliseconds)};
     }
-    left.transactions_to_send = missing(s.peer_durable, s.durable);
-    left.transactions_to_receive = missing(s.durable, s.peer_durable);
+    if (is_giving(s)) left.transactions_to_send = missing(s.peer_durable, s.durable);
+    if (is_taking(s)) left.transactions_to_receive = missing(s.durable, s.peer_durable);
     return left;
 }
 
@@ -515,8 +529,7 @@ bool session::in_sync() const {
     return std::ranges::all_of(streams_, [&](const auto& entry) {
         const auto& [bucket, s] = entry;
         if (!s.is_local || !s.is_remote) return true;
-        return !s.held && s.revision == local_.revision(bucket) && covers(s.peer_durable, s.durable) &&
-               covers(s.durable, s.peer_durable);
+        return !s.held && s.revision == local_.revision(bucket) && has_given_all(s) && has_all(s);
     });
 }
 
@@ -549,11 +562,10 @@ steady_time session::next_poll() const {
     if (waiting_since_) next = std::min(next, *waiting_since_ + options_.heartbeat);
     // A held transaction waits for the wall clock, which this one does not know, and a state that another session takes for
     // that one's end: look now and then.
-    if (std::ranges::any_of(streams_, [](const auto& entry) {
-            const auto& s = entry.second;
-            return s.held.has_value() || (s.behind == s.epoch && !s.taking && !s.taken && !s.cannot_receive);
-        })) {
-        next = std::min(next, now_ + std::chrono::seconds{1});
+    for (const auto& [bucket, s] : streams_) {
+        const bool is_to_ask = s.behind == s.epoch && !s.taking && !s.taken && !s.cannot_receive;
+        if (s.held || is_to_ask) next = std::min(next, now_ + std::chrono::seconds{1});
+        if (is_to_ask && s.next_state > now_) next = std::min(next, s.next_state);
     }
     const auto is_busy = [](const auto& one) { return one && one->is_busy(); };
     if (std::ranges::any_of(streams_, [&](const auto& entry) { return is_busy(entry.second.auditing) || is_busy(entry.second.answering); })) next = std::min(next, now_);

@@ -10,6 +10,7 @@
 #include "sync/budget.hpp"
 #include "sync/local_replica.hpp"
 #include "sync/message.hpp"
+#include "sync/positions.hpp"
 
 namespace anabranch::sync {
 
@@ -67,6 +68,7 @@ class session {
         steady_time piece_at{};  ///< when the last one came
         std::unique_ptr<state_sink> taking;   ///< its state instead
         steady_time taking_since{};
+        steady_time next_state = steady_time::min();  ///< not asked for before, where this side holds a part
         std::size_t taken_bytes = 0;  ///< as they came
         std::optional<positions> taken;       ///< that is here, and not known to be on disk yet
         std::unique_ptr<auditor> auditing;    ///< an audit that this side has begun
@@ -102,6 +104,13 @@ class session {
     };
     struct turn;
     using streams = std::map<std::string, stream, std::less<>>;
+
+    // Whoever holds a part of a bucket has nothing to give of it.
+    bool is_giving(const stream& s) const { return s.told_role != role::part; }
+    bool is_taking(const stream& s) const { return s.peer_role != role::part; }
+    /// All that this side can have of the peer, and the other way.
+    bool has_all(const stream& s) const { return !is_taking(s) || covers(s.durable, s.peer_durable); }
+    bool has_given_all(const stream& s) const { return !is_giving(s) || covers(s.peer_durable, s.durable); }
 
     void send(const message& m);
     void end(error why);

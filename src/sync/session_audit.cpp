@@ -18,6 +18,7 @@ void session::begin_audit(const std::string& bucket, stream& s) {
     if (s.auditing && is_over(s.auditing_at)) s.auditing.reset();
     if (s.answering && is_over(s.answering_at)) s.answering.reset();
     if (s.auditing || !s.is_remote || !s.is_told || s.held || s.taking || s.taken || s.is_behind || s.behind == s.epoch) return;
+    if (!is_giving(s) || !is_taking(s)) return;
     if (!is_ready_ || s.cannot_send || s.cannot_receive || local_.needs_state(bucket) || !covers(s.peer_durable, s.goal) || !covers(s.durable, s.goal)) return;
     auto begun = local_.begin_audit(bucket, *peer_, options_.audit);
     // What does not go now is tried again.
@@ -77,6 +78,7 @@ void session::handle(const audit_answer& m) {
 /// Rows here are to be replaced by the peer's, though its log would reach back.
 void session::ask_for_rows(const std::string& bucket, stream& s) {
     if (!s.is_remote || !s.is_told || s.held || s.taking || s.taken || s.cannot_receive || s.behind == s.epoch) return;
+    if (!is_taking(s) || s.peer_durable.empty() || now_ < s.next_state) return;
     if (!covers(s.durable, s.peer_durable) || !local_.wants_rows(bucket, *peer_) || !covers(known_of_peer(s), local_.floor(bucket))) return;
     begin_taking(bucket, s);
 }

@@ -29,7 +29,9 @@ bool session::has_to_send(const std::string& bucket, const stream& s) const {
     if (!s.is_local || !s.is_remote) return false;
     if (s.lists_executions && !s.has_listed) return true;
     if (s.cannot_send || s.awaits_executions) return false;
-    return s.walk || (!s.is_behind && !covers(s.sent, s.durable) && !local_.needs_state(bucket));
+    if (s.walk) return true;
+    if (!is_giving(s) || s.is_behind || covers(s.sent, s.durable) || local_.needs_state(bucket)) return false;
+    return is_taking(s) || local_.has_durable(bucket, s.peer_durable);
 }
 
 /// Until there is room for something of that priority; 0: now.

@@ -42,7 +42,7 @@ positions session::known_of_peer(const stream& s) const {
 }
 
 void session::ask_for_state(const std::string& bucket, stream& s) {
-    if (s.taking || s.taken || s.cannot_receive) return;
+    if (s.taking || s.taken || s.cannot_receive || !is_taking(s) || now_ < s.next_state) return;
     const bool needs_state = s.is_told && s.is_remote && local_.needs_state(bucket);
     if (s.behind != s.epoch && !needs_state) return;
     // Others have brought what the peer has not been told of: perhaps it is not behind.
@@ -51,7 +51,8 @@ void session::ask_for_state(const std::string& bucket, stream& s) {
     // Each has cut what the other lacks, as far as is known. Others may help; when they do not the peer's state is looked at: it may
     // be that what has been cut here does not count.
     const bool is_reached = covers(known_of_peer(s), local_.floor(bucket));
-    if (!needs_state && !is_reached && now_ - *s.behind_since < options_.timeout) return;
+    // (Holders of a part have cut nothing: who offers a state to one knows what that has.)
+    if (is_giving(s) && !needs_state && !is_reached && now_ - *s.behind_since < options_.timeout) return;
     begin_taking(bucket, s);
 }
 
@@ -63,6 +64,7 @@ void session::begin_taking(const std::string& bucket, stream& s) {
     if (!*sink) return;  // not now
     s.taking = std::move(*sink);
     s.piece_at = s.taking_since = now_;
+    if (!is_giving(s)) s.next_state = now_ + options_.part_interval;
     s.taken_bytes = 0;
     send(walk{bucket, s.epoch, s.taking->request()});
 }

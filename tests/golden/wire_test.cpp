@@ -192,7 +192,9 @@ TEST_CASE("the header of a frame that others follow") {
 }
 
 TEST_CASE("a walk") {
-    check_both_ways("walk_request", detail::walk_request{{{ada, 5}, {bob, 1'000}}, 300, {"touched"}, detail::walk_request::broken_off{7, 8, "path"}});
+    check_both_ways("walk_request", detail::walk_request{{{ada, 5}, {bob, 1'000}}, 300, {"touched"}, detail::walk_request::broken_off{7, 8, "path"}, {}});
+    const detail::part only({store_keys::segment("map", 'p')});
+    check_both_ways("walk_request_of_a_part", detail::walk_request{{{ada, 5}}, 300, {}, {}, only});
     detail::walk_begin begin;
     begin.reflects = {{ada, {5, hash(0x80), {0x1234}}}};
     begin.stable[ada] = 4;

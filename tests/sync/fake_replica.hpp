@@ -1,6 +1,7 @@
 // A replica that keeps its log in std::map: what a session needs, and nothing of the store.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -79,6 +80,13 @@ class fake_replica final : public sync::local_replica {
     bool wants_rows(std::string_view bucket, const replica_id& peer) const override {
         const auto& wanted = buckets_.find(bucket)->second.wanted_from;
         return wanted == peer;
+    }
+    bool has_durable(std::string_view bucket, const sync::positions& all) const override {
+        const auto here = durable(bucket);
+        return std::ranges::all_of(all, [&](const auto& wanted) {
+            const auto it = std::ranges::find(here, wanted.first, &progress_entry::origin);
+            return it != here.end() && it->sequence >= wanted.second;
+        });
     }
     // It asks how much the other one has.
     result<std::unique_ptr<sync::auditor>> begin_audit(std::string_view bucket, const replica_id& peer, std::chrono::milliseconds interval) override;

@@ -33,7 +33,7 @@ bool world::open_feed(replica& r, std::size_t b) {
     if (!r.open || !r.shares[b].handle || r.storage->is_full() || r.storage->is_filling()) return false;
     if (r.consumers.size() == most_consumers) r.consumers.erase(r.consumers.begin());
     consumer c{b, static_cast<int>(chance_.one_in(3) ? chance_.below(fields_.nodes.size()) : 0), {}, {}, {}, {}};
-    auto opened = r.shares[b].handle->watch(watched_path(c));
+    auto opened = r.shares[b].handle->watch(fields_to(c.below));
     trace("open feed", {{"replica", r.index}, {"bucket", b}, {"ok", opened.has_value()}});
     if (r.storage->is_dead()) return true;
     if (!opened) violate("no feed: " + opened.error().message);
@@ -45,9 +45,10 @@ bool world::open_feed(replica& r, std::size_t b) {
     return true;
 }
 
-std::vector<field> world::watched_path(const consumer& c) const {
+/// Of a node.
+std::vector<field> world::fields_to(int at) const {
     std::vector<field> path;
-    for (int at = c.below; at > 0; at = fields_.nodes[static_cast<std::size_t>(at)].parent) {
+    for (; at > 0; at = fields_.nodes[static_cast<std::size_t>(at)].parent) {
         path.insert(path.begin(), {fields_.nodes[static_cast<std::size_t>(at)].name, fields_.nodes[static_cast<std::size_t>(at)].type});
     }
     return path;
@@ -84,7 +85,7 @@ void world::catch_up_feeds(unsigned percent) {
 bool world::pull_feed(replica& r, consumer& c) {
     auto& s = r.shares[c.bucket];
     if (!c.open) {
-        auto resumed = s.handle->resume(c.token, watched_path(c));
+        auto resumed = s.handle->resume(c.token, fields_to(c.below));
         trace("resume feed", {{"replica", r.index}, {"bucket", c.bucket}, {"ok", resumed.has_value()}});
         if (!resumed) {
             // It has seen what did not count.

@@ -70,6 +70,7 @@ void world::heal() {
     check_convergence();
     check_returns();
     catch_up_feeds(100);
+    check_parts();
     check_repairs(is_generous, most_rounds);
 }
 

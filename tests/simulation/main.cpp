@@ -26,6 +26,7 @@ struct arguments {
     bool is_traced = false;
     bool is_crowded = false;
     bool audits_rows = false;
+    bool holds_parts = false;
     bool demands_coverage = false;
     std::vector<std::string> demanded;
     std::string engine = "memory";
@@ -79,6 +80,7 @@ world_outcome run_one(std::uint64_t seed, const arguments& a) {
     options.is_traced = a.is_traced;
     options.is_crowded = a.is_crowded;
     options.audits_rows = a.audits_rows;
+    options.holds_parts = a.holds_parts;
     if (a.engine == "rocksdb") return run_with_kill(seed, std::move(options));
     auto outcome = world(seed, options).run();
     if (seed % repeat_every == 0 && !a.is_traced) {
@@ -156,6 +158,7 @@ int main(int argc, char** argv) {
     app.add_flag("--trace", a.is_traced, "Print what happens")->needs(one);
     app.add_flag("--crowded", a.is_crowded, "Requests of the same one or two fields, forgotten soon");
     app.add_flag("--audited", a.audits_rows, "Replicas compare their rows, and a disk changes some");
+    app.add_flag("--parts", a.holds_parts, "Readers hold parts of the buckets");
     app.add_flag("--coverage", a.demands_coverage, "Fail where a class of event never happened");
     app.add_option("--demand", a.demanded, "Fail where this class of event never happened")
         ->check(CLI::IsMember(std::vector<std::string>(covered_names.begin(), covered_names.end())).description("EVENT"));
@@ -188,6 +191,7 @@ int main(int argc, char** argv) {
         if (a.events != 200) std::printf(" --events %zu", a.events);
         if (a.is_crowded) std::printf(" --crowded");
         if (a.audits_rows) std::printf(" --audited");
+        if (a.holds_parts) std::printf(" --parts");
         if (a.engine != "memory") std::printf(" --engine %s", a.engine.c_str());
         std::printf("\n");
         return 1;

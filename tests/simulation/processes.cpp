@@ -108,6 +108,7 @@ void world::end(replica& r, ending how) {
             if (e.replica == r.index) e.machine.reset();
         }
     }
+    drop_part_readers(r);
     if (how != ending::clean) r.storage->kill();
     r.snapshots.clear();
     for (auto& c : r.consumers) c.open.reset();

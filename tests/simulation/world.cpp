@@ -12,6 +12,7 @@ constexpr unsigned crowded_percent = 15;
 constexpr unsigned copying_percent = 15;
 constexpr unsigned metered_percent = 15;
 constexpr unsigned audited_percent = 25;
+constexpr unsigned parts_percent = 20;
 
 constexpr std::size_t most_at_first = 5;
 
@@ -60,6 +61,8 @@ world::world(std::uint64_t seed, world_options options)
       metering_(random_source::scramble(seed ^ 0x6d657472)),
       audits_(random_source::scramble(seed ^ 0x61756469)),
       audits_rows_((audits_.chance(audited_percent) || options_.audits_rows) && options_.directory.empty() && !options_.keeps_power),
+      parts_(random_source::scramble(seed ^ 0x70617274)),
+      holds_parts_((parts_.chance(parts_percent) || options_.holds_parts) && options_.directory.empty() && !options_.keeps_power),
       is_crowded_(chance_.chance(crowded_percent) || options_.is_crowded),
       copies_disks_(random_source(random_source::scramble(seed ^ 0x636f7079)).chance(copying_percent) && options_.directory.empty() &&
                     !options_.keeps_power),
@@ -195,6 +198,7 @@ void world::found_buckets() {
 
 world_outcome world::run() {
     set_up();
+    set_up_parts();
     listen_to_requests();
     while (event_ < options_.events) step();
     const auto calls = disk_calls_;
@@ -246,6 +250,7 @@ void world::step() {
     }
     if (copies_disks_) happen_to_disks();
     if (audits_rows_) audit_now_and_then();
+    happen_to_parts();
     while (true) {
         auto at = chance_.below(sum);
         const auto* c = choices;

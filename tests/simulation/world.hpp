@@ -36,6 +36,7 @@ struct world_options {
     bool is_traced = false;  ///< to standard output, for people
     bool is_crowded = false;  ///< whatever chance says: see world::is_crowded_
     bool audits_rows = false;  ///< likewise
+    bool holds_parts = false;
     /// RocksDB in folders below; empty: in memory.
     std::filesystem::path directory;
     /// Power losses become kills of the process: for traces that run on RocksDB, too.
@@ -163,6 +164,24 @@ class world {
         bool is_old = false;  ///< a build that does not know the kind of later_leaves_
     };
 
+    /// Beside the replicas, with sessions of its own.
+    struct part_reader {
+        explicit part_reader(random_source chance) : entropy(chance) {}
+
+        std::unique_ptr<disk> storage;
+        random_source entropy;
+        store_options options;
+        std::size_t bucket = 0;
+        std::vector<std::vector<field>> wanted;
+        std::vector<std::vector<field>> held;  ///< by the last look
+        cut has{};
+        std::optional<store> open;
+        std::optional<anabranch::bucket> handle;
+        std::optional<std::size_t> source;  ///< a replica
+        std::array<std::optional<session>, 2> machines;  ///< the source's, and its own
+        std::array<std::string, 2> wires;                ///< what they have sent
+    };
+
     // world.cpp: setting up and running
     void set_up();
     replica& add_replica(std::optional<std::size_t> like = {});
@@ -212,7 +231,7 @@ class world {
     bool pull_feed(replica& r, consumer& c);
     void catch_up_feeds(unsigned percent);
     bool visit();
-    std::vector<field> watched_path(const consumer& c) const;
+    std::vector<field> fields_to(int at) const;
     cut durable_cut(const replica& r, std::size_t b) const;
     bool must_tell(const consumer& c, const transaction_record& t, std::size_t leaf) const;
     bool is_undisturbed(std::size_t b, const transaction_record& t, std::size_t leaf, const cut& of) const;
@@ -292,6 +311,20 @@ class world {
     void meet_again(bool is_generous, std::size_t most_rounds);
     void check_returns();
 
+    // parts.cpp: readers of a part of a bucket
+    void set_up_parts();
+    void draw_part(part_reader& p);
+    void happen_to_parts();
+    void happen_to_some_part();
+    void start(part_reader& p);
+    void end(part_reader& p, bool loses_power);
+    void connect(part_reader& p, const replica& r);
+    bool exchange(part_reader& p);
+    bool is_possible(const error& why) const;
+    void drop_part_readers(const replica& r);
+    void observe(part_reader& p);
+    void check_parts();
+
     // audits.cpp: rows that replicas compare
     std::chrono::milliseconds draw_audit_interval();
     void audit_now_and_then();
@@ -350,6 +383,7 @@ class world {
     void observe(replica& r);
     void check_durable(replica& r, std::size_t b);
     void check_values(replica& r, std::size_t b, std::uint64_t leaves);
+    field_value shown(const map_view& root, std::size_t leaf, const field_value& expected) const;
     void check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& expected,
                     std::size_t reader, const char* where);
     void check_scans(const map_view& root, std::size_t b, const cut& of, const replica& reader,
@@ -391,6 +425,8 @@ class world {
     random_source metering_;
     random_source audits_;    // likewise
     const bool audits_rows_;
+    random_source parts_;
+    const bool holds_parts_;
     coverage counts_;
     /// Requests of the same few fields overtake each other and are forgotten soon: some cannot change any more while others may.
     const bool is_crowded_;
@@ -400,6 +436,7 @@ class world {
     std::vector<std::unique_ptr<replica>> replicas_;
     std::vector<link> links_;
     std::list<connection> connections_;
+    std::vector<std::unique_ptr<part_reader>> part_readers_;
     std::array<history, most_buckets> histories_;
     std::array<std::vector<std::pair<std::string, hash128>>, most_buckets>
         digests_;  // live state and its digest

@@ -529,8 +529,14 @@ bool session::in_sync() const {
     return std::ranges::all_of(streams_, [&](const auto& entry) {
         const auto& [bucket, s] = entry;
         if (!s.is_local || !s.is_remote) return true;
-        return !s.held && s.revision == local_.revision(bucket) && has_given_all(s) && has_all(s);
+        return !s.held && s.revision == local_.revision(bucket) && has_given_all(s) && has_all(s) && !lacks_paths(bucket, s);
     });
+}
+
+/// Other paths are to be held than are, and the peer can bring them.
+bool session::lacks_paths(const std::string& bucket, const stream& s) const {
+    if (is_giving(s) || !is_taking(s) || s.cannot_receive || s.peer_durable.empty()) return false;
+    return covers(s.peer_durable, s.durable) && local_.wants_rows(bucket, *peer_);
 }
 
 bool session::caught_up() const {
@@ -539,6 +545,7 @@ bool session::caught_up() const {
     return std::ranges::none_of(streams_, [&](const auto& entry) {
         const auto& [bucket, s] = entry;
         if (!s.is_local || !s.is_remote) return false;
+        if (lacks_paths(bucket, s)) return true;
         if (s.told_role == role::joining && s.peer_role == role::member && local_.role_in(bucket) == role::joining) return true;
         return s.peer_role == role::joining && local_.role_in(bucket) == role::member && !s.has_sponsored;
     });

@@ -158,6 +158,7 @@ class session {
     bool catch_up_with_adverts(const std::string& bucket, stream& s);
     void end_if_parted();
     bool have_both_all() const;
+    bool lacks_paths(const std::string& bucket, const stream& s) const;
     void count_remaining();
     sync_progress count_remaining(const stream& s) const;
     hash128 fingerprint_state();

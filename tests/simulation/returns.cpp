@@ -120,6 +120,11 @@ void world::go_on_as_another(replica& r) {
         former.is_wanted = false;
         former.is_retired = true;
     }
+    // A copy that goes on beside it is an earlier incarnation now: the authority does without it.
+    for (auto& other : replicas_) {
+        if (other->id->value != id.value || *other->id >= id) continue;
+        for (auto& s : other->shares) s.is_retired = true;
+    }
     r.is_absent = true;
     move_links(r, n, false);
 }

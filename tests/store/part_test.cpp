@@ -167,6 +167,30 @@ TEST_CASE("a session goes on bringing a part what happens") {
     CHECK_FALSE(p.failure());
 }
 
+TEST_CASE("a session is not at its end before other paths have come") {
+    shop s;
+    bring(s.ada, s.pat);
+    REQUIRE(s.pat.bucket_part("b", {catalogue}));
+    const steady_time now{0};
+    session a(s.ada, {}, now);
+    session p(s.pat, {}, now);
+    p.receive(a.take_output(), now);
+    a.receive(p.take_output(), now);
+    p.receive(a.take_output(), now);
+    CHECK(p.peer());
+    CHECK_FALSE(p.caught_up());
+    CHECK_FALSE(p.in_sync());
+    for (int i = 0; i < 10; ++i) {
+        a.receive(p.take_output(), now);
+        p.receive(a.take_output(), now);
+        REQUIRE(s.pat.sync());
+        p.poll(now);
+    }
+    CHECK(p.caught_up());
+    CHECK(p.in_sync());
+    s.check_same(catalogue);
+}
+
 TEST_CASE("of a request a part shows the execution that counts") {
     shop s;
     const request order{.tenant = "t", .principal = "p", .key = "k", .issued = epoch};

@@ -88,6 +88,7 @@ void bucket_state::stop_staging(bool is_void) {
     const std::unique_lock lock(mutex_);
     if (is_void && !broken_) (void)erase_staged();  // the next one begins with it, too
     is_staging_ = false;
+    rows_announced_.reset();
     has_duties_ = true;
 }
 
@@ -161,9 +162,10 @@ result<void> bucket_state::begin_staging(const walk_begin& begin, walk_sink& sin
         if (!writer) return fail(writer.error());
         reflects.join(dot{*writer, l.at.sequence});
     }
+    rows_announced_ = begin.rows;
     if (!begin.goes_on) {
         if (auto erased = erase_staged(); !erased) return erased;
-        staged_ = staged_progress{begin.source, begin.at, {}, begin.is_whole, std::move(reflects)};
+        staged_ = staged_progress{begin.source, begin.at, {}, begin.is_whole, std::move(reflects), 0};
         return {};
     }
     const auto& asked = sink.request_.goes_on;
@@ -205,6 +207,7 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
         if (auto staged = stage_item(item, sink, number_of, batch); !staged) return staged;
     }
     if (piece.has_caught_up) {
+        erase_rest(sink, batch);
         if (!std::exchange(sink.is_catching_up_, false)) return wrong_state("catches up twice");
         staged_->at = sink.begin_->at;
         sink.last_path_.clear();
@@ -241,6 +244,11 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
     return {};
 }
 
+void bucket_state::erase_rest(walk_sink& sink, storage::batch& batch) const {
+    const auto rest = std::exchange(sink.rest_, std::nullopt);
+    if (rest) batch.erase_range(space::rows, staged_row(rest->from), store_keys::prefix_end(staged_row(rest->item)));
+}
+
 result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& sink, const crdt::foreign_input::numbers& number_of,
                                       storage::batch& batch) {
     const auto out_of_order = [&] { return wrong_state("has rows at impossible paths, or not in their order"); };
@@ -251,9 +259,16 @@ result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& s
     if (goes_on ? item.after < last : (!last.empty() && item.prefix <= last)) return out_of_order();
     if (!staged_->is_whole) batch.put(space::rows, store_keys::staged_key(number_, staged_kind::item, item.prefix), {});
     if (sink.begin_->goes_on) {
-        // What came before it broke off.
-        const auto from = goes_on ? item.after + '\0' : item.prefix;
-        batch.erase_range(space::rows, staged_row(from), store_keys::prefix_end(staged_row(item.prefix)));
+        // What came before it broke off stands until what replaces it has come: it may be read (arriving()).
+        const bool is_same = goes_on && item.after == last && sink.rest_ && sink.rest_->item == item.prefix;
+        if (!is_same) erase_rest(sink, batch);
+        auto from = goes_on ? item.after + '\0' : item.prefix;
+        if (!item.rows.empty()) {
+            auto next = item.prefix + item.rows.back().rest + '\0';
+            batch.erase_range(space::rows, staged_row(from), staged_row(next));
+            from = std::move(next);
+        }
+        sink.rest_ = {std::move(from), item.prefix};
     }
     last = goes_on ? item.after : item.prefix;
     const leftover_mark mark{staged_->reflects, std::max(forgotten_, sink.begin_->forgotten)};
@@ -275,7 +290,9 @@ result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& s
         }
         last = std::move(path);
     }
-    if (!sink.is_catching_up_) staged_->upto = last;
+    if (sink.is_catching_up_) return {};
+    staged_->upto = last;
+    staged_->rows += item.rows.size();
     return {};
 }
 

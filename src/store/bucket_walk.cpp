@@ -8,6 +8,7 @@
 #include "store/field_kind.hpp"
 #include "store/log_stream.hpp"
 #include "store/store_state.hpp"
+#include "store/walk_input.hpp"
 
 namespace anabranch::detail {
 namespace {
@@ -117,7 +118,7 @@ result<void> bucket_state::find_staged() {
 
 result<std::optional<positions>> walk_sink::take(std::string_view bytes, timestamp horizon, const replica_id& source) {
     is_void_ = true;  // unless all goes well
-    const auto piece = codec::decode<walk_piece>(bytes);
+    const auto piece = decode_walk<walk_piece>(bytes, most_piece_strings);
     if (!piece) return fail(errc::malformed, "a piece of the state of bucket \"" + to_->name() + "\" cannot be decoded");
     if (piece->begin.has_value() == begin_.has_value()) return to_->wrong_state("does not begin with what it is");
     if (piece->begin) {
@@ -193,8 +194,9 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
     sink.numbers_.resize(sink.replicas_.size());
     const std::unique_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return usable;
+    std::size_t names = 0;
     const crdt::foreign_input::numbers number_of = [&](std::uint64_t there) -> std::optional<origin> {
-        if (there >= sink.replicas_.size()) return std::nullopt;
+        if (there >= sink.replicas_.size() || ++names > most_names) return std::nullopt;
         auto& number = sink.numbers_[there];
         if (!number) {
             const auto met = meet(sink.replicas_[there]);
@@ -225,7 +227,8 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
     for (const auto& x : piece.executions) {
         const auto writer = meet(x.origin);
         if (!writer) return fail(writer.error());
-        const auto record = x.value.size() < head_size ? std::nullopt : oplog::decode_record(body_of(x.value));
+        const bool is_possible = x.value.size() >= head_size && x.value.size() <= head_size + limits::transaction;
+        const auto record = is_possible ? oplog::decode_record(body_of(x.value)) : std::nullopt;
         if (!record || record->kind != oplog::record_kind::execution || x.sequence == 0) return wrong_state("has an execution that is none");
         for (const auto& mention : record->mentioned) {
             if (const auto met = meet(mention); !met) return fail(met.error());
@@ -257,6 +260,9 @@ result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& s
     if (!is_item || (goes_on && (!item.after.starts_with(item.prefix) || !store_keys::is_path(item.after)))) return out_of_order();
     auto& last = sink.last_path_;
     if (goes_on ? item.after < last : (!last.empty() && item.prefix <= last)) return out_of_order();
+    // Who reads what has come relies on there being no gaps.
+    const bool is_next_of_all = item.prefix.empty() && item.after == staged_->upto;
+    if (staged_->is_whole && !sink.is_catching_up_ && !is_next_of_all) return out_of_order();
     if (!staged_->is_whole) batch.put(space::rows, store_keys::staged_key(number_, staged_kind::item, item.prefix), {});
     if (sink.begin_->goes_on) {
         // What came before it broke off stands until what replaces it has come: it may be read (arriving()).
@@ -277,6 +283,7 @@ result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& s
     for (const auto& r : item.rows) {
         auto path = item.prefix + r.rest;
         if (!store_keys::is_path(path) || (std::exchange(is_first, false) ? path < last : path <= last)) return out_of_order();
+        if (sink.is_catching_up_ && path > staged_->upto) return out_of_order();
         if (const auto there = crdt::encoded_kind(r.bytes); there && !kinds_.holds(*there)) return unknown_state();
         const auto row = crdt::decode_row(r.bytes, number_of);
         const auto kind = row_kind_at(path);

@@ -4,6 +4,7 @@
 #include "store/bucket_state.hpp"
 #include "store/store_state.hpp"
 #include "store/stores.hpp"
+#include "store/walk_input.hpp"
 #include "support/borrowed_engine.hpp"
 #include "support/catch.hpp"
 
@@ -772,4 +773,107 @@ TEST_CASE("of a state of which only a part comes nothing is read before it enter
     counted sum;
     REQUIRE_FALSE(take(s, 2, sum));
     CHECK_FALSE(s.e->arriving().value());
+}
+
+namespace {
+
+std::string number(int i) { return std::to_string(1'000'000 + i); }
+/// The pieces of all of ada's rows, for somebody who has nothing.
+std::vector<detail::walk_piece> pieces_of(large_shop& s, std::size_t bytes) {
+    std::vector<detail::walk_piece> all;
+    const auto sink = receive(*s.e, *s.a);
+    const auto source = send(*s.a, *sink);
+    while (!source->is_done()) all.push_back(codec::decode<detail::walk_piece>(source->next(bytes).value().value()).value());
+    return all;
+}
+/// Takes the pieces; what is said of the last one.
+errc take_all(large_shop& s, const std::vector<detail::walk_piece>& pieces) {
+    const auto sink = receive(*s.e, *s.a);
+    for (std::size_t i = 0; i + 1 < pieces.size(); ++i) REQUIRE(sink->take(codec::encode(pieces[i]), far, s.ada.id()));
+    const auto taken = sink->take(codec::encode(pieces.back()), far, s.ada.id());
+    return taken ? errc{} : taken.error().code;
+}
+
+}  // namespace
+
+TEST_CASE("a piece holds no more than an honest source sends, however little it takes to say it") {
+    large_shop s(1);
+    newcomer n(s, false);
+    auto pieces = pieces_of(s, SIZE_MAX);
+    REQUIRE(pieces.size() == 1);
+    pieces.front().is_last = false;
+    auto& piece = pieces.front();
+    REQUIRE(piece.items.size() == 1);
+    SECTION("rows") {
+        const auto counter = piece.items.front().rows.front();
+        REQUIRE(counter.rest == store_keys::segment("c", 'c'));
+        for (const bool is_one_too_many : {false, true}) {
+            piece.items.front().rows.clear();
+            const auto most = static_cast<int>(detail::most_piece_strings / 2) - 1 + is_one_too_many;
+            for (int i = 0; i < most; ++i) piece.items.front().rows.push_back({store_keys::segment(number(i), 'c'), counter.bytes});
+            CHECK(take_all(s, pieces) == (is_one_too_many ? errc::malformed : errc{}));
+        }
+    }
+    SECTION("what one row names") {
+        for (const bool is_one_too_many : {false, true}) {
+            crdt::dots_row row;
+            for (std::uint64_t i = 1; i <= detail::most_names + is_one_too_many; ++i) row.adds.push_back({origin{0}, i});
+            std::string bytes;
+            crdt::encode_row(row, bytes);
+            piece.items.front().rows = {{store_keys::segment("f", 'e'), bytes}};
+            CHECK(take_all(s, pieces) == (is_one_too_many ? errc::malformed : errc{}));
+        }
+    }
+    SECTION("items that are asked for") {
+        detail::walk_request request;
+        request.has[s.ada.id()] = 1;
+        request.touched.assign(detail::most_request_strings, store_keys::segment("", 'c'));
+        REQUIRE(codec::encode(request).size() < 2 * detail::most_touched);
+        CHECK(s.a->state()->begin_walk(codec::encode(request)));
+        request.touched.push_back(store_keys::segment("", 'c'));
+        CHECK(s.a->state()->begin_walk(codec::encode(request)).error().code == errc::malformed);
+    }
+}
+
+TEST_CASE("a source makes no larger pieces than may be taken, whatever it is asked for") {
+    large_shop s(1);
+    for (int i = 0; i < 40; ++i) {
+        REQUIRE(s.a->commit([&](transaction& tx) { tx.last_writer<std::string>(number(i)).set(std::string(50'000, 'x')); }));
+    }
+    newcomer n(s, false);
+    const auto pieces = pieces_of(s, SIZE_MAX);
+    CHECK(pieces.size() == 2);
+    for (const auto& piece : pieces) CHECK(codec::encode(piece).size() < detail::largest_piece + 60'000);
+    CHECK(take_all(s, pieces) == errc{});
+}
+
+TEST_CASE("a state of all rows has no gaps, and what comes again is not what has not come yet") {
+    large_shop s(200);
+    newcomer n(s, false);
+    auto pieces = pieces_of(s, 1'000);
+    REQUIRE(pieces.size() > 6);
+    pieces.resize(4);
+    auto& item = pieces.back().items.front();
+    SECTION("a row is left out") {
+        item.after = item.prefix + item.rows.front().rest;
+        item.rows.erase(item.rows.begin());
+        CHECK(take_all(s, pieces) == errc::malformed);
+    }
+    SECTION("a part of them comes") {
+        item.prefix = store_keys::segment("n", 'p');
+        item.after.clear();
+        item.rows.clear();
+        CHECK(take_all(s, pieces) == errc::malformed);
+    }
+    SECTION("something else comes again") {
+        CHECK(take_all(s, pieces) == errc{});
+        large_shop::set(*s.a, 0, "new");
+        REQUIRE(s.ada.sync());
+        auto again = pieces_of(s, 1'000);
+        auto& changed = again.front().items.front();
+        REQUIRE(changed.rows.size() == 1);
+        again.resize(1);
+        changed.prefix = store_keys::segment("m", 'p') + store_keys::segment(large_shop::name(199), 'p') + store_keys::segment("l", 'l');
+        CHECK(take_all(s, again) == errc::malformed);
+    }
 }

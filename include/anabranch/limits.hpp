@@ -28,6 +28,8 @@ inline constexpr std::size_t listed_executions = 256 * 1024;
 inline constexpr std::size_t buckets = 4096;
 /// Paths of a bucket below which a reader holds it (store::bucket_part()).
 inline constexpr std::size_t part_paths = 1024;
+/// Bytes of them, encoded.
+inline constexpr std::size_t part_bytes = 256 * 1024;
 /// Replicas (with their incarnations) that ever wrote in a bucket, and in a peer's handshake.
 inline constexpr std::size_t origins = 4096;
 /// Bytes of one frame on the wire, its header not counted.

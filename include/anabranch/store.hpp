@@ -29,6 +29,7 @@ namespace detail {
 class bucket_state;
 class store_state;
 class snapshot_access;
+class arriving_access;
 }  // namespace detail
 
 /// What a commit waits for. Either way nothing is sent to a peer before it is on disk.
@@ -140,6 +141,31 @@ class snapshot : public map_view {
     std::unique_ptr<detail::snapshot_access> access_;
 };
 
+/// What has come so far of a bucket's state that is on its way as a whole (docs/reconciliation.md): **not causal**, no state that the
+/// bucket was ever in. What has come stays as it is here; the rest is missing, and so is all that was written here and has not got to the
+/// peer that sends it. Where the transfer broke off and goes on, what is read may be of before and after, and none of it is certain
+/// to enter: another peer's state may take its place. What has not come yet is errc::not_held to read, to scan (once a scan gets there)
+/// and to list, never shown as absent. bounded_counter_view::available() is no promise: what may be spent is what the bucket shows.
+/// Movable; reads from any one thread at a time. Keeps its bucket's store alive. Holding one for long keeps superseded row versions on disk.
+class incomplete_snapshot : public map_view {
+  public:
+    explicit incomplete_snapshot(std::unique_ptr<detail::arriving_access> access);
+    incomplete_snapshot(incomplete_snapshot&&) noexcept;
+    incomplete_snapshot& operator=(incomplete_snapshot&&) noexcept;
+    ~incomplete_snapshot();
+
+    /// All has come at that path and below: so what does not show there does not exist. Of the whole bucket, and of what comes last in
+    /// it, that is not known before the state has entered.
+    bool has(const std::vector<field>& path) const;
+    /// That have come.
+    std::uint64_t rows() const;
+    /// About how many were still to come, as the peer has it; nothing where the transfer had broken off.
+    std::optional<std::uint64_t> rows_to_come() const;
+
+  private:
+    std::unique_ptr<detail::arriving_access> access_;
+};
+
 /// The unit of replication, causality and atomicity: a map, replicated under its name. A cheap handle;
 /// all of it may be used from several threads at once.
 class bucket {
@@ -227,6 +253,10 @@ class bucket {
     }
 
     result<anabranch::snapshot> snapshot() const;
+    /// What has come of a peer's state, for a replica that is on its way to have the bucket: a newcomer, or one that has been away for
+    /// too long. Everything else goes on showing what is here, until the state enters. Nothing where no state is on its way, or only the
+    /// rows that have changed. Also while the transfer goes on, after it has broken off, and when the store has been opened again.
+    result<std::optional<incomplete_snapshot>> arriving() const;
 
     /// What this replica has of the bucket, per origin.
     frontier progress() const;
@@ -331,7 +361,7 @@ class store {
     /// are errc::not_held, as are commits, requests and their outcomes; a feed only tells that something may have changed, by errc::behind_cut. It
     /// asks members and readers of the whole bucket, no other holders of parts. Other paths than before: what is held stays until all of
     /// them has come anew; bucket() asks for all of it. errc::invalid_argument: all of it is here already; no path, the empty one, or one that
-    /// there cannot be. errc::limit_exceeded: more than limits::part_paths.
+    /// there cannot be. errc::limit_exceeded: more than limits::part_paths or part_bytes.
     result<anabranch::bucket> bucket_part(std::string_view name, const std::vector<std::vector<field>>& below);
     /// Names of the buckets here, sorted.
     std::vector<std::string> buckets() const;

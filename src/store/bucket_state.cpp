@@ -520,6 +520,26 @@ result<std::unique_ptr<snapshot_access>> bucket_state::take_snapshot() const {
                                              rows_.take_snapshot(), std::move(waiting), held_);
 }
 
+result<std::unique_ptr<arriving_access>> bucket_state::take_arriving() const {
+    if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
+    const std::shared_lock lock(mutex_);
+    if (auto usable = check_usable(); !usable) return fail(usable.error());
+    if (!staged_ || !staged_->is_whole) return std::unique_ptr<arriving_access>{};
+    row_snapshot at{store_.engine().take_snapshot(), store_keys::other_rows(rows_.place())};
+    // As it is told with the rows: what is kept in memory is ahead of them where a piece could not be written.
+    const auto stored = store_.engine().get(storage::space::rows, store_keys::staged_key(number_, store_keys::staged_kind::progress, {}), at.at.get());
+    if (!stored) return fail(stored.error());
+    if (!*stored) return std::unique_ptr<arriving_access>{};
+    auto progress = codec::decode<staged_progress>(**stored);
+    if (!progress) return fail(errc::corrupt, "how far the state of bucket \"" + name_ + "\" has come cannot be decoded");
+    std::optional<std::uint64_t> rows_to_come;
+    if (rows_announced_) rows_to_come = *rows_announced_ - std::min(*rows_announced_, progress->rows);
+    std::shared_ptr<const bucket_state> keep(store_.shared_from_this(), this);
+    auto rows = std::make_unique<snapshot_access>(std::move(keep), store_.origins(), store_.self().number, heirs_, rows_, std::move(at), row_table::rows{},
+                                                  progress->only ? std::make_shared<const part>(*progress->only) : nullptr);
+    return std::make_unique<arriving_access>(std::move(rows), std::move(progress->upto), progress->rows, rows_to_come, std::move(progress->reflects));
+}
+
 result<hash128> bucket_state::digest(std::string_view below) const {
     auto at = take_snapshot();
     if (!at) return fail(at.error());

@@ -11,6 +11,7 @@
 #include "crdt/foreign_input.hpp"
 #include "oplog/chunk.hpp"
 #include "store/access.hpp"
+#include "store/arriving_access.hpp"
 #include "store/audit.hpp"
 #include "store/journal.hpp"
 #include "store/log_extent.hpp"
@@ -58,6 +59,8 @@ class bucket_state {
     std::size_t requests() const;
     result<void> read(const std::function<void(const map_view&)>& fn) const;
     result<std::unique_ptr<snapshot_access>> take_snapshot() const;
+    /// Of a state of all rows that is on its way; nullptr where there is none.
+    result<std::unique_ptr<arriving_access>> take_arriving() const;
     frontier progress() const;
     /// The sequence of this replica's last transaction here.
     std::uint64_t committed() const;
@@ -346,11 +349,12 @@ class bucket_state {
         std::string upto;      ///< all rows up to this path have come
         bool is_whole = false;
         version_vector reflects;
+        std::uint64_t rows = 0;  ///< that have come, but those again that had changed
         std::optional<part> only;  ///< that is all which comes
 
         template <class Archive>
         void serialize(Archive& archive) {
-            archive(source, at, upto, is_whole, reflects, only);
+            archive(source, at, upto, is_whole, reflects, rows, only);
         }
     };
     result<void> add_touched(const known_request& known, std::vector<std::string>& items, std::size_t& bytes) const;
@@ -359,6 +363,7 @@ class bucket_state {
     result<void> erase_staged();
     result<void> find_staged();
     std::string staged_row(std::string_view path) const;
+    void erase_rest(walk_sink& sink, storage::batch& batch) const;
     result<void> begin_staging(const walk_begin& begin, walk_sink& sink, timestamp horizon, const replica_id& source);
     result<void> stage(const walk_piece& piece, walk_sink& sink);
     result<void> stage_item(const walk_piece::item& item, walk_sink& sink, const crdt::foreign_input::numbers& number_of, storage::batch& batch);
@@ -474,6 +479,7 @@ class bucket_state {
 
     mutable std::shared_mutex mutex_;
     std::optional<staged_progress> staged_;
+    std::optional<std::uint64_t> rows_announced_;  // about, by whose state is being taken
     mutable std::mutex holding_mutex_;  // with mutex_, for changes: either is enough to look
     holding holding_;
     std::shared_ptr<const part> held_;  // the same, for who reads; nullptr: all of it

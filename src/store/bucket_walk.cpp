@@ -8,6 +8,7 @@
 #include "store/field_kind.hpp"
 #include "store/log_stream.hpp"
 #include "store/store_state.hpp"
+#include "store/walk_input.hpp"
 
 namespace anabranch::detail {
 namespace {
@@ -89,6 +90,7 @@ void bucket_state::stop_staging(bool is_void) {
     const std::unique_lock lock(mutex_);
     if (is_void && !broken_) (void)erase_staged();  // the next one begins with it, too
     is_staging_ = false;
+    rows_announced_.reset();
     has_duties_ = true;
 }
 
@@ -117,7 +119,7 @@ result<void> bucket_state::find_staged() {
 
 result<std::optional<positions>> walk_sink::take(std::string_view bytes, timestamp horizon, const replica_id& source) {
     is_void_ = true;  // unless all goes well
-    const auto piece = codec::decode<walk_piece>(bytes);
+    const auto piece = decode_walk<walk_piece>(bytes, most_piece_strings);
     if (!piece) return fail(errc::malformed, "a piece of the state of bucket \"" + to_->name() + "\" cannot be decoded");
     if (piece->begin.has_value() == begin_.has_value()) return to_->wrong_state("does not begin with what it is");
     if (piece->begin) {
@@ -162,9 +164,10 @@ result<void> bucket_state::begin_staging(const walk_begin& begin, walk_sink& sin
         if (!writer) return fail(writer.error());
         reflects.join(dot{*writer, l.at.sequence});
     }
+    rows_announced_ = begin.rows;
     if (!begin.goes_on) {
         if (auto erased = erase_staged(); !erased) return erased;
-        staged_ = staged_progress{begin.source, begin.at, {}, begin.is_whole, std::move(reflects), sink.request_.only};
+        staged_ = staged_progress{begin.source, begin.at, {}, begin.is_whole, std::move(reflects), 0, sink.request_.only};
         return {};
     }
     const auto& asked = sink.request_.goes_on;
@@ -192,8 +195,9 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
     sink.numbers_.resize(sink.replicas_.size());
     const std::unique_lock lock(mutex_);
     if (auto usable = check_usable(); !usable) return usable;
+    std::size_t names = 0;
     const crdt::foreign_input::numbers number_of = [&](std::uint64_t there) -> std::optional<origin> {
-        if (there >= sink.replicas_.size()) return std::nullopt;
+        if (there >= sink.replicas_.size() || ++names > most_names) return std::nullopt;
         auto& number = sink.numbers_[there];
         if (!number) {
             const auto met = meet(sink.replicas_[there]);
@@ -206,6 +210,7 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
         if (auto staged = stage_item(item, sink, number_of, batch); !staged) return staged;
     }
     if (piece.has_caught_up) {
+        erase_rest(sink, batch);
         if (!std::exchange(sink.is_catching_up_, false)) return wrong_state("catches up twice");
         staged_->at = sink.begin_->at;
         sink.last_path_.clear();
@@ -224,7 +229,8 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
     for (const auto& x : piece.executions) {
         const auto writer = meet(x.origin);
         if (!writer) return fail(writer.error());
-        const auto record = x.value.size() < head_size ? std::nullopt : oplog::decode_record(body_of(x.value));
+        const bool is_possible = x.value.size() >= head_size && x.value.size() <= head_size + limits::transaction;
+        const auto record = is_possible ? oplog::decode_record(body_of(x.value)) : std::nullopt;
         if (!record || record->kind != oplog::record_kind::execution || x.sequence == 0) return wrong_state("has an execution that is none");
         for (const auto& mention : record->mentioned) {
             if (const auto met = meet(mention); !met) return fail(met.error());
@@ -243,6 +249,11 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
     return {};
 }
 
+void bucket_state::erase_rest(walk_sink& sink, storage::batch& batch) const {
+    const auto rest = std::exchange(sink.rest_, std::nullopt);
+    if (rest) batch.erase_range(space::rows, staged_row(rest->from), store_keys::prefix_end(staged_row(rest->item)));
+}
+
 result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& sink, const crdt::foreign_input::numbers& number_of,
                                       storage::batch& batch) {
     const auto out_of_order = [&] { return wrong_state("has rows at impossible paths, or not in their order"); };
@@ -251,11 +262,24 @@ result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& s
     if (!is_item || (goes_on && (!item.after.starts_with(item.prefix) || !store_keys::is_path(item.after)))) return out_of_order();
     auto& last = sink.last_path_;
     if (goes_on ? item.after < last : (!last.empty() && item.prefix <= last)) return out_of_order();
+    // Who reads what has come relies on there being no gaps.
+    const auto is_next_of_all = [&] {
+        if (!staged_->only) return item.prefix.empty() && item.after == staged_->upto;
+        return goes_on ? item.after == staged_->upto && staged_->only->is_made_of(item.prefix) : item.prefix == staged_->only->next_path(staged_->upto);
+    };
+    if (staged_->is_whole && !sink.is_catching_up_ && !is_next_of_all()) return out_of_order();
     if (!staged_->is_whole) batch.put(space::rows, store_keys::staged_key(number_, staged_kind::item, item.prefix), {});
     if (sink.begin_->goes_on) {
-        // What came before it broke off.
-        const auto from = goes_on ? item.after + '\0' : item.prefix;
-        batch.erase_range(space::rows, staged_row(from), store_keys::prefix_end(staged_row(item.prefix)));
+        // What came before it broke off stands until what replaces it has come: it may be read (arriving()).
+        const bool is_same = goes_on && item.after == last && sink.rest_ && sink.rest_->item == item.prefix;
+        if (!is_same) erase_rest(sink, batch);
+        auto from = goes_on ? item.after + '\0' : item.prefix;
+        if (!item.rows.empty()) {
+            auto next = item.prefix + item.rows.back().rest + '\0';
+            batch.erase_range(space::rows, staged_row(from), staged_row(next));
+            from = std::move(next);
+        }
+        sink.rest_ = {std::move(from), item.prefix};
     }
     last = goes_on ? item.after : item.prefix;
     const leftover_mark mark{staged_->reflects, std::max(forgotten_, sink.begin_->forgotten)};
@@ -264,6 +288,7 @@ result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& s
     for (const auto& r : item.rows) {
         auto path = item.prefix + r.rest;
         if (!store_keys::is_path(path) || (std::exchange(is_first, false) ? path < last : path <= last)) return out_of_order();
+        if (sink.is_catching_up_ && path > staged_->upto) return out_of_order();
         if (const auto there = crdt::encoded_kind(r.bytes); there && !kinds_.holds(*there)) return unknown_state();
         const auto row = crdt::decode_row(r.bytes, number_of);
         const auto kind = row_kind_at(path);
@@ -277,7 +302,9 @@ result<void> bucket_state::stage_item(const walk_piece::item& item, walk_sink& s
         }
         last = std::move(path);
     }
-    if (!sink.is_catching_up_) staged_->upto = last;
+    if (sink.is_catching_up_) return {};
+    staged_->upto = last;
+    staged_->rows += item.rows.size();
     return {};
 }
 

@@ -32,10 +32,23 @@ class part {
         const auto next = std::ranges::upper_bound(paths_, path);
         return next != paths_.begin() && path.starts_with(*std::prev(next));
     }
+    /// By that path, not by one above it.
+    bool is_made_of(std::string_view path) const { return std::ranges::binary_search(paths_, path); }
+    /// The first of its paths after that one; empty: there is none.
+    std::string_view next_path(std::string_view path) const {
+        const auto next = std::ranges::upper_bound(paths_, path);
+        return next == paths_.end() ? std::string_view() : *next;
+    }
+    /// Within the limits.
+    bool is_small() const {
+        std::size_t bytes = 0;
+        for (const auto& path : paths_) bytes += path.size();
+        return paths_.size() <= limits::part_paths && bytes <= limits::part_bytes;
+    }
     /// Off the wire it need not be.
     bool is_sound() const {
         const auto is_wrong = [](const std::string& path) { return !store_keys::is_path(path); };
-        return paths_.size() <= limits::part_paths && std::ranges::none_of(paths_, is_wrong) && *this == part(paths_);
+        return is_small() && !paths_.empty() && std::ranges::none_of(paths_, is_wrong) && *this == part(paths_);
     }
 
     bool operator==(const part&) const = default;

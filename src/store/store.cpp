@@ -64,10 +64,11 @@ result<bucket> store::bucket_part(std::string_view name, const std::vector<std::
     std::vector<std::string> paths;
     for (const auto& path : below) paths.push_back(path_to(path));
     detail::part wanted(std::move(paths));
-    if (wanted.paths().size() > limits::part_paths) {
-        return fail(errc::limit_exceeded, "a part of a bucket of " + std::to_string(wanted.paths().size()) + " paths; the limit is " + std::to_string(limits::part_paths));
+    if (!wanted.is_small()) {
+        return fail(errc::limit_exceeded, "a part of bucket \"" + std::string(name) + "\" of " + std::to_string(wanted.paths().size()) + " paths; the limit is " +
+                                              std::to_string(limits::part_paths) + " of " + std::to_string(limits::part_bytes) + " bytes in all");
     }
-    if (wanted.paths().empty() || !wanted.is_sound()) {
+    if (!wanted.is_sound()) {
         return fail(errc::invalid_argument, "part of bucket \"" + std::string(name) + "\": no path, the empty one, or one that there cannot be");
     }
     auto state = state_->bucket(name, participation::reader, std::move(wanted));
@@ -128,6 +129,13 @@ result<snapshot> bucket::snapshot() const {
     return anabranch::snapshot(std::move(*access));
 }
 
+result<std::optional<incomplete_snapshot>> bucket::arriving() const {
+    auto access = state_->take_arriving();
+    if (!access) return fail(access.error());
+    if (!*access) return std::optional<incomplete_snapshot>{};
+    return std::optional<incomplete_snapshot>(std::move(*access));
+}
+
 result<void> bucket::commit_erased(const std::function<result<void>(transaction&)>& fn, durability wait_for) {
     return state_->commit(fn, wait_for);
 }
@@ -146,5 +154,19 @@ snapshot::snapshot(std::unique_ptr<detail::snapshot_access> access) : map_view(*
 snapshot::snapshot(snapshot&&) noexcept = default;
 snapshot& snapshot::operator=(snapshot&&) noexcept = default;
 snapshot::~snapshot() = default;
+
+incomplete_snapshot::incomplete_snapshot(std::unique_ptr<detail::arriving_access> access)
+    : map_view(*access, {}), access_(std::move(access)) {}
+incomplete_snapshot::incomplete_snapshot(incomplete_snapshot&&) noexcept = default;
+incomplete_snapshot& incomplete_snapshot::operator=(incomplete_snapshot&&) noexcept = default;
+incomplete_snapshot::~incomplete_snapshot() = default;
+
+bool incomplete_snapshot::has(const std::vector<field>& path) const {
+    const auto type = path.empty() ? field_type::map : path.back().type;
+    const bool is_many = type == field_type::map || type == field_type::add_wins_set || type == field_type::remove_wins_set;
+    return is_many ? access_->has_below(path_to(path)) : access_->has(path_to(path));
+}
+std::uint64_t incomplete_snapshot::rows() const { return access_->count(); }
+std::optional<std::uint64_t> incomplete_snapshot::rows_to_come() const { return access_->to_come(); }
 
 }  // namespace anabranch

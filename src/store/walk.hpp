@@ -221,6 +221,12 @@ class walk_sink {
     std::vector<replica_id> replicas_;  // in the order of the source's numbers
     std::vector<std::optional<origin>> numbers_;
     std::string last_path_;
+    /// Of what came before the last break, these rows of the item that came last: they go once it is known that no more of it comes.
+    struct rest {
+        std::string from;
+        std::string item;
+    };
+    std::optional<rest> rest_;
     std::optional<hash128> last_request_;
     std::uint64_t rows_ = 0;
 };

@@ -6,6 +6,7 @@
 #include "store/log_stream.hpp"
 #include "store/store_state.hpp"
 #include "store/walk.hpp"
+#include "store/walk_input.hpp"
 
 namespace anabranch::detail {
 namespace {
@@ -22,6 +23,9 @@ void go_to(storage::cursor& at, const std::string& key) {
     }
     at.seek(key);
 }
+
+/// An item, a row or whatever else has been added.
+void spend(std::size_t& room, std::size_t bytes) { room -= std::min(room, std::max(bytes, least_entry)); }
 
 }  // namespace
 
@@ -42,7 +46,7 @@ result<std::optional<std::string>> walk_source::next(std::size_t most_bytes) {
     if (is_done_) return std::optional<std::string>{};
     walk_piece piece;
     if (!is_begun_) piece.begin = plan_.begin;
-    auto room = std::max<std::size_t>(most_bytes, 1);
+    auto room = std::clamp<std::size_t>(most_bytes, 1, largest_piece);
     for (const auto add : {&walk_source::add_again, &walk_source::add_changed, &walk_source::add_requests, &walk_source::add_executions}) {
         if (auto added = (this->*add)(piece, room); !added) return fail(added.error());
     }
@@ -99,7 +103,7 @@ result<void> walk_source::add_changed(walk_piece& piece, std::size_t& room) {
 result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room, std::optional<open_item>& open, const std::string* upto) {
     const auto from = store_keys::row_key(plan_.at.rows, {});
     auto& item = piece.items.emplace_back(walk_piece::item{open->prefix, open->after, {}});
-    room -= std::min(room, item.prefix.size() + item.after.size() + 1);
+    spend(room, item.prefix.size() + item.after.size() + 1);
     if (!open->is_at_cursor) go_to(*rows_, from + std::max(item.prefix, item.after));
     const auto prefix = from + item.prefix;
     for (; rows_->valid() && rows_->key().starts_with(prefix); rows_->next()) {
@@ -116,7 +120,7 @@ result<void> walk_source::add_rows(walk_piece& piece, std::size_t& room, std::op
         if (bytes->empty()) continue;
         item.rows.push_back({std::string(path.substr(item.prefix.size())), std::move(*bytes)});
         open->after = path;
-        room -= std::min(room, item.rows.back().rest.size() + item.rows.back().bytes.size() + 1);
+        spend(room, item.rows.back().rest.size() + item.rows.back().bytes.size() + 1);
     }
     open.reset();
     return rows_->status();
@@ -145,7 +149,7 @@ result<void> walk_source::add_requests(walk_piece& piece, std::size_t& room) {
             if (!is_there) executions_.push_back(x.id);
         }
         piece.requests.push_back({store_keys::identity_in(requests_->key()), std::string(requests_->value())});
-        room -= std::min(room, requests_->key().size() + requests_->value().size());
+        spend(room, requests_->key().size() + requests_->value().size());
     }
     return requests_->status();
 }
@@ -157,7 +161,7 @@ result<void> walk_source::add_executions(walk_piece& piece, std::size_t& room) {
         auto value = store.engine().get(space::log, store_keys::log_key(from_->number(), id.writer, id.sequence), plan_.at.at.get());
         if (!value) return fail(value.error());
         if (!*value) return fail(errc::corrupt, "the execution of a request is not in the log of bucket \"" + from_->name() + '"');
-        room -= std::min(room, (*value)->size());
+        spend(room, (*value)->size());
         piece.executions.push_back({store.origins().id(id.writer), id.sequence, std::move(**value)});
     }
     return {};
@@ -182,7 +186,7 @@ result<void> bucket_state::add_touched(const known_request& known, std::vector<s
 
 result<std::unique_ptr<walk_source>> bucket_state::begin_walk(std::string_view request) const {
     if (auto allowed = check_outside(); !allowed) return fail(allowed.error());
-    auto asked = request.size() > 2 * most_touched ? std::nullopt : codec::decode<walk_request>(request);
+    auto asked = request.size() > 2 * most_touched ? std::nullopt : decode_walk<walk_request>(request, most_request_strings);
     if (!asked || (asked->only && !asked->only->is_sound())) {
         return fail(errc::malformed, "what a peer has of the state of bucket \"" + name_ + "\", and wants of it, cannot be decoded");
     }

@@ -101,14 +101,17 @@ void session::receive(std::string_view bytes, steady_time now) {
     progress_.bytes_received += bytes.size();
     receive_budget_.spend(bytes.size());
     reader_.feed(bytes);
+    bool is_part = true;
     while (!failure_) {
         auto next = reader_.next();
         if (!next) return end(next.error());
         if (!*next) break;
+        is_part = false;
         if (!peer_ && !std::holds_alternative<greeting>(**next)) return end({errc::malformed, "no greeting"});
         std::visit([&](const auto& m) { handle(m); }, **next);
     }
     if (failure_) return;
+    if (is_part) last_part_ = now_;
     look_for_progress();
     pump_all();
     count_remaining();
@@ -183,6 +186,7 @@ void session::handle(const have& m) {
     s.is_behind = false;
     s.walk.reset();
     s.pieces_in_flight.clear();
+    s.unanswered_since.reset();
 }
 
 void session::handle(const ready&) { is_ready_ = true; }
@@ -315,6 +319,9 @@ void session::part(const std::string& bucket, stream& s, bool is_sending, error 
 std::string session::take_output() {
     auto out = std::exchange(output_, {});
     progress_.bytes_sent += out.size();
+    for (auto& [bucket, s] : streams_) {
+        if (std::exchange(s.is_piece_waiting, false)) s.unanswered_since.reset();
+    }
     if (!failure_) pump_all();
     return out;
 }
@@ -478,6 +485,7 @@ void session::look_for_progress() {
             s.taking.reset();
             part(bucket, s, false, {errc::timed_out, "bucket \"" + bucket + "\": the peer has sent no piece of its state for " + std::to_string((now_ - s.piece_at).count()) + " ms"});
         }
+        look_for_answers(bucket, s);
         ask_for_state(bucket, s);
         ask_for_rows(bucket, s);
         begin_audit(bucket, s);

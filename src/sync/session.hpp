@@ -95,6 +95,8 @@ class session {
         bool is_behind = false;  ///< and has been told
         std::unique_ptr<state_source> walk;
         std::deque<std::size_t> pieces_in_flight;  ///< bytes of each
+        bool is_piece_waiting = false;             ///< the link has not taken all of them yet
+        std::optional<steady_time> unanswered_since;  ///< it has, and none has been answered since that was noticed
         std::unique_ptr<audit_respondent> answering;  ///< an audit that the peer has begun
         std::uint64_t answered_number = 0;
         steady_time answering_at{};
@@ -143,6 +145,7 @@ class session {
     void pump(const std::string& bucket, stream& s, std::int32_t priority);
     void pump_state(const std::string& bucket, stream& s, std::int32_t priority);
     void pump_all();
+    void look_for_answers(const std::string& bucket, stream& s);
     void ask_for_state(const std::string& bucket, stream& s);
     void ask_for_rows(const std::string& bucket, stream& s);
     positions known_of_peer(const stream& s) const;
@@ -198,6 +201,7 @@ class session {
     steady_time next_adverts_{};
     steady_time last_sent_{};
     steady_time last_received_{};
+    steady_time last_part_{};  ///< when bytes came, and did not end any message
     steady_time now_{};
 };
 

@@ -19,6 +19,7 @@ void session::pump_state(const std::string& bucket, stream& s, std::int32_t prio
     send(m);
     s.pieces_in_flight.push_back(output_.size() - before);
     s.in_flight_bytes += s.pieces_in_flight.back();
+    s.is_piece_waiting = true;
     // Its snapshot keeps what is deleted meanwhile.
     if (s.walk->is_done()) s.walk.reset();
 }
@@ -122,6 +123,18 @@ void session::handle(const piece_taken& m) {
     if (s.pieces_in_flight.empty()) return end({errc::malformed, "a piece that was not sent"});
     s.in_flight_bytes -= s.pieces_in_flight.front();
     s.pieces_in_flight.pop_front();
+    s.unanswered_since.reset();
+}
+
+/// A state that is sent keeps its snapshot: not for who takes nothing of it. What the link has not taken yet cannot have been answered, and
+/// answers do not overtake a long message that is on its way.
+void session::look_for_answers(const std::string& bucket, stream& s) {
+    if (!s.walk || s.pieces_in_flight.empty() || s.is_piece_waiting) return;
+    if (!s.unanswered_since) s.unanswered_since = now_;
+    const auto silence = now_ - std::max(*s.unanswered_since, last_part_);
+    if (silence < options_.timeout) return;
+    s.walk.reset();
+    part(bucket, s, true, {errc::timed_out, "bucket \"" + bucket + "\": the peer has taken no piece of this replica's state for " + std::to_string(silence.count()) + " ms"});
 }
 
 }  // namespace anabranch::sync

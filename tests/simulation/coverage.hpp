@@ -27,7 +27,7 @@ namespace anabranch::simulation {
     X(sessions_of_outsiders) X(adverts_messages) X(adverts_relayed) X(retirements_begun)                      \
     X(retirements_done) X(members_left) X(authorities_changed) X(log_cuts) X(rows_pruned) X(folds_sent)        \
     X(folds_of_several_origins) X(laggards_named) X(laggards_caught_up) X(early_cuts) X(states_entered) X(states_from_the_future)   \
-    X(states_in_part) X(states_gone_on)                                                                         \
+    X(states_in_part) X(states_gone_on) X(arriving_read) X(arriving_read_after_break)                                                                         \
     X(chunks_brought_late) X(laggards_writes_delivered) X(concurrent_spends)               \
     X(prefix_conflicts_bounded) X(rights_granted) X(rights_refused) X(rights_sent) X(rights_requested)          \
     X(rights_inherited) X(counters_of_two_births) X(feed_steps) X(feed_catch_ups) X(feeds_resumed)              \

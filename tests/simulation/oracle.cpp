@@ -229,6 +229,7 @@ void world::check_bounds(std::size_t b) {
 
 void world::observe(replica& r) {
     for (std::size_t b = 0; b < buckets_; ++b) observe(r, b, r.shares[b].has);
+    for (std::size_t b = 0; b < buckets_; ++b) check_arriving(r, b);
 }
 
 /// Durable is what a loss of power now would leave, and nothing more is called durable.
@@ -262,7 +263,8 @@ void world::check_values(replica& r, std::size_t b, std::uint64_t leaves) {
     if (!done) violate("a read failed: " + done.error().message);
 }
 
-field_value world::shown(const map_view& root, std::size_t leaf, const field_value& expected) const {
+/// What it shows; `expected` is for what its type does not say.
+field_value world::read_leaf(const map_view& root, std::size_t leaf, const field_value& expected) const {
     const auto& l = fields_.leaves[leaf];
     const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
     const auto map = find_map(fields_, root, n.parent);
@@ -324,15 +326,15 @@ void world::check_leaf(const map_view& root, std::size_t b, std::size_t leaf, co
     ++checks_;
     const auto expected = is_hidden(*replicas_[reader], leaf) ? field_value{} : of_all;
     const auto& l = fields_.leaves[leaf];
-    const auto found = shown(root, leaf, expected);
+    const auto found = read_leaf(root, leaf, expected);
     if (l.type == field_type::bounded_counter) {
+        const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
+        const auto available = find_map(fields_, root, n.parent).bounded_counter(n.name).available();
         // Who was retired has what it did since and does not count, beside what its heir did with its rights.
         if (found.sum < found.bound && !replicas_[reader]->shares[b].is_retired) violate(fields_.describe(l) + " is below its bound: " + describe(l.type, found));
         // A new incarnation has none yet; it goes on as another replica here, soon.
-        const auto& n = fields_.nodes[static_cast<std::size_t>(l.at)];
-        const auto available = find_map(fields_, root, n.parent).bounded_counter(n.name).available();
         const auto self = replicas_[reader]->open->id();
-        if (!available || *available != (self == *replicas_[reader]->id ? found.rights[reader] : 0)) violate("a replica may spend other rights than its own");
+        if (available != (self == *replicas_[reader]->id ? found.rights[reader] : 0)) violate("a replica may spend other rights than its own");
     }
     if (found == expected) return;
     violate(std::string(bucket_names[b]) + fields_.describe(l) + " shows " + describe(l.type, found) + ' ' +

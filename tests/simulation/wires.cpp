@@ -178,6 +178,8 @@ void world::inspect(connection& c, std::size_t side, std::string_view bytes) {
             const auto b = bucket_of(a->bucket);
             for (const auto& entry : a->known)
                 check("acknowledges", b, origin_of(entry.origin), entry.sequence);
+        } else if (const auto* state = std::get_if<sync::state_piece>(&**next)) {
+            note_state(bucket_of(state->bucket), *replicas_[c.ends[1 - side].replica], *state);
         } else if (const auto* sent = std::get_if<sync::records>(&**next)) {
             counts_.count(covered::records_messages);
             if (sent->raw_size > 0) counts_.count(covered::compressed_messages);
@@ -231,6 +233,7 @@ void world::deliver(connection& c, std::size_t from, std::size_t bytes) {
     to.machine->receive(piece, steady_time{now_});
     observe_arrival(r, *replicas_[source.replica]);
     if (r.storage->is_dead()) return;
+    for (std::size_t b = 0; b < buckets_; ++b) check_arriving(r, b);
     if (r.storage->last_log_write() != before) wake(r);
     const auto holds = to.machine->progress().holds;
     if (holds > to.seen_holds) {

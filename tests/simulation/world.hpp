@@ -74,6 +74,12 @@ class world {
   private:
     enum class ending { kill, power_loss, clean };
 
+    /// A state that somebody has begun to send.
+    struct sent_state {
+        cut of{};
+        std::array<hash128, most_replicas> heads{};
+        bool goes_on = false;  ///< where another one broke off
+    };
     /// What the oracle knows of one bucket at one replica.
     struct share {
         bool is_wanted = false;
@@ -97,6 +103,7 @@ class world {
         std::size_t seen_states = 0;
         std::size_t states_looked_at = 0;
         heirs who{};  ///< has whose rights, by the roster here
+        std::vector<sent_state> sent_states;  ///< to it: those of all rows
         bool is_spoiled = false;  ///< its disk has changed rows of its own accord
         bool is_remembered = false;
         std::map<std::string, std::string> remembered_rows;  ///< what its disk once held
@@ -383,7 +390,7 @@ class world {
     void observe(replica& r);
     void check_durable(replica& r, std::size_t b);
     void check_values(replica& r, std::size_t b, std::uint64_t leaves);
-    field_value shown(const map_view& root, std::size_t leaf, const field_value& expected) const;
+    field_value read_leaf(const map_view& root, std::size_t leaf, const field_value& expected) const;
     void check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& expected,
                     std::size_t reader, const char* where);
     void check_scans(const map_view& root, std::size_t b, const cut& of, const replica& reader,
@@ -394,6 +401,12 @@ class world {
     void check_snapshot(const held_snapshot& s, std::size_t reader);
     void check_digest(replica& r, std::size_t b);
     std::uint64_t all_leaves() const { return ~std::uint64_t{0} >> (64 - fields_.leaves.size()); }
+
+    // arriving.cpp: states that are on their way
+    void note_state(std::size_t b, replica& to, const sync::state_piece& m);
+    bool is_history(std::size_t b, const sent_state& s) const;
+    void check_arriving(replica& r, std::size_t b);
+    void check_arriving_fields(const map_view& root, std::size_t b, const cut& of);
 
     // cuts.cpp: the log's beginning
     cut to_cut(const std::map<replica_id, std::uint64_t>& known) const;

@@ -241,6 +241,48 @@ TEST_CASE("who was retired and is behind the cut hears of both at once") {
     CHECK(s.e->is_member());
 }
 
+TEST_CASE("who has more of a retired replica than counts gets all rows, however little has changed since it was there") {
+    auto world = std::make_shared<test::world>();
+    auto o = test::options(world);
+    o.journal_step = 2;
+    o.log_retain_bytes = 0;
+    auto ada = store::in_memory(o).value();
+    auto eve = test::memory_store(world);
+    share(ada, {&eve});
+    auto a = ada.bucket("b").value();
+    auto e = eve.bucket("b").value();
+    for (const char* name : {"0", "1", "2", "3", "4", "5"}) {
+        REQUIRE(a.commit([&](transaction& tx) { tx.counter(name).add(1); }));
+    }
+    meet({&ada, &eve});
+    const auto asks = [&] {
+        detail::positions has;
+        for (const auto& entry : a.progress()) has[entry.origin] = entry.sequence;
+        return e.state()->receive_walk(has).value();
+    };
+    const auto is_whole = [&](const detail::walk_sink& sink) {
+        const auto source = a.state()->begin_walk(sink.request()).value();
+        return codec::decode<detail::walk_piece>(source->next(1).value().value())->begin->is_whole;
+    };
+    // What is new has nothing to do with most rows.
+    REQUIRE(add(a, 100) == errc{});
+    CHECK_FALSE(is_whole(*asks()));
+    REQUIRE(add(e, 7) == errc{});
+    REQUIRE(e.commit([](transaction& tx) { tx.counter("0").add(7); }));
+    REQUIRE(eve.sync());
+    REQUIRE(a.retire(eve.id()));
+    for (int i = 0; i < 4; ++i) REQUIRE(ada.sync());
+    REQUIRE(stage_of(a, eve.id()) == member_stage::retired);
+    // She does not know yet that she was retired.
+    REQUIRE_FALSE(e.state()->has_orphans());
+    const auto sink = asks();
+    CHECK(is_whole(*sink));
+    const auto source = a.state()->begin_walk(sink->request()).value();
+    REQUIRE(sink->take(source->next(SIZE_MAX).value().value(), timestamp{UINT64_MAX}, ada.id()));
+    CHECK(e.digest().value() == a.digest().value());
+    CHECK(e.orphans().value().size() == 2);
+}
+
 TEST_CASE("a feed is told that what it has seen is not here any more") {
     given_up s;
     auto feed = s.e->watch().value();

@@ -4,6 +4,7 @@
 #include "store/bucket_state.hpp"
 #include "store/store_state.hpp"
 #include "store/stores.hpp"
+#include "store/walk_input.hpp"
 #include "support/borrowed_engine.hpp"
 #include "support/catch.hpp"
 
@@ -580,4 +581,299 @@ TEST_CASE("nothing is forgotten while a state is on its way") {
     sink.reset();
     grow_old();
     CHECK(a.state()->requests() == 0);
+}
+
+namespace {
+
+/// Somebody who has nothing of that shop yet, in memory or on RocksDB.
+struct newcomer {
+    newcomer(large_shop& of, bool is_on_disk) : shop(of), is_on_disk_(is_on_disk) {
+        shop.cut();
+        open();
+    }
+    ~newcomer() { close(); }
+    newcomer(const newcomer&) = delete;
+    newcomer& operator=(const newcomer&) = delete;
+
+    void close() {
+        shop.e.reset();
+        shop.eve = store::in_memory(test::options(shop.world)).value();  // the process has died
+    }
+    void open() {
+        close();
+        const auto o = large_shop::step(test::options(shop.world));
+        shop.eve = is_on_disk_ ? store::open(directory_.path() / "store", o).value()
+                               : store::on(test::watched_engine(use, std::make_unique<test::borrowed_engine>(memory_)), o).value();
+        shop.e = shop.eve.bucket("b").value();
+    }
+    incomplete_snapshot arriving() const { return std::move(shop.e->arriving().value().value()); }
+
+    large_shop& shop;
+    std::shared_ptr<test::engine_use> use = std::make_shared<test::engine_use>();
+
+  private:
+    bool is_on_disk_;
+    test::temp_directory directory_;
+    std::shared_ptr<storage::engine> memory_ = test::watched_engine(std::make_shared<test::engine_use>());
+};
+
+std::vector<field> row_path(int i) { return {{"m", field_type::map}, {large_shop::name(i), field_type::map}}; }
+result<std::optional<std::string>> read_row(const map_view& root, int i) {
+    return root.map("m").map(large_shop::name(i)).last_writer<std::string>("l").get();
+}
+/// How many of the first rows have come; of those behind them nothing is said.
+int count_arrived(const incomplete_snapshot& s, int rows) {
+    int n = 0;
+    while (n < rows && s.has(row_path(n))) ++n;
+    for (int i = 0; i < rows; ++i) {
+        const auto value = read_row(s, i);
+        // The last row that has come may not be the last one below its name.
+        if (i < n) CHECK(value.value().has_value());
+        if (i > n) CHECK(value.error().code == errc::not_held);
+    }
+    return n;
+}
+
+}  // namespace
+
+TEST_CASE("what has come of a state may be read before it enters, and what has not is not shown as absent") {
+    const bool is_on_disk = GENERATE(false, true);
+    large_shop s(200);
+    REQUIRE(s.a->commit([](transaction& tx) { tx.add_wins_set("z").add("last"); }));
+    newcomer n(s, is_on_disk);
+    CHECK_FALSE(s.e->arriving().value());
+    std::optional<incomplete_snapshot> held;
+    std::uint64_t rows = 0;
+    {
+        const auto sink = receive(*s.e, *s.a);
+        const auto source = send(*s.a, *sink);
+        CHECK_FALSE(s.e->arriving().value());
+        int arrived = 0;
+        for (int pieces = 0; pieces < 8; ++pieces) {
+            REQUIRE(sink->take(source->next(500).value().value(), far, s.ada.id()));
+            const auto now = n.arriving();
+            CHECK(now.rows() == sink->rows());
+            CHECK(now.rows_to_come() == sink->rows_to_come());
+            const auto more = count_arrived(now, 200);
+            CHECK(more >= arrived);
+            arrived = more;
+        }
+        CHECK(arrived > 20);
+        CHECK(arrived < 200);
+        held = n.arriving();
+        rows = sink->rows();
+    }
+    const auto check = [&](const incomplete_snapshot& at) {
+        CHECK(at.rows() == rows);
+        CHECK(read_row(at, 0).value() == "old");
+        // In front of all that has come, and in the middle.
+        CHECK(at.has({{"a", field_type::counter}}));
+        CHECK(at.counter("a").value().value() == 0);
+        CHECK(at.has({{"a", field_type::map}}));
+        CHECK_FALSE(at.map("a").exists().value());
+        CHECK(at.map("m").map(large_shop::name(0) + "x").fields().value().empty());
+        CHECK(at.map("m").exists().value());
+        CHECK(at.map("m").fields({.limit = 10}).value().size() == 10);
+        // Behind it.
+        CHECK_FALSE(at.has({}));
+        CHECK_FALSE(at.has({{"m", field_type::map}}));
+        CHECK_FALSE(at.has({{"z", field_type::add_wins_set}}));
+        CHECK(at.map("m").fields().error().code == errc::not_held);
+        CHECK(at.map("zz").exists().error().code == errc::not_held);
+        CHECK(at.add_wins_set("z").contains("last").error().code == errc::not_held);
+        CHECK(at.add_wins_set("z").size().error().code == errc::not_held);
+        CHECK(at.counter("z").value().error().code == errc::not_held);
+        CHECK(at.contenders("z", field_type::last_writer).error().code == errc::not_held);
+    };
+    check(*held);
+    // The bucket itself shows nothing of it.
+    CHECK_FALSE(s.e->read([](const map_view& m) { return m.exists(); }).value());
+    held.reset();
+    n.open();
+    CHECK_FALSE(n.arriving().rows_to_come());
+    check(n.arriving());
+    held = n.arriving();
+    counted sum;
+    REQUIRE(take(s, 1'000, sum));
+    CHECK(s.e->digest().value() == s.a->digest().value());
+    CHECK_FALSE(s.e->arriving().value());
+    // Somebody may still read it.
+    REQUIRE_FALSE(talk(s.ada, s.eve).one);
+    large_shop::set(*s.a, 0, "newer");
+    REQUIRE_FALSE(talk(s.ada, s.eve).one);
+    check(*held);
+}
+
+TEST_CASE("what comes again after a break is there to be read all the while") {
+    const bool is_on_disk = GENERATE(false, true);
+    large_shop s(100);
+    newcomer n(s, is_on_disk);
+    counted sum;
+    while (!s.e->arriving().value() || count_arrived(n.arriving(), 100) < 60) REQUIRE_FALSE(take(s, 3, sum));
+    const auto arrived = count_arrived(n.arriving(), 100);
+    const auto rows = n.arriving().rows();
+    // One item of which many pieces come again; and the last of its rows are no more.
+    REQUIRE(s.a->commit([](transaction& tx) { tx.remove("m", field_type::map); }));
+    for (int i = 0; i < arrived - 10; ++i) large_shop::set(*s.a, i, "new");
+    REQUIRE(s.ada.sync());
+    const auto count_new = [&] {
+        const auto now = n.arriving();
+        CHECK(now.rows() == rows);
+        CHECK(count_arrived(now, 100) == arrived);
+        int found = 0;
+        for (int i = 0; i < arrived; ++i) {
+            const auto value = read_row(now, i).value();
+            if (value == "new") ++found;
+            else CHECK(value == "old");
+        }
+        return found;
+    };
+    {
+        const auto sink = receive(*s.e, *s.a);
+        const auto source = send(*s.a, *sink);
+        while (count_new() < 20) REQUIRE(sink->take(source->next(500).value().value(), far, s.ada.id()));
+    }
+    CHECK(count_new() < arrived - 10);
+    n.open();
+    CHECK(count_new() >= 20);
+    {
+        // Once more, and as far as it had come.
+        const auto sink = receive(*s.e, *s.a);
+        const auto source = send(*s.a, *sink);
+        for (bool has_caught_up = false; !has_caught_up;) {
+            const auto piece = source->next(500).value().value();
+            has_caught_up = codec::decode<detail::walk_piece>(piece)->has_caught_up;
+            REQUIRE(sink->take(piece, far, s.ada.id()));
+        }
+    }
+    for (int i = 0; i < arrived; ++i) CHECK(read_row(n.arriving(), i).value() == (i < arrived - 10 ? std::optional<std::string>("new") : std::nullopt));
+    REQUIRE(take(s, 1'000, sum));
+    CHECK(s.e->digest().value() == s.a->digest().value());
+}
+
+TEST_CASE("a piece that could not be kept is not taken for one that has come") {
+    large_shop s(100);
+    newcomer n(s, false);
+    const auto sink = receive(*s.e, *s.a);
+    const auto source = send(*s.a, *sink);
+    REQUIRE(sink->take(source->next(2'000).value().value(), far, s.ada.id()));
+    const auto rows = n.arriving().rows();
+    const auto arrived = count_arrived(n.arriving(), 100);
+    n.use->writes_left = 0;
+    CHECK(sink->take(source->next(2'000).value().value(), far, s.ada.id()).error().code == errc::storage_full);
+    n.use->writes_left = SIZE_MAX;
+    CHECK(n.arriving().rows() == rows);
+    CHECK(count_arrived(n.arriving(), 100) == arrived);
+}
+
+TEST_CASE("of a state of which only a part comes nothing is read before it enters") {
+    large_shop s(200);
+    for (int i = 0; i < 200; i += 3) large_shop::set(*s.a, i, "new");
+    s.cut();
+    counted sum;
+    REQUIRE_FALSE(take(s, 2, sum));
+    CHECK_FALSE(s.e->arriving().value());
+}
+
+namespace {
+
+std::string number(int i) { return std::to_string(1'000'000 + i); }
+/// The pieces of all of ada's rows, for somebody who has nothing.
+std::vector<detail::walk_piece> pieces_of(large_shop& s, std::size_t bytes) {
+    std::vector<detail::walk_piece> all;
+    const auto sink = receive(*s.e, *s.a);
+    const auto source = send(*s.a, *sink);
+    while (!source->is_done()) all.push_back(codec::decode<detail::walk_piece>(source->next(bytes).value().value()).value());
+    return all;
+}
+/// Takes the pieces; what is said of the last one.
+errc take_all(large_shop& s, const std::vector<detail::walk_piece>& pieces) {
+    const auto sink = receive(*s.e, *s.a);
+    for (std::size_t i = 0; i + 1 < pieces.size(); ++i) REQUIRE(sink->take(codec::encode(pieces[i]), far, s.ada.id()));
+    const auto taken = sink->take(codec::encode(pieces.back()), far, s.ada.id());
+    return taken ? errc{} : taken.error().code;
+}
+
+}  // namespace
+
+TEST_CASE("a piece holds no more than an honest source sends, however little it takes to say it") {
+    large_shop s(1);
+    newcomer n(s, false);
+    auto pieces = pieces_of(s, SIZE_MAX);
+    REQUIRE(pieces.size() == 1);
+    pieces.front().is_last = false;
+    auto& piece = pieces.front();
+    REQUIRE(piece.items.size() == 1);
+    SECTION("rows") {
+        const auto counter = piece.items.front().rows.front();
+        REQUIRE(counter.rest == store_keys::segment("c", 'c'));
+        for (const bool is_one_too_many : {false, true}) {
+            piece.items.front().rows.clear();
+            const auto most = static_cast<int>(detail::most_piece_strings / 2) - 1 + is_one_too_many;
+            for (int i = 0; i < most; ++i) piece.items.front().rows.push_back({store_keys::segment(number(i), 'c'), counter.bytes});
+            CHECK(take_all(s, pieces) == (is_one_too_many ? errc::malformed : errc{}));
+        }
+    }
+    SECTION("what one row names") {
+        for (const bool is_one_too_many : {false, true}) {
+            crdt::dots_row row;
+            for (std::uint64_t i = 1; i <= detail::most_names + is_one_too_many; ++i) row.adds.push_back({origin{0}, i});
+            std::string bytes;
+            crdt::encode_row(row, bytes);
+            piece.items.front().rows = {{store_keys::segment("f", 'e'), bytes}};
+            CHECK(take_all(s, pieces) == (is_one_too_many ? errc::malformed : errc{}));
+        }
+    }
+    SECTION("items that are asked for") {
+        detail::walk_request request;
+        request.has[s.ada.id()] = 1;
+        request.touched.assign(detail::most_request_strings, store_keys::segment("", 'c'));
+        REQUIRE(codec::encode(request).size() < 2 * detail::most_touched);
+        CHECK(s.a->state()->begin_walk(codec::encode(request)));
+        request.touched.push_back(store_keys::segment("", 'c'));
+        CHECK(s.a->state()->begin_walk(codec::encode(request)).error().code == errc::malformed);
+    }
+}
+
+TEST_CASE("a source makes no larger pieces than may be taken, whatever it is asked for") {
+    large_shop s(1);
+    for (int i = 0; i < 40; ++i) {
+        REQUIRE(s.a->commit([&](transaction& tx) { tx.last_writer<std::string>(number(i)).set(std::string(50'000, 'x')); }));
+    }
+    newcomer n(s, false);
+    const auto pieces = pieces_of(s, SIZE_MAX);
+    CHECK(pieces.size() == 2);
+    for (const auto& piece : pieces) CHECK(codec::encode(piece).size() < detail::largest_piece + 60'000);
+    CHECK(take_all(s, pieces) == errc{});
+}
+
+TEST_CASE("a state of all rows has no gaps, and what comes again is not what has not come yet") {
+    large_shop s(200);
+    newcomer n(s, false);
+    auto pieces = pieces_of(s, 1'000);
+    REQUIRE(pieces.size() > 6);
+    pieces.resize(4);
+    auto& item = pieces.back().items.front();
+    SECTION("a row is left out") {
+        item.after = item.prefix + item.rows.front().rest;
+        item.rows.erase(item.rows.begin());
+        CHECK(take_all(s, pieces) == errc::malformed);
+    }
+    SECTION("a part of them comes") {
+        item.prefix = store_keys::segment("n", 'p');
+        item.after.clear();
+        item.rows.clear();
+        CHECK(take_all(s, pieces) == errc::malformed);
+    }
+    SECTION("something else comes again") {
+        CHECK(take_all(s, pieces) == errc{});
+        large_shop::set(*s.a, 0, "new");
+        REQUIRE(s.ada.sync());
+        auto again = pieces_of(s, 1'000);
+        auto& changed = again.front().items.front();
+        REQUIRE(changed.rows.size() == 1);
+        again.resize(1);
+        changed.prefix = store_keys::segment("m", 'p') + store_keys::segment(large_shop::name(199), 'p') + store_keys::segment("l", 'l');
+        CHECK(take_all(s, again) == errc::malformed);
+    }
 }

@@ -357,7 +357,7 @@ class store {
     /// meets a member of it. Until then commits are errc::not_a_member.
     result<anabranch::bucket> bucket(std::string_view name, participation as = participation::member);
     /// A bucket of which this replica reads what is at and below these paths, and holds nothing else (docs/partial-replication.md): what it shows there
-    /// is what the bucket showed at one moment, a later one each time; nothing can be read of it before the first has come whole. Reads of anything else
+    /// is what the bucket showed at one moment, a later one each time; nothing can be read of it before the first has come whole, but by arriving(). Reads of anything else
     /// are errc::not_held, as are commits, requests and their outcomes; a feed only tells that something may have changed, by errc::behind_cut. It
     /// asks members and readers of the whole bucket, no other holders of parts. Other paths than before: what is held stays until all of
     /// them has come anew; bucket() asks for all of it. errc::invalid_argument: all of it is here already; no path, the empty one, or one that

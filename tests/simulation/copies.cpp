@@ -70,6 +70,7 @@ void world::go_on_from_copy(replica& r) {
         s.comes_late = true;
         s.durable = s.may_have = from.has[b];
         s.floor = from.floor[b];
+        s.sent_states = original.sent_states;
         original.is_retired = true;
         if (!stays) original.is_wanted = false;
     }

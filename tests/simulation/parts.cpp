@@ -225,7 +225,8 @@ void world::check_parts() {
             });
             // Where nobody has what it has got of one who is gone.
             if (it == replicas_.end()) break;
-            const auto& r = **it;
+            auto& r = **it;
+            sync(r);
             connect(p, r);
             for (std::size_t round = 0; p.source && round < 10'000; ++round) {
                 if (exchange(p) || !p.source) continue;

@@ -117,6 +117,7 @@ void world::go_on_as_another(replica& r) {
         s.comes_late = true;
         s.has = s.durable = s.may_have = former.has;
         s.floor = former.floor;
+        s.sent_states = former.sent_states;
         former.is_wanted = false;
         former.is_retired = true;
     }

@@ -511,13 +511,9 @@ result<void> bucket_state::prune() {
     // What is forgotten may not be forgotten without the vector that says so: counters begin anew after it.
     lag_bytes_ += 1;
     if (auto flushed = flush_locked(); !flushed) return flushed;
-    auto pruned = rows_.prune(settled, forgotten);
-    if (!pruned) return fail(pruned.error());
+    if (auto pruned = rows_.prune(settled, forgotten, {have_, forgotten_}); !pruned) return pruned;
     prunable_ = {have_, forgotten_};
-    if (pruned->empty()) return {};
-    lag_bytes_ += pruned->size();
-    if (auto flushed = flush_locked(); !flushed) return flushed;
-    return rows_.forget_leftovers(*pruned);
+    return {};
 }
 
 }  // namespace anabranch::detail

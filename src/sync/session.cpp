@@ -73,8 +73,8 @@ hash128 session::fingerprint_state() {
         auto& s = streams_[name];
         s.is_local = true;
         out(name, refresh(name, s));
-        // Who wants to be let in has something to say to everybody.
-        if (local_.role_in(name) == role::joining) out(local_.id());
+        // Who wants to be let in has something to say to everybody; and who cannot read all of it must not be taken for one who can.
+        if (local_.role_in(name) == role::joining || local_.holds_unread(name)) out(local_.id());
     }
     return sha256_128({bytes});
 }
@@ -161,7 +161,7 @@ void session::handle(const have& m) {
     s.cannot_send.reset();
     // A replica has all that it ever told others, unless it has been restored from a backup.
     s.is_peer_restored = at(s.durable, *peer_) > at(s.peer_durable, *peer_);
-    hear_advert(m.bucket, s, *peer_, s.peer_durable);
+    if (s.peer_role == role::member) hear_advert(m.bucket, s, *peer_, s.peer_durable);
     if (is_first) {
         s.goal = s.durable;
         for (const auto& [id, sequence] : s.peer_durable) raise(s.goal, id, sequence);

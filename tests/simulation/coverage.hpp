@@ -46,6 +46,7 @@ namespace anabranch::simulation {
     X(audits_done) X(audits_beside_changes) X(rows_spoiled) X(spoiled_rows_found) X(rows_repaired_by_majority)             \
     X(rows_repaired_by_choice) X(repairs_made)                                                                              \
     X(replicas_upgraded) X(unknown_kinds_held) X(unknown_kinds_learned) X(states_not_whole)                     \
+    X(unknown_records_held) X(unknown_records_learned) X(requests_not_known)                                    \
     X(budgets_exhausted) X(budgets_asked_for)                                                                               \
     /* where the process is killed: on RocksDB */                                                               \
     X(kills_in_requests)

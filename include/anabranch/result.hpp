@@ -22,7 +22,7 @@ enum class errc {
     foreign_directory,     ///< the directory holds something that is not an anabranch store
     newer_format,          ///< the directory was written by a newer version of the library
     malformed,             ///< a peer's bytes break the protocol; the session ends
-    unsupported_protocol,  ///< the peer speaks no protocol version that this one does
+    unsupported_protocol,  ///< the peer speaks no protocol version that this one does, or a bucket holds what this build does not know
     diverged,              ///< two different transactions carry one dot (restored backup, cloned disk, flipped bit)
     self_connection,       ///< the peer is this same replica
     timed_out,             ///< the peer made no progress within the deadline

@@ -81,9 +81,10 @@ struct orphaned_transaction {
 };
 
 /// Kinds that a store does not know, as the build of an earlier release does not: to try what the upgrade of a fleet does. As
-/// bits, by their numbers in docs/rows.md.
+/// bits, by their numbers in docs/rows.md and docs/oplog.md.
 struct unknown_kinds {
     std::uint64_t rows = 0;
+    std::uint64_t records = 0;  ///< but for plain ones, which every build knows
 };
 
 struct store_options {

@@ -36,15 +36,17 @@ void encode_record(const record& r, std::string& out) {
     }
 }
 
-std::optional<record> decode_record(std::string_view body) {
+std::optional<record> decode_record(std::string_view body, std::uint64_t known) {
     codec::input in(body);
     record r;
     in(r.kind);
-    if (r.kind != record_kind::plain && r.kind != record_kind::execution) return std::nullopt;
+    if (r.kind == record_kind{} || r.kind == record_kind::abbreviated_execution || r.kind > greatest_record_kind) return std::nullopt;
+    r.is_unread = (known & bit_of(r.kind)) == 0;
+    const bool is_in_parts = r.kind == record_kind::execution && !r.is_unread;
     r.at.value = in.fixed64();
     in(r.mentioned);
-    if (r.kind == record_kind::execution) in(r.payload);
-    (r.kind == record_kind::execution ? r.common : r.payload) = in.rest();
+    if (is_in_parts) in(r.payload);
+    (is_in_parts ? r.common : r.payload) = in.rest();
     if (!in.ok()) return std::nullopt;
     return r;
 }

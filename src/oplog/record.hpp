@@ -10,12 +10,17 @@
 
 namespace anabranch::oplog {
 
-/// Written in front of every record, so the numbers stay.
+/// Written in front of every record, so the numbers stay. Later kinds, up to greatest_record_kind, have their time and their
+/// mentioned replicas where these have them, and hold no change of the roster.
 enum class record_kind : std::uint8_t {
     plain = 1,
     execution = 2,  ///< of a client's request: it never becomes a part of a fold
     abbreviated_execution = 3,  ///< only while it is under way: abbreviate()
 };
+constexpr std::uint64_t bit_of(record_kind kind) { return std::uint64_t{1} << static_cast<unsigned>(kind); }
+inline constexpr record_kind greatest_record_kind{63};
+/// Those that this build can read, as bits.
+inline constexpr std::uint64_t known_records = bit_of(record_kind::plain) | bit_of(record_kind::execution);
 
 /// The body of a record. Whose it is and its sequence are not in it: they follow from where it stands in the
 /// origin's chain. The payload is opaque here; it refers to replicas by their place in `mentioned`.
@@ -25,13 +30,15 @@ struct record {
     std::string_view payload;  ///< into the bytes that were decoded, as is `common`
     record_kind kind = record_kind::plain;
     std::string_view common{};  ///< of an execution: what others of its request mostly say in the same words
+    bool is_unread = false;     ///< of a kind that is not known: the payload is all that follows the mentioned replicas
 };
 
 std::string encode_record(const record& r);
 /// Appends that to `out`.
 void encode_record(const record& r, std::string& out);
-/// Nothing where the bytes are malformed or of a version that this library does not know.
-std::optional<record> decode_record(std::string_view body);
+/// Nothing where the bytes are malformed, or of a kind that no record in a log is of. Of kinds that are not `known`, as bits,
+/// only what all have.
+std::optional<record> decode_record(std::string_view body, std::uint64_t known = known_records);
 /// The record's timestamp without decoding the rest; zero where the bytes are too short.
 timestamp record_time(std::string_view body);
 bool is_execution(std::string_view body);

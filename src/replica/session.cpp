@@ -129,9 +129,10 @@ class store_port final : public sync::local_replica {
     sync::role role_in(std::string_view name) const override {
         const auto b = bucket(name);
         if (b->is_partial()) return sync::role::part;
-        if (b->is_member()) return sync::role::member;
+        if (b->is_member()) return b->holds_unread_records() ? sync::role::reader : sync::role::member;
         return b->is_joining() ? sync::role::joining : sync::role::reader;
     }
+    bool holds_unread(std::string_view name) const override { return bucket(name)->holds_unread_records(); }
     std::optional<replica_id> founder(std::string_view name) const override { return bucket(name)->roster().founder; }
     std::uint64_t committed(std::string_view name) const override { return bucket(name)->committed(); }
     result<void> sponsor(std::string_view name, const replica_id& joiner) override { return bucket(name)->sponsor(joiner); }

@@ -111,7 +111,8 @@ result<void> bucket_state::enter(const walk_sink& sink, timestamp horizon, const
         next.only = staged_->only;
         if (auto sound = check_staged(next.reflects); !sound) return sound;
         if (auto settled = next.is_whole ? result<void>{} : check_settled(next.reflects, sink.request_.has, sink.touching_); !settled) return settled;
-        if (has_unread_ && !next.is_whole) return unknown_state();
+        // What does not count is kept by what it did, and of a record that cannot be read nobody here can say that.
+        if (has_unread_ && (!next.is_whole || (relieves && unread_.records != 0))) return unknown_state();
         const auto mine = next.reflects.find(store_.self().number);
         // What it did under its name exists already, or does not count: what it does next is another's. (A retired one does nothing, and
         // comes back by itself.)
@@ -264,7 +265,7 @@ result<void> bucket_state::move_staged(entering& next) {
     if (next.relieves) members.replace(next.members, next.stable);
     else members.adopt(next.members, next.stable);
     const auto forgotten = next.relieves ? next.forgotten : mark.forgotten;
-    const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), forgotten, rows != number_, {{}, 0, unread_.unjudged}};
+    const watermark mark_of_rows{reflects, store_.clock().last(), members, next.reflects, extent_.bytes(), forgotten, rows != number_, {{}, 0, unread_.unjudged, 0, unread_.unjudged_records}};
     batch.put(space::meta, watermark_key_, codec::encode(mark_of_rows));
     const auto staged = store_keys::staged_prefix(number_);
     batch.erase_range(space::rows, staged, store_keys::prefix_end(staged));

@@ -100,8 +100,10 @@ class bucket_state::feed_reader {
             const auto is_own = [&](const dot& d) { return d == me; };
             if (record->is_execution()) {
                 const auto x = record->execution_at(me, from_.kinds_);
-                if (!x) return from_.undecodable(*top);
-                if (auto told = read_executions({x}, step, to); !told) return told;
+                if (!x && from_.has_judged(record->content.kind)) return from_.undecodable(*top);
+                if (auto told = x ? read_executions({x}, step, to) : result<void>{}; !told) return told;
+            } else if (record->content.is_unread) {
+                // Nothing of it is shown here either.
             } else {
                 crdt::changes_input in(record->content.payload, {me, record->content.at}, record->mentioned, from_.kinds_);
                 for (const auto& removal : in.removals()) to.removal(removal);

@@ -28,6 +28,12 @@ struct aside_record {
     std::string body;
 };
 
+/// One that nobody has judged when it was logged, and that turns out not to be what it says, stays unread.
+std::optional<oplog::record> decode_body(std::string_view logged, std::uint64_t known, std::uint64_t unjudged) {
+    auto record = oplog::decode_record(logged, known);
+    return record ? record : oplog::decode_record(logged, known & ~unjudged);
+}
+
 }  // namespace
 
 /// What a reader of the log lacks.
@@ -188,7 +194,7 @@ result<oplog::chunk> bucket_state::read_folded(stretch found, timestamp ceiling,
 }
 
 result<bucket_state::logged_record> bucket_state::open_logged(const oplog::record_stream& at) const {
-    auto record = oplog::decode_record(at.body());
+    auto record = decode_body(at.body(), known_records_, unread_.unjudged_records);
     auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
     if (!mentioned) return undecodable(at);
     return logged_record{std::move(*record), std::move(*mentioned)};
@@ -207,6 +213,7 @@ result<crdt::changes> bucket_state::decode_logged(const oplog::chunk& fold) cons
 }
 
 bool bucket_state::holds_unknown(const dot& id, const logged_record& record) const {
+    if (record.content.is_unread) return true;
     if (!has_unread_) return false;
     const auto all = crdt::decode_changes(record.content.payload, {id, record.content.at}, record.mentioned, kinds_);
     return all && all->unknown != 0;
@@ -215,23 +222,32 @@ bool bucket_state::holds_unknown(const dot& id, const logged_record& record) con
 result<bucket_state::fold_content> bucket_state::open_fold(const oplog::chunk& fold) const {
     auto changes = decode_logged(fold);
     if (!changes) return fail(changes.error());
-    fold_content content{std::move(*changes), {}};
+    fold_content content{std::move(*changes), {}, 0};
     crdt::folding asides;
     bool is_any_plain = false;
     for (const auto& a : fold.folded->asides) {
         const auto writer = store_.origins().find(fold.ranges[a.range].origin);
         if (!writer) return fail(errc::corrupt, "a fold in the log of bucket \"" + name_ + "\" names an unknown replica");
         const dot id{*writer, a.sequence};
-        if (oplog::is_execution(a.body)) {
-            auto x = load_execution(id);
-            if (!x) return fail(x.error());
-            content.executions.push_back(std::move(*x));
+        const auto undecodable_aside = [&] {
+            return fail(errc::corrupt, "what stands aside of a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
+        };
+        auto decoded = decode_body(a.body, known_records_, unread_.unjudged_records);
+        auto mentioned = decoded ? find_mentioned(decoded->mentioned) : std::nullopt;
+        if (!mentioned) return undecodable_aside();
+        const logged_record record{std::move(*decoded), std::move(*mentioned)};
+        if (record.content.is_unread) {
+            content.unread |= oplog::bit_of(record.content.kind);
             continue;
         }
-        const auto record = oplog::decode_record(a.body);
-        const auto mentioned = record ? find_mentioned(record->mentioned) : std::nullopt;
-        auto changed = mentioned ? crdt::decode_changes(record->payload, {id, record->at}, *mentioned, kinds_) : std::nullopt;
-        if (!changed) return fail(errc::corrupt, "what stands aside of a fold in the log of bucket \"" + name_ + "\" cannot be decoded");
+        if (record.is_execution()) {
+            auto x = record.execution_at(id, kinds_);
+            if (x) content.executions.push_back(std::move(x));
+            else if (has_judged(record.content.kind)) return undecodable_aside();
+            continue;
+        }
+        auto changed = crdt::decode_changes(record.content.payload, {id, record.content.at}, record.mentioned, kinds_);
+        if (!changed) return undecodable_aside();
         asides.add(std::move(*changed));
         is_any_plain = true;
     }
@@ -383,7 +399,7 @@ result<bucket_state::examined> bucket_state::examine_fold(const oplog::chunk& ch
         crdt::roster change;
         auto record = examine_record({chunk.ranges[a.range].origin, a.sequence}, l.writer, timestamp{}, a.body, seen, members, change);
         if (!record) return fail(record.error());
-        if (!record->what.is_execution()) {
+        if (!record->what.is_execution() && !record->what.content.is_unread) {
             is_any_plain = true;
             asides.add(*crdt::decode_changes(record->what.content.payload, {record->id, record->what.content.at}, record->what.mentioned, kinds));
         }

@@ -172,6 +172,11 @@ bool bucket_state::is_member() const {
     return check_member().has_value();
 }
 
+bool bucket_state::holds_unread_records() const {
+    const std::shared_lock lock(mutex_);
+    return unread_.records != 0;
+}
+
 bool bucket_state::is_joining() const {
     if (participation_ != participation::member || has_orphans_) return false;
     const std::shared_lock lock(mutex_);
@@ -277,7 +282,7 @@ void bucket_state::perform_duties() {
     const auto changed = write_own([&](const dot& me) -> result<crdt::changes> {
         {
             const std::lock_guard guard(durable_mutex_);
-            members_.note(store_.self().id, to_vector(durable_));
+            members_.note(store_.self().id, seen_on_disk());
         }
         members_.advance(have_);
         const auto fence = due_fence();
@@ -289,7 +294,8 @@ void bucket_state::perform_duties() {
         const auto forgotten = forgotten_before();
         // With every fence, and once there is nothing open: others keep what they cannot forget without it.
         if (fence > 0) members.members[self].fence = fence;
-        const bool is_news = forgotten > members_.roster().find(self)->forgotten;
+        // A request of which something cannot be read has not been forgotten, whatever else has been.
+        const bool is_news = unread_.records == 0 && forgotten > members_.roster().find(self)->forgotten;
         if (is_news && (fence > 0 || open_.executions.empty())) members.members[self].forgotten = forgotten;
         return crdt::changes{{}, std::move(*rights), std::move(members)};
     });
@@ -299,6 +305,13 @@ void bucket_state::perform_duties() {
     lock.unlock();
     (void)journal_.merge();
     if (comes_back || (changed && *changed)) store_.notify();
+}
+
+/// What this member tells that it has. Of a record that it cannot read it does not know what that does, and may go on with what the
+/// record has ended: others have to keep what that takes, as if it had not come. Under durable_mutex_.
+version_vector bucket_state::seen_on_disk() const {
+    auto seen = to_vector(durable_);
+    return unread_.records == 0 ? seen : seen.meet(unread_.from);
 }
 
 crdt::roster bucket_state::duties_of_a_member() {
@@ -512,13 +525,9 @@ result<void> bucket_state::prune() {
     // What is forgotten may not be forgotten without the vector that says so: counters begin anew after it.
     lag_bytes_ += 1;
     if (auto flushed = flush_locked(); !flushed) return flushed;
-    auto pruned = rows_.prune(settled, forgotten);
-    if (!pruned) return fail(pruned.error());
+    if (auto pruned = rows_.prune(settled, forgotten, {have_, forgotten_}); !pruned) return pruned;
     prunable_ = {have_, forgotten_};
-    if (pruned->empty()) return {};
-    lag_bytes_ += pruned->size();
-    if (auto flushed = flush_locked(); !flushed) return flushed;
-    return rows_.forget_leftovers(*pruned);
+    return {};
 }
 
 }  // namespace anabranch::detail

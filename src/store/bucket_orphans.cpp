@@ -56,7 +56,7 @@ class bucket_state::orphanage {
         const auto position = store_keys::parse_log_key(key);
         const auto record = position && value.size() >= head_size ? oplog::decode_record(body_of(value)) : std::nullopt;
         const auto mentioned = record ? from_.find_mentioned(record->mentioned) : std::nullopt;
-        if (!mentioned) return corrupt();
+        if (!mentioned || record->is_unread) return corrupt();
         const dot id{position->writer, position->sequence};
         orphan kept{record->at, {}, {}};
         crdt::executed what;

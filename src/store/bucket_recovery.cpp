@@ -50,11 +50,14 @@ result<void> bucket_state::restore(const watermark& mark) {
     has_duties_ = true;
     unread_ = mark.unread;
     const auto news = unread_.rows & kinds_.known;
-    // The rows are ahead of that, as they may be.
-    const auto applied = news == 0 ? mark.applied : unread_.from;
-    if (news != 0) unread_ = {{}, 0, unread_.unjudged | news};
+    const auto new_records = unread_.records & known_records_;
+    const bool has_learned = news != 0 || new_records != 0;
+    // The rows are ahead of that, as they may be; or they lack what stands between others that they have, which is the same once
+    // all of it is joined in its order.
+    const auto applied = has_learned ? unread_.from : mark.applied;
+    if (has_learned) unread_ = {{}, 0, unread_.unjudged | news, 0, unread_.unjudged_records | new_records};
     kinds_.unjudged = unread_.unjudged;
-    has_unread_ = unread_.rows != 0;
+    has_unread_ = unread_.is_any();
     for (const auto& [writer, sequence] : mark.applied) {
         if (tail_of(writer).sequence < sequence) {
             return fail(errc::corrupt, "the log of bucket \"" + name_ + "\" ends before record " + std::to_string(sequence) +
@@ -164,7 +167,7 @@ result<void> bucket_state::replay(const version_vector& from, const version_vect
         if (!chunk) return fail(chunk.error());
         const auto content = open_fold(*chunk);
         if (!content) return fail(content.error());
-        if (auto joined = join_fold(content->changes, f.covers(), content->executions); !joined) return joined;
+        if (auto joined = join_fold(content->changes, f.covers(), content->executions, content->unread); !joined) return joined;
         if (auto done = replayed(f.covers(), chunk->folded->body.size(), counted); !done) return done;
     }
     version_vector all;

@@ -47,6 +47,7 @@ result<receipt> bucket_state::commit(const request& r, const std::function<resul
 result<receipt> bucket_state::answer(const request& r, const hash128& identity, const program& run) {
     if (auto ready = check_ready(); !ready) return fail(ready.error());
     if (auto whole = check_whole(); !whole) return fail(whole.error());
+    if (!knows_requests()) return fail(errc::unsupported_protocol, "this build does not know requests");
     const auto known = requests_.find(identity);
     if (!known) return fail(known.error());
     return *known ? repeat(r, identity, **known) : execute(r, identity, run);
@@ -281,7 +282,7 @@ result<void> bucket_state::visit_groups(const std::vector<std::string>& paths, c
 }
 
 result<void> bucket_state::join_execution(std::shared_ptr<const loaded_execution> x) {
-    for (const auto& u : x->what.unknown) note_unread(crdt::bit_of(u.kind));
+    for (const auto& u : x->what.unknown) note_unread(crdt::bit_of(u.kind), 0);
     const auto& identity = x->what.request.identity;
     auto known = requests_.find(identity);
     if (!known) return fail(known.error());
@@ -431,8 +432,8 @@ std::uint64_t bucket_state::forgotten_before() const {
 }
 
 result<void> bucket_state::forget_requests() {
-    // Of a state that is on its way the source has been told what is forgotten here. And what executions do to rows of unknown kinds
-    // is still to be joined.
+    // Of a state that is on its way the source has been told what is forgotten here. And what executions do to rows of unknown kinds,
+    // or what stands in records of unknown kinds, is still to be joined.
     if (open_.executions.empty() || is_staging_ || has_unread_) return {};
     watch_fences();
     const auto before = fixed_before();

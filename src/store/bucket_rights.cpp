@@ -41,6 +41,7 @@ result<std::vector<crdt::row_change>> bucket_state::move_rights(const dot& me) {
     std::vector<crdt::row_change> changes;
     const auto now = store_.options().env.now();
     for (const auto& [path, errand] : rebalancing_.take_errands()) {
+        if (unread_.records != 0) continue;  // what rights there are may depend on them
         auto row = rows_.peek(path);
         if (!row) return fail(row.error());
         if (!*row || crdt::kind_of(**row) != crdt::row_kind::escrow) continue;

@@ -16,6 +16,8 @@ namespace {
 
 using storage::space;
 
+constexpr const char* not_its_own = "holds changes that cannot be its own";
+
 }  // namespace
 
 /// How finely the log's length is remembered: what is cut by bytes is exact to about a sixteenth.
@@ -39,6 +41,7 @@ bucket_state::bucket_state(store_state& store, store_keys::bucket_number number,
       rebalancing_(store.options().rights_window),
       requests_(store.engine(), number),
       rivals_(store.engine(), number),
+      known_records_((oplog::known_records & ~store.options().unknown.records) | oplog::bit_of(oplog::record_kind::plain)),
       extent_(extent_step(store.options()), store.options().log_limit_age / 16),
       participation_(as) {
     kinds_.known &= ~store.options().unknown.rows;
@@ -97,7 +100,7 @@ result<bool> bucket_state::run(const std::function<result<void>(transaction&)>& 
 transaction_access::surroundings bucket_state::surroundings() {
     return {rows_, store_.origins(), have_, members_.stable(), heirs_, rebalancing_, store_.options().env.now,
             [this](const replica_id& id) { return find_member(id); }, [this](const dot& d) { return time_of(d); },
-            [this] { return flush_locked(); }, has_unread_};
+            [this] { return flush_locked(); }, has_unread_, unread_.records != 0};
 }
 
 result<void> bucket_state::log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at) {
@@ -184,10 +187,12 @@ result<oplog::applied> bucket_state::apply(const oplog::chunk& chunk, timestamp 
             advance(found->tails);
         } else {
             loaded_executions asides;
+            std::uint64_t unread = 0;
             for (const auto& r : found->records) {
                 if (r.what.is_execution()) asides.push_back(r.what.execution_at(r.id, kinds_));
+                if (r.what.content.is_unread) unread |= oplog::bit_of(r.what.content.kind);
             }
-            if (auto joined = join_fold(found->folded, found->fold->covers(), asides); !joined) broken_ = joined.error();
+            if (auto joined = join_fold(found->folded, found->fold->covers(), asides, unread); !joined) broken_ = joined.error();
             have_.join(found->fold->covers());
             store_.clock().observe(found->fold->greatest);
             const std::unique_lock uncut(cut_mutex_);
@@ -284,7 +289,7 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
         return fail(errc::malformed, "record " + std::to_string(id.sequence) + " of replica " + to_string(id.origin) +
                                          " in bucket \"" + name_ + "\" " + what);
     };
-    auto record = oplog::decode_record(body);
+    auto record = oplog::decode_record(body, known_records_);
     if (!record || body.size() > limits::transaction) return malformed("cannot be decoded");
     if (record->at <= previous) return malformed("is not later than the one before");
     // It can only have seen transactions that come before it, here and in the chunk. A member may not have written any.
@@ -300,50 +305,73 @@ result<bucket_state::examined::record> bucket_state::examine_record(const transa
     const dot me{writer, id.sequence};
     const crdt::known_kinds kinds{.known = kinds_.known};  // all of it is judged now
     logged_record logged{std::move(*record), std::move(*mentioned)};
-    const auto check_row = [&](std::string_view at, const crdt::delta& done) -> result<void> {
-        if (!crdt::is_own_work(done, me)) return malformed("holds changes that cannot be its own");
-        if (!crdt::is_born(done.change, [&](const dot& birth) { return seen.covers(birth); })) return malformed("goes on with what nobody has begun");
-        const auto wrong = find_wrong_row(at, crdt::kind_of(done.change));
-        if (!wrong) return fail(wrong.error());
-        return *wrong == nullptr ? result<void>{} : malformed(*wrong);
-    };
-    // What is unknown is judged by its place alone; by the rest once it is known.
-    const auto check_unknown = [&](const std::vector<crdt::unknown_change>& all) -> result<void> {
-        for (const auto& u : all) {
-            const auto wrong = find_wrong_row(u.key, u.kind);
-            if (!wrong) return fail(wrong.error());
-            if (*wrong != nullptr) return malformed(*wrong);
-        }
-        return {};
-    };
+    // By what all kinds have; by the rest once it is known.
+    if (logged.content.is_unread) return examined::record{me, std::move(logged)};
     if (logged.is_execution()) {
         const auto x = logged.execution_at(me, kinds);
         if (!x) return malformed("cannot be decoded");
-        for (const auto& removal : x->what.changed.removals) {
-            if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
-        }
-        for (const auto& r : x->what.changed.rows) {
-            if (auto sound = check_row(r.key, r.change); !sound) return fail(sound.error());
-        }
-        if (auto sound = check_unknown(x->what.unknown); !sound) return fail(sound.error());
+        const auto wrong = find_wrong_execution(me, x->what, seen);
+        if (!wrong) return fail(wrong.error());
+        if (*wrong != nullptr) return malformed(*wrong);
         return examined::record{me, std::move(logged)};
     }
     crdt::changes_input in(logged.content.payload, {me, logged.content.at}, logged.mentioned, kinds);
     for (const auto& removal : in.removals()) {
-        if (!crdt::is_own_work(removal, me)) return malformed("holds changes that cannot be its own");
+        if (!crdt::is_own_work(removal, me)) return malformed(not_its_own);
     }
     std::string_view path;
     for (crdt::delta change; in.next(path, change);) {
-        if (auto sound = check_row(path, change); !sound) return fail(sound.error());
+        const auto wrong = find_wrong_change(me, path, change, seen);
+        if (!wrong) return fail(wrong.error());
+        if (*wrong != nullptr) return malformed(*wrong);
     }
     auto change = in.members();
     if (!change) return malformed("cannot be decoded");
-    if (auto sound = check_unknown(in.unknown()); !sound) return fail(sound.error());
+    const auto wrong = find_wrong_unknown(in.unknown());
+    if (!wrong) return fail(wrong.error());
+    if (*wrong != nullptr) return malformed(*wrong);
     members = std::move(*change);
     return examined::record{me, std::move(logged)};
 }
 
-/// What is wrong with a change, or nullptr. Brings the rows into memory, so that joining cannot fail after the log is written.
+result<const char*> bucket_state::find_wrong_execution(const dot& me, const crdt::executed& what, const version_vector& seen) {
+    for (const auto& removal : what.changed.removals) {
+        if (!crdt::is_own_work(removal, me)) return not_its_own;
+    }
+    for (const auto& r : what.changed.rows) {
+        const auto wrong = find_wrong_change(me, r.key, r.change, seen);
+        if (!wrong || *wrong != nullptr) return wrong;
+    }
+    return find_wrong_unknown(what.unknown);
+}
+
+result<const char*> bucket_state::find_wrong_change(const dot& me, std::string_view path, const crdt::delta& change, const version_vector& seen) {
+    if (!crdt::is_own_work(change, me)) return not_its_own;
+    if (!crdt::is_born(change.change, [&](const dot& birth) { return seen.covers(birth); })) return "goes on with what nobody has begun";
+    return find_wrong_row(path, crdt::kind_of(change.change));
+}
+
+/// What is unknown is judged by its place alone; by the rest once it is known.
+result<const char*> bucket_state::find_wrong_unknown(const std::vector<crdt::unknown_change>& all) {
+    for (const auto& u : all) {
+        const auto wrong = find_wrong_row(u.key, u.kind);
+        if (!wrong || *wrong != nullptr) return wrong;
+    }
+    return nullptr;
+}
+
+/// It was logged by a build that could not read it; those that could have refused it, and it does nothing here either. `news`: what
+/// it came with.
+result<bool> bucket_state::is_refused(const loaded_execution& x, const version_vector& news) {
+    if (!is_recovering_ || has_judged(oplog::record_kind::execution)) return false;
+    auto seen = have_;
+    seen.join(news);
+    const auto wrong = find_wrong_execution(x.id, x.what, seen);
+    if (!wrong) return fail(wrong.error());
+    return *wrong != nullptr;
+}
+
+/// Brings the rows into memory, so that joining cannot fail after the log is written.
 result<const char*> bucket_state::find_wrong_row(std::string_view path, crdt::row_kind kind) {
     if (!store_keys::is_path(path)) return "changes a row at an impossible path";
     const auto its_type = row_kind_at(path);
@@ -393,9 +421,16 @@ result<void> bucket_state::join_record(const dot& id, const logged_record& recor
     const auto undecodable = [&] {
         return fail(errc::corrupt, "record " + std::to_string(id.sequence) + " in the log of bucket \"" + name_ + "\" cannot be decoded");
     };
+    if (record.content.is_unread) {
+        note_unread(0, oplog::bit_of(record.content.kind));
+        return {};
+    }
     if (record.is_execution()) {
         auto x = record.execution_at(id, kinds_);
-        return x ? join_execution(std::move(x)) : result<void>(undecodable());
+        if (!x) return has_judged(record.content.kind) ? result<void>(undecodable()) : result<void>{};
+        const auto refused = is_refused(*x, vector_of(id));
+        if (!refused) return fail(refused.error());
+        return *refused ? result<void>{} : join_execution(std::move(x));
     }
     crdt::changes_input in(record.content.payload, {id, record.content.at}, record.mentioned, kinds_);
     if (auto joined = join_removals(in.removals(), vector_of(id)); !joined) return joined;
@@ -407,25 +442,33 @@ result<void> bucket_state::join_record(const dot& id, const logged_record& recor
     }
     const auto members = in.members();
     if (!members) return undecodable();
-    note_unread(in.unknown_kinds());
+    note_unread(in.unknown_kinds(), 0);
     join_members(*members);
     return recount_rows();
 }
 
-/// What is being joined does something to rows of those kinds.
-void bucket_state::note_unread(std::uint64_t rows) {
-    if (rows == 0) return;
-    if (unread_.rows == 0) unread_.from = have_;
+/// What is being joined is of those kinds of records, or does something to rows of those kinds.
+void bucket_state::note_unread(std::uint64_t rows, std::uint64_t records) {
+    records &= ~known_records_;
+    if (rows == 0 && records == 0) return;
+    if (!unread_.is_any()) unread_.from = have_;
     unread_.rows |= rows;
+    unread_.records |= records;
     has_unread_ = true;
 }
 
 /// The fold may have seen what stands aside of it, and that the fold: so executions come first, for what the fold covers of
 /// them, and what they remove of the fold goes last.
-result<void> bucket_state::join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides) {
-    note_unread(changes.unknown);
+result<void> bucket_state::join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides,
+                                     std::uint64_t unread) {
+    note_unread(changes.unknown, unread);
+    loaded_executions counted;
     for (const auto& x : asides) {
+        const auto refused = is_refused(*x, covers);
+        if (!refused) return fail(refused.error());
+        if (*refused) continue;
         if (auto joined = join_execution(x); !joined) return joined;
+        counted.push_back(x);
     }
     if (auto joined = join_removals(changes.removals, covers); !joined) return joined;
     const auto self = store_.self().number;
@@ -434,7 +477,7 @@ result<void> bucket_state::join_fold(const crdt::changes& changes, const version
         heard_of(path, change.change, self);
     }
     join_members(changes.members);
-    for (const auto& x : asides) {
+    for (const auto& x : counted) {
         if (auto joined = remove_again(*x); !joined) return joined;
     }
     return recount_rows();

@@ -100,6 +100,8 @@ class bucket_state {
     crdt::roster roster() const;
     std::vector<member_status> members() const;
     bool is_member() const;
+    /// Records of kinds that this build does not know: it has them, and has not seen what they do.
+    bool holds_unread_records() const;
     /// Wants to be a member, and is none yet.
     bool is_joining() const;
     void participate(participation as) { participation_ = as; }
@@ -197,7 +199,7 @@ class bucket_state {
         oplog::record content;
         std::vector<origin> mentioned;
 
-        bool is_execution() const { return content.kind == oplog::record_kind::execution; }
+        bool is_execution() const { return content.kind == oplog::record_kind::execution && !content.is_unread; }
         /// nullptr where it cannot be decoded.
         std::shared_ptr<const loaded_execution> execution_at(const dot& id, const crdt::known_kinds& kinds) const {
             auto what = crdt::decode_execution(content.payload, content.common, {id, content.at}, mentioned, kinds);
@@ -228,7 +230,11 @@ class bucket_state {
     };
     result<std::vector<lane>> lanes_of(const oplog::chunk& chunk);
     result<void> check_head(const oplog::chunk::range& range, const tail& here) const;
+    // What is wrong with what a record does, or nullptr.
     result<const char*> find_wrong_row(std::string_view path, crdt::row_kind kind);
+    result<const char*> find_wrong_change(const dot& me, std::string_view path, const crdt::delta& change, const version_vector& seen);
+    result<const char*> find_wrong_unknown(const std::vector<crdt::unknown_change>& all);
+    result<const char*> find_wrong_execution(const dot& me, const crdt::executed& what, const version_vector& seen);
     result<examined> examine(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
     result<examined> examine_fold(const oplog::chunk& chunk, timestamp horizon, const replica_id& source);
     class feed_reader;
@@ -246,9 +252,10 @@ class bucket_state {
     struct fold_content {
         crdt::changes changes;
         loaded_executions executions;
+        std::uint64_t unread = 0;  ///< kinds of records that stand aside of it and are not known
     };
     result<fold_content> open_fold(const oplog::chunk& fold) const;
-    /// It does something to rows of unknown kinds.
+    /// It is of an unknown kind, or does something to rows of one.
     bool holds_unknown(const dot& id, const logged_record& record) const;
     tl::unexpected<error> undecodable(const oplog::record_stream& at) const;
     result<oplog::chunk> load_fold(const logged_fold& f) const;
@@ -264,6 +271,7 @@ class bucket_state {
     result<void> check_size(const crdt::roster& members) const;
     result<void> check_writer(const crdt::roster& members, const transaction_id& id, const replica_id& source) const;
     result<void> check_member() const;
+    bool knows_requests() const { return (known_records_ & oplog::bit_of(oplog::record_kind::execution)) != 0; }
     result<bool> run(const std::function<result<void>(transaction&)>& fn);
     transaction_access::surroundings surroundings();
     result<void> log_transaction(const transaction_access& access, const tail& last, const dot& me, timestamp at);
@@ -441,8 +449,11 @@ class bucket_state {
     // Of what is logged into the rows.
     result<void> join_removals(const std::vector<crdt::prefix_removal>& removals, const version_vector& news);
     result<void> join_record(const dot& id, const logged_record& record);
-    void note_unread(std::uint64_t rows);
-    result<void> join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides);
+    void note_unread(std::uint64_t rows, std::uint64_t records);
+    /// Records of that kind were looked at when they were logged.
+    bool has_judged(oplog::record_kind kind) const { return (unread_.unjudged_records & oplog::bit_of(kind)) == 0; }
+    result<bool> is_refused(const loaded_execution& x, const version_vector& news);
+    result<void> join_fold(const crdt::changes& changes, const version_vector& covers, const loaded_executions& asides, std::uint64_t unread);
     bool is_flush_due() const;
     void after_write();
     result<void> make_room();
@@ -457,6 +468,7 @@ class bucket_state {
     result<void> check_whole() const;
 
     static std::uint64_t extent_step(const store_options& options);
+    version_vector seen_on_disk() const;
     crdt::roster duties_of_a_member();
     const version_vector* too_long_ago() const;
     std::optional<timestamp> time_after(origin writer, std::uint64_t sequence) const;
@@ -504,12 +516,13 @@ class bucket_state {
     std::atomic<std::int64_t> next_fence_{INT64_MAX};  // when to look after it, in milliseconds
     std::uint64_t forgotten_ = 0;  // requests that were issued before this are fixed and forgotten, but those that are open
     leftover_mark prunable_;       // once all are that far there is something to prune
-    // Of kinds that this build does not know. Nothing is let go of until one that does opens the store: then all that has come since
-    // is joined into the rows again.
+    // Rows and records of kinds that this build does not know. Nothing is let go of until one that does opens the store: then all
+    // that has come since is joined into the rows again.
     unread_part unread_;
     std::atomic<bool> has_unread_ = false;  // the same, for who reads the log
     std::atomic<bool> has_orphans_ = false;
     crdt::known_kinds kinds_;
+    const std::uint64_t known_records_;  // kinds, as bits
     log_extent extent_;
     mutable std::atomic<bool> has_settled_ = false;  // requests have been forgotten: what that did to rows is written as one
     mutable std::atomic<std::size_t> lag_bytes_ = 0;  // of records logged since the watermark was written

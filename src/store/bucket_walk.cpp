@@ -218,6 +218,7 @@ result<void> bucket_state::stage(const walk_piece& piece, walk_sink& sink) {
     if (staged_->only && (!piece.requests.empty() || !piece.executions.empty())) return wrong_state("has requests beside a part of its rows");
     const bool has_rows_to_come = sink.is_catching_up_ && (!piece.requests.empty() || !piece.executions.empty() || piece.is_last);
     if (has_rows_to_come) return wrong_state("ends before it has caught up");
+    if (!knows_requests() && !(piece.requests.empty() && piece.executions.empty())) return unknown_state();
     for (const auto& [identity, bytes] : piece.requests) {
         const auto known = decode_foreign<known_request>(bytes, number_of);
         if (!known || known->executions.empty() || (sink.last_request_ && identity <= *sink.last_request_)) {

@@ -154,19 +154,23 @@ result<std::vector<std::string>> row_table::paths_below(std::string_view prefix)
 void row_table::replace(kept_row* row, const crdt::row& value) {
     encoding_.clear();
     encode(value, encoding_);
-    if (!row->set(encoding_)) {
-        rows_.erase(row);
-        auto* larger = insert(row->path(), encoding_);
-        larger->place_among_changed = row->place_among_changed;
-        row = larger;
-        if (row->place_among_changed != kept_row::unchanged) changed_[row->place_among_changed] = row;
-    }
+    row = set(row, encoding_);
     if (row->place_among_changed != kept_row::unchanged) {
         if (row->place_among_changed >= stretch_begin()) return;
         changed_[row->place_among_changed] = nullptr;
     }
     row->place_among_changed = static_cast<std::uint32_t>(changed_.size());
     changed_.push_back(row);
+}
+
+/// Where the row is then.
+kept_row* row_table::set(kept_row* row, std::string_view encoded) {
+    if (row->set(encoded)) return row;
+    rows_.erase(row);
+    auto* larger = insert(row->path(), encoded);
+    larger->place_among_changed = row->place_among_changed;
+    if (larger->place_among_changed != kept_row::unchanged) changed_[larger->place_among_changed] = larger;
+    return larger;
 }
 
 void row_table::mark_time(const version_vector& have) {
@@ -256,8 +260,19 @@ void row_table::add_to(storage::batch& changes, store_keys::bucket_number place,
     }
 }
 
-result<std::vector<std::string>> row_table::prune(const version_vector& stable, std::uint64_t forgotten) {
-    std::vector<std::string> pruned;
+result<void> row_table::prune(const version_vector& stable, std::uint64_t forgotten, const leftover_mark& now) {
+    storage::batch changes;
+    std::vector<std::pair<std::string, std::string>> written;
+    const auto write = [&]() -> result<void> {
+        if (auto done = engine_.write(changes); !done) return done;
+        for (const auto& [at, encoded] : written) {
+            read_.forget(at);
+            if (const auto it = rows_.find(std::string_view(at)); it != rows_.end()) set(*it, encoded);
+        }
+        changes.clear();
+        written.clear();
+        return {};
+    };
     const auto prefix = store_keys::leftover_key(bucket_, {});
     const auto cursor = engine_.scan(space::rows, prefix);
     for (; cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
@@ -267,22 +282,22 @@ result<std::vector<std::string>> row_table::prune(const version_vector& stable, 
         if (!stable.covers(mark->reflects) || forgotten < mark->forgotten) continue;
         auto row = peek(path);
         if (!row) return fail(row.error());
+        bool is_done = true;
         if (*row && crdt::has_leftovers(**row)) {
             crdt::prune(**row, stable);
-            put(path, **row);
             // Requests that may still change need it.
-            if (crdt::has_leftovers(**row) && crdt::is_in_doubt(**row)) continue;
+            is_done = !crdt::has_leftovers(**row) || !crdt::is_in_doubt(**row);
+            std::string encoded;
+            encode(**row, encoded);
+            add_to(changes, bucket_, path, encoded, now);
+            written.emplace_back(std::move(path), std::move(encoded));
         }
-        pruned.push_back(std::move(path));
+        if (is_done) changes.erase(space::rows, std::string(cursor->key()));
+        if (changes.bytes() < write_piece) continue;
+        if (auto done = write(); !done) return done;
     }
-    if (auto status = cursor->status(); !status) return fail(status.error());
-    return pruned;
-}
-
-result<void> row_table::forget_leftovers(const std::vector<std::string>& paths) const {
-    storage::batch changes;
-    for (const auto& path : paths) changes.erase(space::rows, store_keys::leftover_key(bucket_, path));
-    return changes.empty() ? result<void>{} : engine_.write(changes);
+    if (auto status = cursor->status(); !status) return status;
+    return changes.empty() ? result<void>{} : write();
 }
 
 /// In the order of their paths, in which engines take them fastest.

@@ -111,10 +111,10 @@ class row_table {
     /// Writes the changed rows, and `watermark` and `with` with the last of them, or with all of them `as_one`; `now` is what they are marked with. Several threads may
     /// call it.
     result<void> flush(std::string_view watermark_key, const std::string& watermark, const leftover_mark& now, storage::batch with, bool as_one) const;
-    /// Lets go of leftovers of rows in which everything is stable and fixed, as far as they have been flushed; every member has
-    /// forgotten what was issued before `forgotten`. Flush again, then forget_leftovers().
-    result<std::vector<std::string>> prune(const version_vector& stable, std::uint64_t forgotten);
-    result<void> forget_leftovers(const std::vector<std::string>& paths) const;
+    /// Lets go of leftovers of rows in which everything is stable and fixed; every member has forgotten what was issued before
+    /// `forgotten`. Flush first. The rows are written at once, each with its mark, and the journal is not told: they show what
+    /// they did. What is not done yet is marked with `now`.
+    result<void> prune(const version_vector& stable, std::uint64_t forgotten, const leftover_mark& now);
     /// Adds the row, as it is to be written, to `changes`, with a mark where it needs one.
     static void add_to(storage::batch& changes, store_keys::bucket_number place, std::string_view path, std::string encoded,
                        const leftover_mark& now);
@@ -144,6 +144,7 @@ class row_table {
     void let_go();
     kept_row* insert(std::string_view path, std::string_view encoded);
     void replace(kept_row* row, const crdt::row& value);
+    kept_row* set(kept_row* row, std::string_view encoded);
     void note_recount(std::string_view path, crdt::open_requests& open);
     template <class Change>
     result<void> change(std::string_view path, crdt::row_kind kind, const Change& apply);

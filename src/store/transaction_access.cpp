@@ -99,6 +99,9 @@ void transaction_access::edit(std::string_view path, crdt::row_kind kind, const 
     if (!store_keys::is_path(path)) {
         return reject({errc::limit_exceeded, "a name, or the nesting of names, is longer than limits.hpp allows"});
     }
+    if (in_.has_unread_records && kind == crdt::row_kind::escrow) {
+        return reject({errc::unsupported_protocol, "the bucket holds records that this build does not know: a bounded counter may have other rights than it shows"});
+    }
     auto applied = change(path, kind, [&](crdt::edit& e) { return apply(e, {me_, at_, in_.have, in_.stable, in_.heirs}); });
     if (!applied) reject(applied.error());
 }

@@ -28,6 +28,8 @@ class transaction_access final : public access {
         std::function<result<void>()> flush;
         /// There may be rows that cannot be read.
         bool has_unread = false;
+        /// There are records that cannot be read.
+        bool has_unread_records = false;
     };
     transaction_access(surroundings in, dot me, timestamp at, bool is_request = false)
         : in_(std::move(in)), me_(me), at_(at), is_request_(is_request) {}

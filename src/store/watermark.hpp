@@ -26,11 +26,14 @@ struct unread_part {
     version_vector from;         ///< up to here all has been read
     std::uint64_t rows = 0;      ///< kinds of rows after that, as bits
     std::uint64_t unjudged = 0;  ///< kinds that have been read since: nobody looked at their changes when they were logged
+    std::uint64_t records = 0;   ///< the same of kinds of records
+    std::uint64_t unjudged_records = 0;
 
+    bool is_any() const { return rows != 0 || records != 0; }
     bool operator==(const unread_part&) const = default;
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(from, rows, unjudged);
+        archive(from, rows, unjudged, records, unjudged_records);
     }
 };
 

@@ -133,7 +133,9 @@ class local_replica {
     virtual void begin_fold(std::string_view bucket) = 0;
     virtual std::uint64_t unfinished_folds(std::string_view bucket) const = 0;
 
+    /// A member that cannot read all that it has is a reader to its peers: they must not take for seen what it only holds.
     virtual role role_in(std::string_view bucket) const = 0;
+    virtual bool holds_unread(std::string_view bucket) const = 0;
     /// Nothing where the bucket has not met any yet.
     virtual std::optional<replica_id> founder(std::string_view bucket) const = 0;
     /// The sequence of this replica's last transaction, durable or not.

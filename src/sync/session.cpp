@@ -77,9 +77,10 @@ hash128 session::fingerprint_state() {
         auto& s = streams_[name];
         s.is_local = true;
         out(name, refresh(name, s));
-        // Who wants to be let in has something to say to everybody, and who holds a part only is not to be taken for more.
+        // Who wants to be let in has something to say to everybody; and who holds a part only, or cannot read all of it, must not be taken
+        // for one who has and can.
         const auto as = local_.role_in(name);
-        if (as == role::joining || as == role::part) out(local_.id());
+        if (as == role::joining || as == role::part || local_.holds_unread(name)) out(local_.id());
     }
     return sha256_128({bytes});
 }
@@ -169,8 +170,8 @@ void session::handle(const have& m) {
     s.cannot_send.reset();
     // A replica has all that it ever told others, unless it has been restored from a backup.
     s.is_peer_restored = at(s.durable, *peer_) > at(s.peer_durable, *peer_);
-    // What it has says nothing of what members have.
-    if (is_taking(s)) hear_advert(m.bucket, s, *peer_, s.peer_durable);
+    // What others have says nothing of what members have.
+    if (s.peer_role == role::member) hear_advert(m.bucket, s, *peer_, s.peer_durable);
     if (is_first) {
         s.goal.clear();
         // The state of one who has less than a holder of a part cannot take the place of what that one has.

@@ -84,8 +84,30 @@ TEST_CASE("a record of another version, or cut short, is none") {
     bytes[0] = 2;
     CHECK(is_execution(bytes));
     CHECK(decode_record(bytes)->kind == record_kind::execution);
-    bytes[0] = 3;
-    CHECK_FALSE(decode_record(bytes));
+    for (const int none : {0, 3, 64, 255}) {
+        bytes[0] = static_cast<char>(none);
+        CHECK_FALSE(decode_record(bytes));
+    }
+}
+
+TEST_CASE("of a record of a later kind only what all kinds have is read") {
+    auto bytes = encode_record({{77}, {replica(1)}, "whatever it is"});
+    bytes[0] = 63;
+    const auto r = decode_record(bytes);
+    REQUIRE(r);
+    CHECK(r->is_unread);
+    CHECK(r->kind == greatest_record_kind);
+    CHECK(r->at == timestamp{77});
+    CHECK(r->mentioned == std::vector{replica(1)});
+    CHECK(r->payload == "whatever it is");
+    for (std::size_t n = 0; n < bytes.size() - r->payload.size(); ++n) CHECK_FALSE(decode_record(bytes.substr(0, n)));
+
+    const auto execution = encode_record({{77}, {}, "payload", record_kind::execution, "common"});
+    CHECK_FALSE(decode_record(execution)->is_unread);
+    const auto to_an_earlier_build = decode_record(execution, bit_of(record_kind::plain));
+    REQUIRE(to_an_earlier_build);
+    CHECK(to_an_earlier_build->is_unread);
+    CHECK(to_an_earlier_build->common.empty());
 }
 
 TEST_CASE("chains differ by bucket, by replica, and by every record") {

@@ -47,6 +47,7 @@ namespace anabranch::simulation {
     X(rows_repaired_by_choice) X(repairs_made)                                                                              \
     X(replicas_upgraded) X(unknown_kinds_held) X(unknown_kinds_learned) X(states_not_whole)                     \
     X(parts_brought) X(parts_changed) X(parts_broken_off) X(parts_gone_on) X(part_reads_checked) X(parts_converged)              \
+    X(unknown_records_held) X(unknown_records_learned) X(requests_not_known)                                    \
     X(budgets_exhausted) X(budgets_asked_for)                                                                               \
     /* where the process is killed: on RocksDB */                                                               \
     X(kills_in_requests)

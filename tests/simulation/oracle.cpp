@@ -173,9 +173,30 @@ void world::observe(replica& r, std::size_t b, cut allowed) {
     check_durable(r, b);
     note_cut(r, b);
     note_fixed(r, b);
+    check_adverts(r, b);
     for (const auto number : executed) check_request(r, number);
     if (touched != 0) check_values(r, b, touched);
     if (touched != 0) check_bounds(b);
+}
+
+/// Nobody takes for seen what another one only holds: it may go on with what that has ended.
+void world::check_adverts(const replica& r, std::size_t b) {
+    if (std::ranges::none_of(replicas_, [&](const auto& other) { return lacks_requests(*other); })) return;
+    const auto adverts = r.shares[b].handle->state()->adverts();
+    for (const auto& other : replicas_) {
+        const auto advert = lacks_requests(*other) && other->id ? adverts.find(*other->id) : adverts.end();
+        if (advert == adverts.end()) continue;
+        ++checks_;
+        const auto known = to_cut(advert->second);
+        for (std::size_t number = 0; number < requests_.size(); ++number) {
+            if (requests_[number].bucket != b) continue;
+            for (const auto* t : histories_[b].executions_of(number, known)) {
+                // What a state has brought it has seen.
+                if (t->sequence > other->shares[b].floor[t->origin])
+                    violate("replica " + std::to_string(other->index) + " does not know requests, and is taken for one that has seen an execution");
+            }
+        }
+    }
 }
 
 /// The conflict view names what stands, whose it is, when it was written, and which of it is shown.
@@ -256,7 +277,7 @@ void world::check_values(replica& r, std::size_t b, std::uint64_t leaves) {
         for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
             if ((leaves >> leaf & 1) == 0) continue;
             check_leaf(root, b, leaf, evaluate(histories_[b], leaf, s.has, s.who, nullptr, s.fixed), r.index, "in the store");
-            if (chance_.one_in(4) && !is_hidden(r, leaf)) check_contenders(root, b, leaf, s.has);
+            if (chance_.one_in(4) && !is_hidden(r, leaf) && is_shown_whole(r, leaf)) check_contenders(root, b, leaf, s.has);
         }
     });
     // Whatever fails to be written, reads go on.
@@ -323,6 +344,7 @@ field_value world::read_leaf(const map_view& root, std::size_t leaf, const field
 
 void world::check_leaf(const map_view& root, std::size_t b, std::size_t leaf, const field_value& of_all,
                        std::size_t reader, const char* where) {
+    if (!is_shown_whole(*replicas_[reader], leaf)) return;
     ++checks_;
     const auto expected = is_hidden(*replicas_[reader], leaf) ? field_value{} : of_all;
     const auto& l = fields_.leaves[leaf];
@@ -344,6 +366,7 @@ void world::check_leaf(const map_view& root, std::size_t b, std::size_t leaf, co
 /// Listings: which fields and elements exist.
 void world::check_scans(const map_view& root, std::size_t b, const cut& of, const replica& reader,
                         const transaction_record* pending) {
+    if (lacks_requests(reader)) return;
     counts_.count(covered::scans_checked);
     std::uint64_t existing = 0;  // nodes
     for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
@@ -428,7 +451,7 @@ void world::check_snapshot(const held_snapshot& s, std::size_t reader) {
 
 /// Digests are equal iff what is live is.
 void world::check_digest(replica& r, std::size_t b) {
-    if (r.shares[b].is_spoiled) return;
+    if (r.shares[b].is_spoiled || lacks_requests(r)) return;
     const auto digest = r.shares[b].handle->digest();
     if (!digest) violate("no digest: " + digest.error().message);
     counts_.count(covered::digests_compared);

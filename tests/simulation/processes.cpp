@@ -10,23 +10,28 @@
 namespace anabranch::simulation {
 namespace {
 
-constexpr unsigned upgraded_percent = 25;
+constexpr unsigned upgraded_percent = 30;
+constexpr unsigned later_records_percent = 35;
 // Counters and bounded ones need changes of their own to be removed with their map, which who does not know them cannot make.
 constexpr crdt::row_kind later_kinds[] = {crdt::row_kind::entries, crdt::row_kind::dots, crdt::row_kind::removals};
 
 }  // namespace
 
-/// In some histories the fleet is being upgraded: a part of it is of a build that does not know all kinds of rows.
+/// In some histories the fleet is being upgraded: a part of it is of a build that does not know all kinds of rows, or of records.
 void world::set_up_builds() {
     // The copy of an earlier build's disk would be opened by a later one.
     if (copies_disks_ || !upgrades_.chance(upgraded_percent)) return;
     const auto kind = upgrades_.pick(later_kinds);
+    has_later_records_ = request_window_.count() != 0 && upgrades_.chance(later_records_percent);
     for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
-        if (row_kind_of(fields_.leaves[leaf].type) == kind) later_leaves_ |= std::uint64_t{1} << leaf;
+        const bool is_later = has_later_records_ ? upgrades_.chance(60) : row_kind_of(fields_.leaves[leaf].type) == kind;
+        if (is_later) later_leaves_ |= std::uint64_t{1} << leaf;
     }
     for (auto& r : replicas_) {
         r->is_old = later_leaves_ != 0 && upgrades_.chance(60);
-        if (r->is_old) r->options.unknown.rows = crdt::bit_of(kind);
+        if (!r->is_old) continue;
+        if (has_later_records_) r->options.unknown.records = oplog::bit_of(oplog::record_kind::execution);
+        else r->options.unknown.rows = crdt::bit_of(kind);
     }
 }
 
@@ -85,6 +90,7 @@ void world::note_replay(const storage::engine& engine, const replica& r) {
         if (!mark) violate("a watermark cannot be decoded");
         for (const auto& [writer, sequence] : mark->applied) in_rows += sequence;
         if (mark->unread.rows != 0) counts_.count(r.is_old ? covered::unknown_kinds_held : covered::unknown_kinds_learned);
+        if (mark->unread.records != 0) counts_.count(r.is_old ? covered::unknown_records_held : covered::unknown_records_learned);
     }
     std::uint64_t known = 0;
     for (const auto& s : r.shares) {

@@ -29,7 +29,7 @@ std::uint64_t world::touched_by_request(std::size_t b, const transaction_record&
 /// A replica remembers all requests of which it has an execution, until they are fixed.
 void world::note_fixed(replica& r, std::size_t b) {
     auto& s = r.shares[b];
-    if (request_window_.count() == 0 || r.storage->is_dead()) return;
+    if (request_window_.count() == 0 || r.storage->is_dead() || lacks_requests(r)) return;
     // A state that has entered may hold for open what had been fixed here.
     if (std::exchange(s.states_looked_at, s.seen_states) != s.seen_states) {
         std::erase_if(s.fixed, [&](std::size_t number) {
@@ -107,7 +107,7 @@ void world::check_receipt(const receipt& found, std::size_t number, const cut& o
 void world::check_request(replica& r, std::size_t number) {
     const auto b = requests_[number].bucket;
     auto& s = r.shares[b];
-    if (s.fixed.contains(number) || r.storage->is_dead()) return;
+    if (s.fixed.contains(number) || r.storage->is_dead() || lacks_requests(r)) return;
     ++checks_;
     const auto& h = histories_[b];
     const auto found = s.handle->find(requests_[number].identity);
@@ -144,7 +144,7 @@ void world::check_request(replica& r, std::size_t number) {
 void world::check_unconfirmed(const replica& r, std::size_t b) {
     const auto& s = r.shares[b];
     // Who was retired lists what does not count any more.
-    if (request_window_.count() == 0 || r.storage->is_dead() || s.is_retired) return;
+    if (request_window_.count() == 0 || r.storage->is_dead() || s.is_retired || lacks_requests(r)) return;
     ++checks_;
     const auto listed = s.handle->unconfirmed();
     if (!listed) violate("unconfirmed requests cannot be listed: " + listed.error().message);

@@ -170,7 +170,26 @@ bool world::has_inherited_fence(const replica& r, const client_request& q) const
     return m != nullptr && r.shares[q.bucket].comes_late && q.identity.issued.count() < static_cast<std::int64_t>(m->admitted.value_or(0));
 }
 
+/// To one whose build does not know requests.
+void world::bring_in_vain(replica& r, std::size_t number, const request_copy& copy) {
+    const auto& q = requests_[number];
+    auto& s = r.shares[q.bucket];
+    const bool was_member = s.handle->is_member();
+    auto identity = q.identity;
+    identity.role = copy.role;
+    const auto done = s.handle->commit(identity, [&](transaction&) -> result<std::string> { violate("a request was run by who does not know requests"); });
+    trace("request", {{"replica", r.index}, {"bucket", q.bucket}, {"request", number}, {"ok", done.has_value()}});
+    if (r.storage->is_dead()) return;
+    if (done) violate("a request was answered by who does not know requests");
+    if (done.error().code != errc::unsupported_protocol && !is_hindered(r, q.bucket, done.error().code, was_member))
+        violate("a request was refused: " + done.error().message);
+    counts_.count(covered::requests_not_known);
+    observe(r);
+    wake(r);
+}
+
 void world::execute(replica& r, std::size_t number, const request_copy& copy) {
+    if (lacks_requests(r)) return bring_in_vain(r, number, copy);
     auto& q = requests_[number];
     const auto b = q.bucket;
     auto& s = r.shares[b];

@@ -183,8 +183,22 @@ void world::change_rights(replica& r, std::size_t b, const transaction& tx, oper
     record.operations.push_back(std::move(op));
 }
 
+/// Where some do not know requests, these keep to what they may change, and who does not know them keeps away from that: its writes
+/// have not seen what stands in them. Of bounded counters it may not change any.
+bool world::may_change(const replica& r, const operation& op, bool in_request) const {
+    if (!has_later_records_) return true;
+    std::uint64_t leaves = 0;
+    for (std::size_t leaf = 0; leaf < fields_.leaves.size(); ++leaf) {
+        const bool is_meant = op.what == action::clear ? fields_.is_below(fields_.leaves[leaf], op.target) : leaf == static_cast<std::size_t>(op.target);
+        if (is_meant) leaves |= std::uint64_t{1} << leaf;
+    }
+    if (in_request) return (leaves & ~later_leaves_) == 0;
+    return !r.is_old || ((leaves & later_leaves_) == 0 && op.what < action::deposit);
+}
+
 void world::apply(replica& r, std::size_t b, const transaction& tx, operation op, transaction_record& record,
                   const std::vector<std::size_t>& members) {
+    if (!may_change(r, op, record.execution.has_value())) return;
     const auto target = static_cast<std::size_t>(op.target);
     const auto knows = [&](const simulation::leaf& l) { return !is_hidden(r, static_cast<std::size_t>(&l - fields_.leaves.data())); };
     // Of a field that its build does not know an application does not speak.

@@ -168,7 +168,7 @@ class world {
         std::optional<std::uint64_t> dies_in;  ///< writes and syncs
         bool dies_after = false;
         bool strays = false;  ///< meets the others hardly ever, for most of the history
-        bool is_old = false;  ///< a build that does not know the kind of later_leaves_
+        bool is_old = false;  ///< a build that does not know what has to do with later_leaves_
     };
 
     /// Beside the replicas, with sessions of its own.
@@ -285,6 +285,7 @@ class world {
     result<std::string> run_program(replica& r, const client_request& q, transaction& tx, transaction_record& record,
                                     const std::vector<std::size_t>& members);
     void execute(replica& r, std::size_t number, const request_copy& copy);
+    void bring_in_vain(replica& r, std::size_t number, const request_copy& copy);
     bool is_late(const replica& r, const client_request& q) const;
     bool has_inherited_fence(const replica& r, const client_request& q) const;
     void judge_refusal(replica& r, std::size_t number, errc code, bool is_known, bool is_altered);
@@ -349,8 +350,13 @@ class world {
     void note_replay(const storage::engine& engine, const replica& r);
     void set_up_builds();
     void upgrade(replica& r);
-    std::uint64_t hidden_leaves(const replica& r) const { return r.is_old ? later_leaves_ : 0; }
+    std::uint64_t hidden_leaves(const replica& r) const { return r.is_old && !has_later_records_ ? later_leaves_ : 0; }
     bool is_hidden(const replica& r, std::size_t leaf) const { return (hidden_leaves(r) >> leaf & 1) != 0; }
+    /// What it shows of the others, which requests have to do with, is neither without them nor with them.
+    bool lacks_requests(const replica& r) const { return r.is_old && has_later_records_; }
+    bool is_shown_whole(const replica& r, std::size_t leaf) const { return !lacks_requests(r) || (later_leaves_ >> leaf & 1) == 0; }
+    void check_adverts(const replica& r, std::size_t b);
+    bool may_change(const replica& r, const operation& op, bool in_request) const;
 
     // wires.cpp: sessions and bytes
     void connect(std::size_t over, bool is_generous);
@@ -471,6 +477,7 @@ class world {
     bool is_metered_ = false;  ///< sessions have budgets and priorities
     std::chrono::milliseconds adverts_{0};
     std::uint64_t later_leaves_ = 0;  ///< of a kind that some of the replicas do not know at first
+    bool has_later_records_ = false;  ///< but it is requests that they do not know, and later_leaves_ are all that those change
     std::array<std::uint64_t, most_buckets> authority_terms_{1, 1};
     /// Who finished whose retirement: in which of its transactions, and that one's chain head.
     std::array<std::map<replica_id, std::tuple<std::size_t, std::uint64_t, hash128>>, most_buckets> retired_by_;

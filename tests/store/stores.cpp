@@ -118,6 +118,7 @@ void share(store& founder, std::initializer_list<store*> others, std::string_vie
 
 void advertise(const store& from, const store& to, std::string_view bucket) {
     detail::positions has;
+    if (from.state()->find_bucket(bucket)->holds_unread_records()) return;  // as in a session
     for (const auto& entry : from.state()->find_bucket(bucket)->durable_progress()) has[entry.origin] = entry.sequence;
     to.state()->find_bucket(bucket)->learn(from.id(), has);
 }

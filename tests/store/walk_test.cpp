@@ -532,6 +532,36 @@ TEST_CASE("a row that changes again before it is written is told of where it cha
     CHECK(piece.items.front().rows.size() == 1);
 }
 
+TEST_CASE("what is let go of in a row is no change of it") {
+    const auto w = std::make_shared<test::world>();
+    auto o = limited(w);
+    o.journal_step = 1;
+    auto ada = store::in_memory(o).value();
+    auto bob = store::in_memory(limited(w)).value();
+    share(ada, {&bob});
+    auto a = ada.bucket("b").value();
+    constexpr int elements = 20;
+    REQUIRE(a.commit([&](transaction& tx) {
+        for (int i = 0; i < elements; ++i) tx.remove_wins_set("r").add(std::to_string(i));
+    }));
+    REQUIRE(a.commit([&](transaction& tx) {
+        for (int i = 0; i < elements; ++i) tx.remove_wins_set("r").remove(std::to_string(i));
+    }));
+    REQUIRE(ada.sync());
+    REQUIRE(a.state()->flush());
+    REQUIRE(test::leftover_keys(ada) == elements);
+    detail::walk_request request;
+    for (const auto& entry : a.progress()) request.has[entry.origin] = entry.sequence;
+    REQUIRE(a.commit([](transaction& tx) { tx.counter("c").add(1); }));
+    meet({&ada, &bob});
+    REQUIRE(test::leftover_keys(ada) == 0);
+    REQUIRE(test::row_keys(ada) == 1);
+    const auto source = a.state()->begin_walk(codec::encode(request)).value();
+    const auto piece = codec::decode<detail::walk_piece>(source->next(SIZE_MAX).value().value()).value();
+    REQUIRE(piece.items.size() == 1);
+    CHECK(piece.items.front().prefix == store_keys::segment("c", 'c'));
+}
+
 TEST_CASE("rows of requests that one side may have fixed come in any case") {
     const auto w = std::make_shared<test::world>();
     auto ada = store::in_memory(test::options(w)).value();

@@ -61,6 +61,7 @@ class fake_replica final : public sync::local_replica {
                               const oplog::portion& size) override;
     result<oplog::applied> apply(std::string_view bucket, const oplog::chunk& chunk, const replica_id& peer) override;
     sync::role role_in(std::string_view bucket) const override { return buckets_.find(bucket)->second.role; }
+    bool holds_unread(std::string_view) const override { return false; }
     std::optional<replica_id> founder(std::string_view bucket) const override {
         return buckets_.find(bucket)->second.founder;
     }

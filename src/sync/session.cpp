@@ -93,6 +93,19 @@ frontier session::refresh(const std::string& bucket, stream& s) {
     return f;
 }
 
+/// What the peer has been told is still here; else it would send what does not fit to what is. False: the session has ended.
+bool session::refresh_told() {
+    for (auto& [bucket, s] : streams_) {
+        if (!s.is_told || s.revision == local_.revision(bucket)) continue;
+        const auto told = s.durable;
+        refresh(bucket, s);
+        if (covers(s.durable, told)) continue;
+        end({errc::retired, "bucket \"" + bucket + "\": what did not count of what has been told is here no more"});
+        return false;
+    }
+    return true;
+}
+
 // --- in --------------------------------------------------------------------------------------------------
 
 void session::receive(std::string_view bytes, steady_time now) {
@@ -101,6 +114,7 @@ void session::receive(std::string_view bytes, steady_time now) {
     last_received_ = now_;
     progress_.bytes_received += bytes.size();
     receive_budget_.spend(bytes.size());
+    if (!refresh_told()) return;
     reader_.feed(bytes);
     bool is_part = true;
     while (!failure_) {
@@ -462,6 +476,7 @@ void session::look_for_progress() {
     if (!peer_ || failure_) return;
     // The peer knows it, and lets it in, under the name with which it has greeted. But what they have met for is not put off.
     if (local_.id() != id_ && have_both_all()) return end({errc::closed, "this replica goes on as a new incarnation, " + to_string(local_.id())});
+    if (!refresh_told()) return;
     for (const auto& name : local_.buckets()) streams_[name].is_local = true;
     for (auto& [bucket, s] : streams_) {
         if (!s.is_local) continue;
@@ -473,10 +488,6 @@ void session::look_for_progress() {
             begin_anew(bucket, s, no_ceiling);
         } else if (is_role_news(s.told_role, local_.role_in(bucket))) {
             begin_anew(bucket, s, s.ceiling);
-        } else if (s.revision != local_.revision(bucket)) {
-            const auto told = s.durable;
-            refresh(bucket, s);
-            if (!covers(s.durable, told)) return end({errc::retired, "bucket \"" + bucket + "\": what did not count of what has been told is here no more"});
         }
         if (s.taken && covers(s.durable, *s.taken)) {
             s.taken.reset();

@@ -137,6 +137,7 @@ class session {
     void part(const std::string& bucket, stream& s, bool is_sending, error why);
 
     frontier refresh(const std::string& bucket, stream& s);
+    bool refresh_told();
     std::uint64_t fold_bytes(const std::string& bucket, const stream& s) const;
     void tell(const std::string& bucket, stream& s);
     void begin_anew(const std::string& bucket, stream& s, timestamp ceiling);

@@ -270,6 +270,9 @@ bool world::change_authority() {
     if (!r.open || !r.shares[b].handle || limits_logs_ || authority_terms_[b] > 4) return false;
     const auto roster = r.shares[b].handle->state()->roster();
     if (roster.authority.number != authority_terms_[b] || roster.authority.holder == *r.id) return false;
+    // A new incarnation may let itself in where really nobody else goes on (docs/backup.md).
+    const auto goes_on = [&](const auto& other) { return other->index != r.index && !other->is_absent && other->shares[b].is_wanted; };
+    if (!r.shares[b].handle->is_member() && std::ranges::any_of(replicas_, goes_on)) return false;
     const auto done = r.shares[b].handle->take_authority();
     trace("take authority", {{"replica", r.index}, {"bucket", b}, {"ok", done.has_value()}});
     if (done || r.storage->is_dead()) ++authority_terms_[b];

@@ -420,10 +420,7 @@ void session::list(const std::string& bucket, stream& s) {
 void session::pump(const std::string& bucket, stream& s, std::int32_t priority) {
     if (s.lists_executions && !std::exchange(s.has_listed, true)) return list(bucket, s);
     if (s.walk) return pump_state(bucket, s, priority);
-    if (!is_taking(s)) {
-        s.is_behind = true;
-        return send(behind{bucket, s.peer_epoch});
-    }
+    if (!is_taking(s)) return offer_state(bucket, s);
     const auto record_bytes = portion(priority);
     const bool is_limited = budget_.is_limited() || asked_budget_.is_limited();
     auto fold_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(options_.fold_bytes, s.peer_fold_bytes));
@@ -435,8 +432,7 @@ void session::pump(const std::string& bucket, stream& s, std::int32_t priority) 
             if (has_to_send(bucket, s)) pump(bucket, s, priority);
             return;
         }
-        s.is_behind = true;
-        return send(behind{bucket, s.peer_epoch});
+        return offer_state(bucket, s);
     }
     if (!chunk) return end(chunk.error());
     if (chunk->empty()) return;  // the rest is above the ceiling
@@ -455,6 +451,11 @@ void session::pump(const std::string& bucket, stream& s, std::int32_t priority) 
     s.in_flight_bytes += sent.bytes;
     s.in_flight.push_back(std::move(sent));
     progress_.transactions_sent += chunk->transactions();
+}
+
+void session::offer_state(const std::string& bucket, stream& s) {
+    s.is_behind = true;
+    send(behind{bucket, s.peer_epoch});
 }
 
 // --- time and local progress -----------------------------------------------------------------------------

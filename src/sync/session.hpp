@@ -145,6 +145,7 @@ class session {
     void list(const std::string& bucket, stream& s);
     void pump(const std::string& bucket, stream& s, std::int32_t priority);
     void pump_state(const std::string& bucket, stream& s, std::int32_t priority);
+    void offer_state(const std::string& bucket, stream& s);
     void pump_all();
     void look_for_answers(const std::string& bucket, stream& s);
     void ask_for_state(const std::string& bucket, stream& s);

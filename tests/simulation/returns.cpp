@@ -86,6 +86,13 @@ void world::go_on_as_another(replica& r) {
     const auto id = r.open->id();
     if (id.value != r.id->value || id <= *r.id || !std::ranges::any_of(r.shares, [](const share& s) { return s.is_retired || s.comes_late; }))
         violate("a replica has another identity than before");
+    for (const auto& s : r.shares) {
+        if (!s.handle) continue;
+        // Of two that run at once the later one stays; else each would be retired for the other, again and again.
+        for (const auto& [member, how] : s.handle->state()->roster().members) {
+            if (member.value == id.value && member > *r.id && member != id) violate("the earlier of two copies has come back, too");
+        }
+    }
     counts_.count(covered::replicas_come_back);
     if (replicas_.size() == most_replicas || !options_.directory.empty() || options_.keeps_power) {
         // There is no place for one more, or it would need a directory of its own: its disk dies.

@@ -178,3 +178,36 @@ TEST_CASE("who has left writes no more, and comes along no more") {
     REQUIRE(cloud.sell());
     CHECK(eventually([&] { return edge.sold() == 2; }));
 }
+
+TEST_CASE("a holder of a part gets that, and other paths, by one sync each, and what happens in them as it does") {
+    instance cloud(true, {});
+    const auto set = [&](const std::string& map, const std::string& value) {
+        REQUIRE(cloud.shop.commit([&](transaction& tx) { tx.map(map).last_writer<std::string>("l").set(value); }));
+    };
+    set("stock", "3");
+    set("prices", "10");
+    const std::vector<field> stock{{"stock", field_type::map}};
+    const std::vector<field> prices{{"prices", field_type::map}};
+    auto local = store::in_memory().value();
+    auto kiosk = local.bucket_part("shop", {prices}).value();
+    replica running(local, instance::with_listener({}));
+    REQUIRE(running.start());
+    const auto shown = [&](const std::string& map) {
+        return kiosk.read([&](const map_view& m) { return m.map(map).last_writer<std::string>("l").get(); });
+    };
+    const auto report = running.sync_once(cloud.endpoint());
+    REQUIRE(report);
+    CHECK(report->totals.rows_received == 1);
+    CHECK(shown("prices").value() == "10");
+    CHECK(shown("stock").error().code == errc::not_held);
+
+    REQUIRE(local.bucket_part("shop", {prices, stock}));
+    REQUIRE(running.sync_once(cloud.endpoint()));
+    CHECK(shown("stock").value() == "3");
+    REQUIRE(running.connect(cloud.endpoint()));
+    for (const auto* value : {"11", "12", "13"}) {
+        set("prices", value);
+        CHECK(eventually([&] { return shown("prices").value() == value; }));
+    }
+    CHECK(eventually([&] { return kiosk.digest(prices).value() == cloud.shop.digest(prices).value(); }));
+}
